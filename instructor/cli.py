@@ -1,0 +1,189 @@
+"""The command `instructor`: one small function per command, which parses, calls and prints.
+
+What takes long to import (MLflow, torch) is imported only inside the commands that need it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from tqdm import tqdm
+
+from instructor.workshop import WORKSHOP_FILE, find_group, read_workshop
+from lab_code.errors import LabError
+from lab_code.terminal import make_console, run_app
+
+BUILD = Path("build")
+
+
+def _make_app(help_text: str) -> typer.Typer:
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app = _make_app("Build the kits, look up the key, collect and rank. Begin with: make provision")
+quiz = _make_app("The quiz bank.")
+export = _make_app("Write the quiz for other programs.")
+app.add_typer(quiz, name="quiz")
+quiz.add_typer(export, name="export")
+
+WorkshopOption = Annotated[Path, typer.Option("--workshop", help="The workshop's description.")]
+BuildOption = Annotated[Path, typer.Option("--build", help="The folder for everything that is built.")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `instructor` and return its exit code: 0 done, 1 failed, 2 misuse."""
+    return run_app(app, argv, log_folder=Path.cwd())
+
+
+@app.command()
+def provision(
+    data: Annotated[Path | None, typer.Option(help="A folder in HAM10000's layout, instead of the workshop's.")] = None,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+    build: BuildOption = BUILD,
+) -> None:
+    """Build every group's kit under build/kits/, and the key under build/vault/.
+
+    Example: instructor provision --data ../ham10000
+    """
+    from instructor.provision.workshop_kits import provision as build_kits
+
+    described = read_workshop(workshop)
+    if data is not None:
+        if not data.is_dir():
+            raise LabError(f"the data folder {data} does not exist", hint="make provision DATA=path/to/ham10000")
+        described.data.source = str(data)
+    done = build_kits(described, build, _progress)
+    console = make_console()
+    for group in described.groups:
+        state = "built" if group in done.built else "up to date" if group in done.current else "FAILED"
+        console.print(f"  {build / 'kits' / group}  {state}")
+    for group, place in done.moved.items():
+        console.print(f"  note: {group} had been worked in; that kit is now {place}")
+    if done.failed:
+        reasons = "; ".join(f"{group}: {reason}" for group, reason in done.failed.items())
+        raise LabError(
+            f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}", hint="make provision again"
+        )
+    console.print(f"[bold green]{len(described.groups)} kits are ready.[/] The key: {build / 'vault' / 'key.pdf'}")
+    console.print(f"Try one:  cd {build / 'kits' / described.groups[0]} && ./lab status")
+
+
+@app.command()
+def key(
+    group: Annotated[str | None, typer.Option(help="One group, by number or name; all of them if left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+    build: BuildOption = BUILD,
+) -> None:
+    """Show the answers and rescue codes of the kits that were built.
+
+    Example: instructor key --group 3
+    """
+    from instructor.vault import Vault
+
+    keys = Vault(build).read_key()
+    if group is not None:
+        name = group if group in keys else find_group(read_workshop(workshop), group)
+        if name not in keys:
+            raise LabError(f"{name} has no kit yet", hint="make provision")
+        keys = {name: keys[name]}
+    if as_json:
+        print(json.dumps(keys))
+        return
+    table = Table("group", "stage", "answers", "rescue code")
+    for name, entries in keys.items():
+        for entry in entries:
+            table.add_row(name, entry["stage"], entry["answers"], entry["rescue"])
+    make_console().print(table)
+
+
+@app.command()
+def collect(
+    handins: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Zips, or folders that hold some; the kits and build/handins if left out."),
+    ] = None,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+    build: BuildOption = BUILD,
+) -> None:
+    """Merge the groups' hand-ins into one MLflow store, score them on the hidden test set, write the leaderboard.
+
+    Example: instructor collect usb-stick/
+    """
+    from instructor.collect.collect import collect_handins
+
+    usual = [folder for folder in (build / "kits", build / "handins") if folder.is_dir()]
+    collected = collect_handins(read_workshop(workshop), handins or usual, build, _progress)
+    table = Table("rank", "group", "best run", title="Leaderboard: balanced accuracy", title_justify="left")
+    for name in ("hidden test", "validation", "runs"):
+        table.add_column(name, justify="right")
+    table.add_column("receipt", no_wrap=True)
+    for row in collected.rows:
+        scores = [row.test_balanced_accuracy, row.validation_balanced_accuracy]
+        cells = ["–" if score is None else f"{score:.3f}" for score in scores]
+        table.add_row(str(row.rank or "–"), row.group, row.best_run, *cells, str(row.runs), row.receipt)
+    console, notes = make_console(), make_console(stderr=True)
+    if collected.rows:
+        console.print(table)
+        console.print(f"Leaderboard: {collected.html}   All runs: mlflow ui --backend-store-uri {collected.store_uri}")
+    for group in collected.missing:
+        notes.print(f"note: nothing from {group} yet")
+    for fault in collected.notes:
+        notes.print(f"note: {fault}", markup=False)
+    if collected.refused:
+        reasons = "\n  ".join(f"{path}: {reason}" for path, reason in collected.refused.items())
+        raise LabError(f"{len(collected.refused)} hand-ins could not be read:\n  {reasons}", hint=collected.advice)
+    if not collected.rows:
+        raise LabError("no hand-in was found", hint="copy the groups' zips into build/handins/, then: make collect")
+
+
+@export.command()
+def kahoot(
+    out: Annotated[Path, typer.Option(help="The folder to write into.")] = BUILD / "quiz",
+    workshop: WorkshopOption = WORKSHOP_FILE,
+) -> None:
+    """Write the Kahoot round as .xlsx in the layout of Kahoot's template, and as .csv.
+
+    Example: instructor quiz export kahoot --out build/quiz
+    """
+    from instructor.quizbank.bank import KAHOOT, load_bank, stage_questions
+    from instructor.quizbank.kahoot import export_kahoot
+
+    described = read_workshop(workshop)
+    questions = stage_questions(load_bank(described), KAHOOT)
+    paths, warnings = export_kahoot(questions, out, described.seed)
+    for warning in warnings:
+        make_console(stderr=True).print(f"note: {warning}", markup=False)
+    for path in paths:
+        make_console().print(f"{path}  ({len(questions)} questions)")
+
+
+@quiz.command()
+def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Resolve every answer from the code and check every question.
+
+    Example: instructor quiz check
+    """
+    from instructor.quizbank.bank import load_bank
+
+    questions = load_bank(read_workshop(workshop))
+    make_console().print(f"{len(questions)} questions, all answers resolved")
+
+
+def _progress(title: str, total: int) -> Callable[[], object]:
+    """A bar on stderr; silent where no terminal looks."""
+    return tqdm(total=total, desc=title, file=sys.stderr, disable=not sys.stderr.isatty()).update
+
+
+if __name__ == "__main__":
+    sys.exit(main())

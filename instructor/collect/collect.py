@@ -1,0 +1,134 @@
+"""Everything that comes back, at once: read, merge, score, rank. One bad hand-in spoils nothing.
+
+The result is written beside `build/collected/` and takes its place when it is whole, so it can be run again while
+hand-ins still arrive.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from instructor.collect.evaluate import HiddenTestSet, best_run
+from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
+from instructor.collect.merge import merge_handin
+from instructor.collect.readers import HandIn, find_handins, newest_of_each_group, read_handin
+from instructor.dataset.prepare import CHECKSUMS
+from instructor.workshop import Workshop
+from lab_code.errors import LabError
+from lab_code.experiment import EXPERIMENT
+from lab_code.runs import ARTIFACTS, DATABASE, read_runs
+from lab_code.tracking import create_store
+from lab_code.workshop.files import sha256_file
+
+
+@dataclass
+class Collected:
+    """The ranking and what could not be used. `refused` maps a zip to the reason."""
+
+    html: Path
+    store_uri: str
+    rows: list[Row] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    refused: dict[Path, str] = field(default_factory=dict)
+    advice: str = "the other groups are collected; fix these and run make collect again"
+
+
+def collect_handins(
+    workshop: Workshop, places: list[Path], build: Path, progress: Callable[[str, int], Callable[[], object]]
+) -> Collected:
+    """Collect every hand-in under `places` into `build/collected/`.
+
+    Raises `LabError` where nothing can be collected at all (no test set); faults of single hand-ins are in the result.
+    """
+    test_set = HiddenTestSet(build / "vault" / "test")
+    final = build / "collected"
+    collected = Collected(final / "leaderboard.html", f"sqlite:///{(final / DATABASE).as_posix()}")
+    paths = find_handins(places)
+    build.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=build, prefix=".staging-collect-") as scratch:
+        handins = _read_all(paths, workshop, Path(scratch), collected, progress)
+        if not handins:
+            return collected
+        store = Path(scratch) / "collected"
+        experiment_id = create_store(store, EXPERIMENT, artifacts=final / ARTIFACTS / EXPERIMENT)
+        advance = progress("scoring", len(handins))
+        rows = []
+        for handin in handins.values():
+            row = _collect_one(handin, store, final, experiment_id, test_set, build, collected)
+            if row:
+                rows.append(row)
+            advance()
+        collected.rows = rank_rows(rows)
+        write_leaderboard(store, workshop.title, collected.rows)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(store, final)
+    collected.missing = [group for group in workshop.groups if group not in {row.group for row in collected.rows}]
+    return collected
+
+
+def _read_all(
+    paths: list[Path],
+    workshop: Workshop,
+    scratch: Path,
+    collected: Collected,
+    progress: Callable[[str, int], Callable[[], object]],
+) -> dict[str, HandIn]:
+    handins = []
+    advance = progress("hand-ins", len(paths))
+    for number, path in enumerate(paths):
+        try:
+            handins.append(read_handin(path, workshop, scratch / f"handin-{number}"))
+        except (LabError, OSError) as error:
+            collected.refused[path] = str(error)
+        advance()
+    newest = newest_of_each_group(handins)
+    return {group: newest[group] for group in workshop.groups if group in newest}
+
+
+def _collect_one(
+    handin: HandIn,
+    store: Path,
+    final: Path,
+    experiment_id: int,
+    test_set: HiddenTestSet,
+    build: Path,
+    collected: Collected,
+) -> Row | None:
+    """Merge and score one hand-in; its faults go to `collected`."""
+    try:
+        merged = merge_handin(handin, store, final, experiment_id, EXPERIMENT)
+        runs = read_runs(handin.folder)
+    except (LabError, OSError) as error:
+        collected.refused[handin.path] = str(error)
+        return None
+    collected.notes += [f"{handin.group}: {note}" for note in (*merged.notes, *handin.journal.faults)]
+    checksums = f"data/{CHECKSUMS}"
+    if handin.kit.files.get(checksums) != sha256_file(build / checksums):
+        collected.notes.append(f"{handin.group}: its photographs are not those that the hidden test set goes with")
+    best = best_run(runs)
+    metrics: dict[str, float] = {}
+    if best is not None:
+        try:
+            metrics = test_set.score(best).metrics
+        except LabError as error:
+            collected.notes.append(f"{handin.group}: run '{best.name}' cannot be scored: {error}")
+    journal = handin.journal
+    return Row(
+        rank=None,
+        group=handin.group,
+        best_run=best.name if best else "",
+        run_id=best.run_id if best else "",
+        test_balanced_accuracy=metrics.get("balanced_accuracy"),
+        test_accuracy=metrics.get("accuracy"),
+        test_macro_auc=metrics.get("macro_auc"),
+        validation_balanced_accuracy=best.metrics["best_balanced_accuracy"] if best else None,
+        runs=len(runs),
+        stages_open=sum(journal.unlocked(stage.id) for stage in handin.kit.stages),
+        wrong_answers=len(journal.of("unlock_failed")),
+        handed_in=handin.written,
+        receipt=handin.receipt,
+    )

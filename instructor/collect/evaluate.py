@@ -1,0 +1,57 @@
+"""Score a group's best model on the hidden test set: rebuilt here from its configuration and its weights.
+
+The model is made by this project's code, never by code from a hand-in. The test set is read once a size.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from lab_code.config import load_config
+from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.lesions import Lesions, load_lesions
+from lab_code.errors import LabError
+from lab_code.experiment import WEIGHTS, load_model
+from lab_code.metrics import evaluate
+from lab_code.runs import Run
+from lab_code.trainer import predict
+
+
+@dataclass(frozen=True)
+class TestScore:
+    """The metrics of one model on the hidden test set."""
+
+    __test__ = False  # not a test, whatever pytest thinks of the name
+
+    run: Run
+    metrics: dict[str, float]
+
+
+class HiddenTestSet:
+    """The photographs under `build/vault/test/`, which no group has."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise LabError(f"the hidden test set {folder} is missing", hint="make provision")
+        self._folder = folder
+        self._load = cache(self._load_size)
+
+    def score(self, run: Run) -> TestScore:
+        """Rebuild the model of a run and score it. Raises `LabError` where it cannot be rebuilt."""
+        config = load_config(run.artifacts / "config.yaml")
+        model = load_model(config, run.artifacts / WEIGHTS)
+        lesions = self._load(config.data.image_size)
+        with torch.inference_mode():
+            probabilities = predict(model, lesions)
+        return TestScore(run, evaluate(lesions.labels, probabilities, DIAGNOSES))
+
+    def _load_size(self, image_size: int) -> Lesions:
+        return load_lesions(self._folder, image_size)
+
+
+def best_run(runs: list[Run]) -> Run | None:
+    """The finished run with the highest balanced accuracy on its validation photographs; of equal ones the earliest."""
+    finished = [run for run in runs if run.status == "FINISHED" and "best_balanced_accuracy" in run.metrics]
+    return max(finished, key=lambda run: (run.metrics["best_balanced_accuracy"], -run.started_ms), default=None)

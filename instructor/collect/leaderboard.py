@@ -1,0 +1,65 @@
+"""The leaderboard: one row a group, as CSV for programs and as a page for the projector."""
+
+import csv
+import io
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lab_code.workshop.files import write_whole
+
+_TEMPLATE = "leaderboard.html"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group. `rank` is None where its model could not be scored on the hidden test set."""
+
+    rank: int | None
+    group: str
+    best_run: str
+    run_id: str
+    test_balanced_accuracy: float | None
+    test_accuracy: float | None
+    test_macro_auc: float | None
+    validation_balanced_accuracy: float | None
+    runs: int
+    stages_open: int
+    wrong_answers: int
+    handed_in: str
+    receipt: str
+
+
+def rank_rows(rows: list[Row]) -> list[Row]:
+    """Rows by balanced accuracy on the hidden test set; equal scores share a rank, groups without one come last."""
+    scored = [row for row in rows if row.test_balanced_accuracy is not None]
+    ordered = sorted(rows, key=lambda row: (-(row.test_balanced_accuracy or -1.0), row.group))
+    ranked = []
+    for row in ordered:
+        better = (
+            sum(other.test_balanced_accuracy > row.test_balanced_accuracy for other in scored)
+            if row in scored
+            else None
+        )
+        ranked.append(Row(**{**asdict(row), "rank": None if better is None else better + 1}))
+    return ranked
+
+
+def write_leaderboard(folder: Path, title: str, rows: list[Row]) -> None:
+    """Write `leaderboard.csv` and `leaderboard.html` into `folder`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=[field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else _safe_cell(v) for k, v in asdict(row).items()})
+    write_whole(folder / "leaderboard.csv", text.getvalue())
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    write_whole(folder / "leaderboard.html", environment.get_template(_TEMPLATE).render(title=title, rows=rows))
+
+
+def _safe_cell(value: object) -> object:
+    """Text from a hand-in must not become a formula when a spreadsheet opens the file."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value

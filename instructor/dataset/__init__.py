@@ -1,0 +1,1 @@
+"""Prepares the photographs that the students train on, and the hidden test set."""

@@ -1,0 +1,90 @@
+"""Write a locked file: the counterpart of `lab_code.workshop.locks`, which says how a lock works.
+
+    lock = write_lock(spec, answers=["2", "4", "1"], rescue=ten_bytes, chain=None, files={"lab_code/…": b"…"})
+
+Salts, nonces and the file key are fresh in every lock; the rescue code and the chain value are the caller's.
+"""
+
+import base64
+import json
+import os
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from instructor.workshop import LockCost
+from lab_code.workshop.files import to_json
+from lab_code.workshop.locks import (
+    FORMAT,
+    KEY_BYTES,
+    VERSION,
+    check_inside,
+    derive_answer_key,
+    derive_rescue_key,
+    payload_context,
+    wrap_context,
+)
+
+
+@dataclass(frozen=True)
+class LockSpec:
+    """Whose lock it is. `chain_file` is the file of the stage before that holds `chain`, or None."""
+
+    workshop: str
+    group: str
+    stage: str
+    title: str
+    questions: int
+    opens: tuple[str, ...]
+    chain_file: str | None
+    cost: LockCost
+
+
+def write_lock(
+    spec: LockSpec, *, answers: list[str], rescue: bytes, chain: bytes | None, files: dict[str, bytes]
+) -> bytes:
+    """The bytes of a `.lab` file. `answers` are in canonical spelling; `files` are paths in the kit and contents."""
+    for name in files:
+        check_inside(name)
+    header = _make_header(spec)
+    file_key = os.urandom(KEY_BYTES)
+    slots = {}
+    for kind in ("answers", "rescue"):
+        salt, nonce = os.urandom(16), os.urandom(12)
+        key = (
+            derive_answer_key(answers, chain, salt, header)
+            if kind == "answers"
+            else derive_rescue_key(rescue, salt, header)
+        )
+        wrapped = AESGCM(key).encrypt(nonce, file_key, wrap_context(header, kind))
+        slots[kind] = {"salt": _encode(salt), "nonce": _encode(nonce), "key": _encode(wrapped)}
+    nonce = os.urandom(12)
+    payload = json.dumps({name: _encode(content) for name, content in files.items()}).encode("utf-8")
+    data = AESGCM(file_key).encrypt(nonce, payload, payload_context(header, slots))
+    document = {"header": header, "slots": slots, "payload": {"nonce": _encode(nonce), "data": _encode(data)}}
+    return to_json(document).encode("utf-8")
+
+
+def _make_header(spec: LockSpec) -> dict:
+    return {
+        "about": "A locked file of the lab. The answers to the stage's questions open it: lab unlock --answers 3,1,4",
+        "format": FORMAT,
+        "version": VERSION,
+        "workshop": spec.workshop,
+        "group": spec.group,
+        "stage": spec.stage,
+        "title": spec.title,
+        "questions": spec.questions,
+        "opens": list(spec.opens),
+        "kdf": {
+            "name": "argon2id",
+            "memory_kib": spec.cost.memory_kib,
+            "iterations": spec.cost.iterations,
+            "lanes": spec.cost.lanes,
+        },
+        "chain_file": spec.chain_file,
+    }
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,216 @@
+"""One kit: planned as a list of files from an allow-list, then written beside its place and moved there whole.
+
+`plan_kit` is pure (it reads, but writes nothing); `build_kit` applies a plan. A plan has a fingerprint, so a kit that
+is already as planned is left alone.
+"""
+
+import hashlib
+import os
+import shutil
+import tomllib
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from instructor.dataset.prepare import CHECKSUMS, PreparedData, shipped_files
+from instructor.locks.lock import LockSpec, write_lock
+from instructor.provision.sheet import write_group_sheet
+from instructor.quizbank.variants import GroupQuestion
+from instructor.vault import Vault
+from instructor.workshop import PROJECT, Workshop
+from lab_code.errors import LabError
+from lab_code.workshop.files import canonical_json, sha256_file, to_json, write_whole
+from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
+from lab_code.workshop.quiz import QUESTIONS_FILE
+
+SHEET = "instructions.pdf"
+_TEMPLATES = Path(__file__).parent / "kit_files"
+_SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
+_SHIPPED_TREES = {"lab_code": (".py", ".yaml"), "notebooks": (".ipynb",)}
+_LAUNCHERS = ("lab", "lab.cmd")
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One lock: the stage as the kit knows it, its questions, and the files inside."""
+
+    stage: Stage
+    questions: list[GroupQuestion]
+    files: dict[str, bytes]
+    needs_chain: str | None  # the file of the stage before that these answers need
+    gives_chain: str | None  # the file in here that the next stage's answers need; its value is drawn for every lock
+
+    @property
+    def answers(self) -> list[str]:
+        return [question.answer for question in self.questions]
+
+
+@dataclass(frozen=True)
+class KitPlan:
+    """Everything a kit will be. `copied` maps paths in the kit to files, `written` to their content."""
+
+    workshop: Workshop
+    group: str
+    number: int
+    stages: list[StagePlan]
+    copied: dict[str, Path]
+    written: dict[str, bytes]
+    data: PreparedData
+
+    def fingerprint(self) -> str:
+        """Changes with anything that would make another kit (but not with the random parts of its locks)."""
+        described = {
+            "group": self.group,
+            "workshop": [self.workshop.id, self.workshop.title, vars(self.workshop.locks)],
+            "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith("data/")},
+            "written": {name: hashlib.sha256(content).hexdigest() for name, content in self.written.items()},
+            "data": sha256_file(self.data.folder / CHECKSUMS),
+            "stages": [
+                [plan.stage.id, plan.answers, {name: hashlib.sha256(c).hexdigest() for name, c in plan.files.items()}]
+                for plan in self.stages
+            ],
+        }
+        return hashlib.sha256(canonical_json(described)).hexdigest()
+
+
+def plan_kit(
+    workshop: Workshop, group: str, variant: dict[str, list[GroupQuestion]], data: PreparedData, project: Path = PROJECT
+) -> KitPlan:
+    """What one group's kit will hold. Raises `LabError` where a source is missing."""
+    stages = _plan_stages(workshop, variant, project)
+    number = workshop.groups.index(group) + 1
+    copied = {name: project / name for name in _SHIPPED_TOP}
+    copied |= {name: _TEMPLATES / name for name in _LAUNCHERS}
+    for tree, suffixes in _SHIPPED_TREES.items():
+        for path in sorted((project / tree).rglob("*")):
+            if path.is_file() and path.suffix in suffixes and "." not in "".join(path.relative_to(project).parts[:-1]):
+                copied[path.relative_to(project).as_posix()] = path
+    for path in shipped_files(data):
+        copied[f"data/{path.relative_to(data.folder).as_posix()}"] = path
+    questions = {plan.stage.id: [vars(question.shown) for question in plan.questions] for plan in stages}
+    names = {"title": workshop.title, "group": group}
+    written = {
+        QUESTIONS_FILE: to_json(questions).encode("utf-8"),
+        "README.md": _fill("README.md", **names).encode("utf-8"),
+        "pyproject.toml": _student_pyproject(project).encode("utf-8"),
+    }
+    return KitPlan(workshop, group, number, stages, copied, written, data)
+
+
+def build_kit(
+    plan: KitPlan, folder: Path, locks: list[Future[bytes]], on_lock: Callable[[], object] | None = None
+) -> None:
+    """Write the kit into `folder`, which the caller moves into place once it is whole.
+
+    `locks` are those that `start_locks` began. `on_lock` is called once a lock.
+    """
+    for name, source in plan.copied.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
+    os.chmod(folder / "lab", 0o755)
+    for name, content in plan.written.items():
+        write_whole(folder / name, content)
+    write_group_sheet(
+        folder / SHEET,
+        title=plan.workshop.title,
+        group=plan.group,
+        number=plan.number,
+        stages=[_sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
+    )
+    for stage, lock in zip(plan.stages, locks, strict=True):
+        write_whole(folder / stage.stage.lock, lock.result())
+        if on_lock:
+            on_lock()
+    write_whole(folder / KIT_FILE, to_json(kit_to_json(_identify(plan, folder))))
+
+
+def start_locks(plan: KitPlan, vault: Vault, pool: Executor) -> list[Future[bytes]]:
+    """Begin to write every lock of a kit, which is where the time goes; the results are the bytes of the files."""
+    chains = {stage.gives_chain: os.urandom(32).hex().encode() for stage in plan.stages if stage.gives_chain}
+    futures = []
+    for stage in plan.stages:
+        spec = LockSpec(
+            workshop=plan.workshop.id,
+            group=plan.group,
+            stage=stage.stage.id,
+            title=stage.stage.title,
+            questions=stage.stage.questions,
+            opens=stage.stage.opens,
+            chain_file=stage.needs_chain,
+            cost=plan.workshop.locks,
+        )
+        extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
+        futures.append(
+            pool.submit(
+                write_lock,
+                spec,
+                answers=stage.answers,
+                rescue=vault.rescue_secret(plan.workshop.id, plan.group, stage.stage.id),
+                chain=chains[stage.needs_chain] if stage.needs_chain else None,
+                files={**stage.files, **extra},
+            )
+        )
+    return futures
+
+
+def _plan_stages(workshop: Workshop, variant: dict[str, list[GroupQuestion]], project: Path) -> list[StagePlan]:
+    following = [spec.id for spec in workshop.stages[1:]] + [None]
+    plans: list[StagePlan] = []
+    for spec, following_id in zip(workshop.stages, following, strict=True):
+        files = _locked_files(project / "locked" / spec.id)
+        stage = Stage(spec.id, spec.title, f"locked/{spec.id}.lab", tuple(files), spec.questions)
+        needs = plans[-1].gives_chain if plans else None
+        gives = f"locked/{following_id}.chain" if following_id else None
+        plans.append(StagePlan(stage, variant[spec.id], files, needs, gives))
+    return plans
+
+
+def _locked_files(folder: Path) -> dict[str, bytes]:
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in (".py", ".yaml", ".ipynb", ".md")
+    }
+    if not files:
+        raise LabError(f"{folder} holds nothing to lock", hint="put the files of the stage there, each at its path")
+    return files
+
+
+def _student_pyproject(project: Path) -> str:
+    """The project's pyproject.toml as a kit needs it: the same dependencies, only `lab_code`, only `lab`."""
+    document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    dependencies = "".join(f'    "{requirement}",\n' for requirement in document["dependencies"])
+    return _fill(
+        "pyproject.template", version=document["version"], python=document["requires-python"], dependencies=dependencies
+    )
+
+
+def _fill(name: str, **values: str) -> str:
+    return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
+
+
+def _sheet_stage(number: int, plan: StagePlan) -> dict:
+    experiment = next((Path(name).stem for name in plan.stage.opens if "/experiment/" in name), None)
+    return {
+        "number": number,
+        "title": plan.stage.title,
+        "questions": [
+            {"text": q.shown.text, "options": list(q.shown.options), "look_in": q.shown.look_in} for q in plan.questions
+        ],
+        "opens": list(plan.stage.opens),
+        "experiment": experiment,
+    }
+
+
+def _identify(plan: KitPlan, root: Path) -> Kit:
+    """The kit's identity, with the SHA-256 of every file; photographs are covered by `data/SHA256SUMS`."""
+    files = {
+        name: sha256_file(root / name)
+        for name in sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        if not name.startswith("data/") or name == f"data/{CHECKSUMS}"
+    }
+    workshop = plan.workshop
+    return Kit(root, workshop.id, workshop.title, plan.group, tuple(stage.stage for stage in plan.stages), files)

@@ -1,0 +1,62 @@
+"""What is printed: a group's instruction sheet and the instructor's key, set as PDF by Typst.
+
+    write_group_sheet(kit / "instructions.pdf", title=…, group="group-1", number=1, stages=[…])
+    write_key(vault / "key.pdf", title=…, groups={"group-1": […]})
+
+How a page looks is in `sheet.typ` and `key.typ` beside this file. They get their texts as JSON, never as Typst source,
+so a question may hold any character. The same input gives the same bytes on every machine: only the fonts inside Typst
+are used, and the document carries no date.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from lab_code.errors import LabError
+from lab_code.workshop.files import write_whole
+
+_TEMPLATES = Path(__file__).parent
+_SHEET, _KEY = "sheet.typ", "key.typ"
+# Accessible PDF: tagged text to be read aloud. Typst then also refuses text that none of its fonts can show, which it
+# would otherwise print as empty boxes.
+_STANDARD = "ua-1"
+
+
+def write_group_sheet(path: Path, *, title: str, group: str, number: int, stages: list[dict[str, Any]]) -> None:
+    """Write the sheet of one group. It is given no answers, so it cannot hold any.
+
+    `number` counts the groups from 1 and chooses the sheet's colour and shape. A stage is
+    `{"number", "title", "questions": [{"text", "options", "look_in"}], "opens": [paths], "experiment": name or None}`;
+    a question without options asks for a number. Raises `LabError` where the sheet cannot be set.
+    """
+    write_whole(path, _set_pdf(_SHEET, {"title": title, "group": group, "number": number, "stages": stages}))
+
+
+def write_key(path: Path, *, title: str, groups: dict[str, list[dict[str, Any]]]) -> None:
+    """Write the instructor's key: answers and rescue codes of every group, one row a group, one column a stage.
+
+    An entry of a group is `{"number", "title", "answers": "2,4,1", "rescue": code}`. Raises `LabError` where the key
+    cannot be set.
+    """
+    rows = [{"number": number, "name": name, "stages": groups[name]} for number, name in enumerate(groups, 1)]
+    write_whole(path, _set_pdf(_KEY, {"title": title, "groups": rows}))
+
+
+def _set_pdf(template: str, data: dict[str, Any]) -> bytes:
+    source = _TEMPLATES / template
+    try:
+        return typst.compile(
+            source,
+            root=_TEMPLATES,
+            ignore_system_fonts=True,
+            sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
+            format="pdf",
+            pdf_standards=_STANDARD,
+        )
+    except typst.TypstError as error:
+        raise LabError(
+            f"{source} cannot be set: {error}",
+            hint="change the text it names in quiz/bank.yaml or workshop.yaml; if it names none, mend the template",
+        ) from error

@@ -1,0 +1,155 @@
+"""All kits of a workshop at once: check the room, prepare the data, build what is missing or out of date.
+
+Running it again builds nothing that is already as planned. A kit that a group has worked in is moved to
+`build/replaced/` before another takes its place: nothing of a group is ever deleted here.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from instructor.dataset.prepare import PreparedData, prepare_data
+from instructor.provision.kit import KitPlan, build_kit, plan_kit, start_locks
+from instructor.provision.sheet import write_key
+from instructor.quizbank.bank import load_bank
+from instructor.quizbank.variants import make_variant
+from instructor.vault import Vault
+from instructor.workshop import PROJECT, SYNTHETIC, Workshop
+from lab_code.data.ham10000 import IMAGE_FOLDERS
+from lab_code.errors import LabError
+from lab_code.runs import DATABASE
+from lab_code.workshop.files import to_json, write_whole
+from lab_code.workshop.kit import KIT_FILE
+from lab_code.workshop.progress import JOURNAL
+
+_MOST_AT_ONCE = 6  # derivations; each takes a quarter of a gigabyte
+_ROOM_FOR_THE_REST = 100_000_000  # bytes: code, sheets, and what training writes first
+
+Progress = Callable[[str, int], Callable[[], object]]
+
+
+@dataclass
+class Provisioned:
+    """What was done to each group's kit, and why where it failed."""
+
+    data: PreparedData
+    built: list[str] = field(default_factory=list)
+    current: list[str] = field(default_factory=list)
+    moved: dict[str, Path] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def provision(workshop: Workshop, build: Path, progress: Progress, project: Path = PROJECT) -> Provisioned:
+    """Build every kit under `build/kits/`; `progress(title, total)` starts a bar and returns what advances it.
+
+    Raises `LabError` for a workshop that cannot be built at all; one group's failure leaves the others alone.
+    """
+    check_room(workshop, build)
+    bank = load_bank(workshop, project=project)
+    (build / "kits").mkdir(parents=True, exist_ok=True)
+    data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
+    plans = [plan_kit(workshop, group, make_variant(workshop, bank, group), data, project) for group in workshop.groups]
+    vault = Vault(build)
+    done = Provisioned(data)
+    _build_all(plans, build, vault, done, progress)
+    key = {
+        plan.group: [
+            {
+                "stage": stage.stage.id,
+                "answers": ",".join(stage.answers),
+                "rescue": vault.rescue_code(workshop.id, plan.group, stage.stage.id),
+            }
+            for stage in plan.stages
+        ]
+        for plan in plans
+    }
+    vault.write_key(key)
+    titles = {stage.id: (number, stage.title) for number, stage in enumerate(workshop.stages, 1)}
+    described = {
+        group: [{**entry, "number": titles[entry["stage"]][0], "title": titles[entry["stage"]][1]} for entry in entries]
+        for group, entries in key.items()
+    }
+    write_key(vault.folder / "key.pdf", title=workshop.title, groups=described)
+    return done
+
+
+def check_room(workshop: Workshop, build: Path) -> None:
+    """Raise `LabError` where the disk cannot hold the kits."""
+    if workshop.data.source == SYNTHETIC:
+        photographs = (workshop.data.images + workshop.data.test_images) * workshop.data.image_size**2
+    else:
+        folder = Path(workshop.data.source)
+        count = sum(1 for name in IMAGE_FOLDERS for _ in (folder / name).glob("*.jpg"))
+        photographs = count * workshop.data.stored_size**2 * 2
+    # A small file takes at least a block of 4 KiB; a JPEG of this quality rarely more than a byte a pixel.
+    needed = (len(workshop.groups) + 2) * max(photographs, 4096) + _ROOM_FOR_THE_REST
+    place = next(folder for folder in (build, *build.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise LabError(
+            f"{free / 1e9:.2f} GB are free at {place}, but {len(workshop.groups)} kits need {needed / 1e9:.2f} GB",
+            hint="free some room, or lower data.images in instructor/workshop.yaml",
+        )
+
+
+def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisioned, progress: Progress) -> None:
+    stamps = _read_stamps(vault)
+    todo = []
+    for plan in plans:
+        if stamps.get(plan.group) == plan.fingerprint() and (build / "kits" / plan.group / KIT_FILE).is_file():
+            done.current.append(plan.group)
+        else:
+            todo.append(plan)
+    if not todo:
+        return
+    advance = progress("locks", sum(len(plan.stages) for plan in todo))
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE)) as pool:
+        started = [start_locks(plan, vault, pool) for plan in todo]
+        try:
+            for plan, locks in zip(todo, started, strict=True):
+                _build_one(plan, build, locks, done, advance)
+                stamps[plan.group] = plan.fingerprint() if plan.group in done.built else ""
+                write_whole(vault.folder / "kits.json", to_json(stamps))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _build_one(plan: KitPlan, build: Path, locks: list, done: Provisioned, advance: Callable[[], object]) -> None:
+    target, staging = build / "kits" / plan.group, build / "kits" / f".staging-{plan.group}"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        build_kit(plan, staging, locks, advance)
+        moved = _clear_place(target, build)
+        if moved:
+            done.moved[plan.group] = moved
+        os.replace(staging, target)
+        done.built.append(plan.group)
+    except (LabError, OSError) as error:
+        done.failed[plan.group] = str(error)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _clear_place(target: Path, build: Path) -> Path | None:
+    """Make room for a kit: one that was used is moved away (its new place is returned), an unused one removed."""
+    if not target.exists():
+        return None
+    if not any((target / name).exists() for name in (JOURNAL, DATABASE)):
+        shutil.rmtree(target)
+        return None
+    moved = build / "replaced" / f"{target.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(target, moved)
+    return moved
+
+
+def _read_stamps(vault: Vault) -> dict[str, str]:
+    try:
+        return dict(json.loads((vault.folder / "kits.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,43 @@
+"""A group's own variant of the quiz: the same questions, its own order of options, hence its own answers.
+
+Options are ordered by SHA-256 of the workshop's seed, the group, the question and the option: no random generator,
+so every machine and every Python gives the same order.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from instructor.quizbank.bank import NUMBER, BankQuestion, stage_questions
+from instructor.workshop import Workshop
+from lab_code.workshop.quiz import Question
+
+
+@dataclass(frozen=True)
+class GroupQuestion:
+    """What a group sees, and what it must answer (an option's number, or the number itself)."""
+
+    shown: Question
+    answer: str
+    source: BankQuestion
+
+
+def make_variant(workshop: Workshop, bank: list[BankQuestion], group: str) -> dict[str, list[GroupQuestion]]:
+    """The questions of every stage for one group, in the order of their answers."""
+    return {
+        stage.id: [
+            _vary(question, f"{workshop.seed}|{workshop.id}|{group}")
+            for question in stage_questions(bank, stage.id)[: stage.questions]
+        ]
+        for stage in workshop.stages
+    }
+
+
+def _vary(question: BankQuestion, key: str) -> GroupQuestion:
+    if question.kind == NUMBER:
+        return GroupQuestion(Question(question.id, question.text, (), question.look_in), question.right, question)
+    options = sorted(
+        (question.right, *question.wrong),
+        key=lambda option: hashlib.sha256(f"{key}|{question.id}|{option}".encode()).digest(),
+    )
+    shown = Question(question.id, question.text, tuple(options), question.look_in)
+    return GroupQuestion(shown, str(options.index(question.right) + 1), question)

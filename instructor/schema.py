@@ -1,0 +1,43 @@
+"""Read a YAML file into dataclasses: a wrong key or type names the file, the key and what exists."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lab_code.errors import LabError
+
+T = TypeVar("T")
+
+
+def read_yaml(path: Path, schema: type[T]) -> T:
+    """The file as an instance of the dataclass `schema`. Raises `LabError` where it does not fit."""
+    try:
+        document = OmegaConf.load(path)
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), document))  # type: ignore[return-value]
+    except FileNotFoundError as error:
+        raise LabError(f"{path} is missing", hint="run the command from the project's top folder") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise LabError(f"{path}{line}: {getattr(error, 'problem', error)}", hint="undo the last edit there") from error
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", "") or "")
+        text = (getattr(error, "msg", None) or str(error)).splitlines()[0]
+        raise LabError(f"{path}: {key}: {text}", hint=_keys_hint(schema, key)) from error
+
+
+def _keys_hint(schema: type, key: str) -> str:
+    """The keys that exist where `key` was looked for: `stages[0].titel` lists a stage's keys."""
+    here: Any = schema
+    for part in re.sub(r"\[\d+\]", "", key).split(".")[:-1]:
+        types = {field.name: field.type for field in dataclasses.fields(here)}
+        inner = types.get(part, here)
+        here = next((t for t in getattr(inner, "__args__", (inner,)) if dataclasses.is_dataclass(t)), here)
+    return f"keys here: {', '.join(field.name for field in dataclasses.fields(here))}"

@@ -1,0 +1,94 @@
+"""The description of a workshop, `workshop.yaml`: its schema and reader."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from instructor.schema import read_yaml
+from lab_code.errors import LabError
+
+PROJECT = Path(__file__).parent.parent
+WORKSHOP_FILE = Path(__file__).parent / "workshop.yaml"
+SYNTHETIC = "synthetic"
+
+
+@dataclass
+class DataSource:
+    source: str = SYNTHETIC
+    images: int = 5000
+    image_size: int = 64
+    difficulty: float = 0.5
+    seed: int = 0
+    test_images: int = 2000
+    test_imbalance: float = 0.5
+    test_fraction: float = 0.2
+    stored_size: int = 128
+
+
+@dataclass
+class StageSpec:
+    id: str
+    title: str
+    questions: int
+
+
+@dataclass
+class LockCost:
+    memory_kib: int = 262_144
+    iterations: int = 3
+    lanes: int = 1
+
+
+@dataclass
+class Workshop:
+    """Everything that makes one workshop; `instructor/workshop.yaml` explains every key."""
+
+    id: str
+    title: str
+    seed: int
+    groups: list[str]
+    stages: list[StageSpec]
+    data: DataSource = field(default_factory=DataSource)
+    locks: LockCost = field(default_factory=LockCost)
+
+
+def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
+    """Read and check a workshop. Raises `LabError` that names the file, the key and the fix."""
+    workshop = read_yaml(path, Workshop)
+    names = [
+        ("id", workshop.id),
+        *(("groups", g) for g in workshop.groups),
+        *(("stages", s.id) for s in workshop.stages),
+    ]
+    for key, name in names:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
+            raise LabError(f"{path}: {key}: '{name}' cannot be a folder's name", hint="use a-z, 0-9 and dashes")
+    for key, values in (("groups", workshop.groups), ("stages", [stage.id for stage in workshop.stages])):
+        if not values or len(set(values)) != len(values):
+            raise LabError(
+                f"{path}: {key} must be there and differ from each other", hint=f"found: {', '.join(values)}"
+            )
+    data = workshop.data
+    checks = {
+        "data.images": data.images >= 70,
+        "data.test_images": data.test_images >= 7,
+        "data.image_size": 16 <= data.image_size <= 512,
+        "data.stored_size": 16 <= data.stored_size <= 2000,
+        "data.test_fraction": 0 < data.test_fraction < 1,
+        "data.difficulty": 0 < data.difficulty <= 1,
+        "data.test_imbalance": 0 <= data.test_imbalance <= 1,
+        "stages.questions": all(1 <= stage.questions <= 12 for stage in workshop.stages),
+        "locks": 8 <= workshop.locks.memory_kib <= 262_144 and 1 <= workshop.locks.iterations <= 16,
+    }
+    for key, holds in checks.items():
+        if not holds:
+            raise LabError(f"{path}: {key} is out of range", hint="the comments in the file say what is meant")
+    return workshop
+
+
+def find_group(workshop: Workshop, name: str) -> str:
+    """A group by its name or its number: `3` is `group-3`."""
+    for number, group in enumerate(workshop.groups, 1):
+        if name in (group, str(number)):
+            return group
+    raise LabError(f"there is no group '{name}'", hint=f"groups: {', '.join(workshop.groups)}")

@@ -1,0 +1,264 @@
+"""The command `lab`: one small function per command, which parses, calls and prints.
+
+torch, mlflow and hydra are imported only inside the commands that need them, so that `lab --help`, `lab status` and
+`lab unlock` start at once.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from lab_code.errors import LabError
+from lab_code.terminal import make_console, run_app, spell_commands, wrap
+from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
+
+_HANDED_OVER = "LAB_HANDED_OVER"  # set while another kit's launcher runs, which must not hand over again
+
+app = typer.Typer(
+    help="Read, unlock, train, compare, hand in. Begin with: lab status",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `lab` and return its exit code: 0 done, 1 failed, 2 misuse."""
+    other = _launcher_of_another_kit()
+    if other is not None and _HANDED_OVER not in os.environ:
+        command = [sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)]
+        return subprocess.call(command, env={**os.environ, _HANDED_OVER: "1"})
+    return run_app(app, argv, log_folder=Path.cwd())
+
+
+@app.command()
+def status() -> None:
+    """Show the stages, their questions and what each opens; then your runs.
+
+    Example: lab status
+    """
+    from lab_code.runs import read_runs
+    from lab_code.workshop.progress import read_journal
+    from lab_code.workshop.unlock import next_stage
+
+    kit = find_kit()
+    console = make_console()
+    console.print(f"[bold]{kit.title}[/]  ·  {kit.group}\n")
+    current = next_stage(kit)
+    for stage in kit.stages:
+        _print_stage(kit, stage, is_next=stage == current)
+    runs = read_runs(kit.root)
+    if runs:
+        console.print(_runs_table(runs))
+    for fault in read_journal(kit.root).faults:
+        make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
+    _print_next_step(kit, current, runs)
+
+
+@app.command()
+def unlock(
+    answers: Annotated[str | None, typer.Option(help="All answers of the stage, with commas: 3,1,4")] = None,
+    rescue: Annotated[str | None, typer.Option(help="The instructor's rescue code, instead of answers.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Number of the stage; the next locked one if left out.")] = None,
+) -> None:
+    """Open a stage with the answers to its questions.
+
+    Example: lab unlock --answers 3,1,4
+    """
+    from lab_code.workshop.unlock import next_stage, unlock_with_answers, unlock_with_rescue
+
+    kit = find_kit()
+    if (answers is None) == (rescue is None):
+        raise LabError("unlock needs either answers or a rescue code", hint="lab unlock --answers 3,1,4")
+    chosen = kit.stage(stage) if stage else next_stage(kit)
+    if chosen is None:
+        make_console().print("All stages are open already. Next: lab train, lab compare, lab handin")
+        return
+    notes = make_console(stderr=True)
+    with notes.status(f"opening stage {kit.number(chosen)} …"):
+        done = unlock_with_rescue(kit, chosen, rescue) if rescue else unlock_with_answers(kit, chosen, answers or "")
+    make_console().print(f"[bold green]Stage {kit.number(chosen)} '{chosen.title}' is open.[/]")
+    for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
+        for name in names:
+            if name in chosen.opens:
+                make_console().print(f"  {heading}: {name}")
+    if done.kept:
+        notes.print("To get an original back, rename your file and run the same unlock again.")
+
+
+@app.command()
+def train(
+    changes: Annotated[
+        list[str] | None, typer.Argument(help="key=value, as many as you like: experiment=baseline trainer.epochs=3")
+    ] = None,
+) -> None:
+    """Train one model and track it in this kit's MLflow.
+
+    Example: lab train experiment=baseline
+    """
+    # Threads that wait by sleeping: beside a browser and MLflow's page, spinning ones make training several times
+    # slower. OpenMP reads this once, when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from lab_code.config import UnknownChoiceError, compose_config
+
+    kit = find_kit()
+    try:
+        config = compose_config(changes or [], kit.root / "lab_code" / "conf")
+    except UnknownChoiceError as error:
+        raise _explain_locked(kit, error.group, error.choice) or error from error
+    from lab_code.experiment import run_experiment
+    from lab_code.progress_bar import ProgressBar
+    from lab_code.workshop.progress import append_event
+
+    tags = {**kit.tags(), "stage": _current_stage_id(kit)}
+    run_id, best = run_experiment(config, kit.root, tags, ProgressBar(config.name))
+    append_event(kit.root, "trained", run=run_id, name=config.name)
+    metrics = best.metrics
+    make_console().print(
+        f"[bold green]Run '{config.name}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
+        f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
+    )
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str] | None, typer.Argument(help="Two runs by name; the newest two if left out.")] = None,
+) -> None:
+    """Show two runs side by side: what was changed, and what it did.
+
+    Example: lab compare baseline balanced
+    """
+    from lab_code.compare import choose_runs, compare_runs
+    from lab_code.runs import read_runs
+
+    comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
+    first, second = comparison.first.name, comparison.second.name
+    changed = Table("what was changed", first, second, title="Settings", title_justify="left")
+    for row in comparison.changed:
+        changed.add_row(*row)
+    did = Table("what it did (validation)", title="Results of the best epoch", title_justify="left")
+    for name in (first, second, "difference"):
+        did.add_column(name, justify="right")
+    for name, a, b in comparison.metrics:
+        values = ["–" if value is None else f"{value:.3f}" for value in (a, b)]
+        did.add_row(name.replace("_", " "), *values, "–" if a is None or b is None else f"{b - a:+.3f}")
+    console = make_console()
+    console.print(changed if comparison.changed else "The two runs have the same settings.")
+    console.print(did)
+
+
+@app.command()
+def handin() -> None:
+    """Pack everything into one zip for the instructor, and show a receipt to read aloud.
+
+    Example: lab handin
+    """
+    from lab_code.workshop.handin import write_handin
+
+    kit = find_kit()
+    path, code, runs = write_handin(kit)
+    console = make_console()
+    console.print(f"[bold green]Handed in:[/] {path.relative_to(kit.root)}  ({runs} finished runs)")
+    console.print(f"Receipt: [bold]{code}[/]   (read it aloud; you may hand in again, the newest counts)")
+
+
+def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
+    from lab_code.workshop.progress import read_journal
+    from lab_code.workshop.quiz import read_questions
+
+    console = make_console()
+    is_open = read_journal(kit.root).unlocked(stage.id)
+    state = "[green]open[/]" if is_open else "[yellow]locked[/]"
+    console.print(f"[bold]Stage {kit.number(stage)}: {stage.title}[/]  {state}")
+    if is_open and missing_stage_files(kit, stage):
+        console.print(
+            f"  missing: {', '.join(missing_stage_files(kit, stage))}; unlock this stage again to get them back"
+        )
+    for number, question in enumerate(read_questions(kit)[stage.id], 1) if not is_open else ():
+        console.print(wrap(question.text, "     ", f"  {number}. "), markup=False)
+        if is_next:
+            for n, option in enumerate(question.options, 1):
+                console.print(wrap(option, "        ", f"     {n}  "), markup=False)
+            kind = "" if question.options else "answer with a number; "
+            console.print(f"     {kind}look in {question.look_in}", markup=False, style="dim")
+    console.print(wrap(", ".join(stage.opens), "        ", "  opens ") + "\n", markup=False)
+
+
+def _print_next_step(kit: Kit, current: Stage | None, runs: list) -> None:
+    from lab_code.workshop.quiz import example_answers
+
+    names = {run.name for run in runs if run.status == "FINISHED"}
+    opened = [Path(path).stem for s in kit.stages if s != current for path in s.opens if "/experiment/" in path]
+    untried = [name for name in opened if name not in names and _experiment_file(kit, name).is_file()]
+    if untried:
+        step = f"lab train experiment={untried[0]}"
+    elif current is not None:
+        step = (
+            f"lab unlock --answers {example_answers(current)}   (with your own answers to stage {kit.number(current)})"
+        )
+    else:
+        step = "lab compare, then lab handin"
+    make_console().print(f"Next: [bold]{spell_commands(step)}[/]")
+
+
+def _runs_table(runs: list) -> Table:
+    table = Table("run", "id", "state", title="Runs", title_justify="left")
+    for name in ("balanced accuracy", "accuracy", "seconds"):
+        table.add_column(name, justify="right")
+    for run in runs:
+        scores = [run.metrics.get(f"best_{key}") for key in ("balanced_accuracy", "accuracy")]
+        cells = ["–" if score is None else f"{score:.3f}" for score in scores]
+        table.add_row(
+            run.name, run.run_id[:8], run.status.lower(), *cells, "–" if run.seconds is None else f"{run.seconds:.0f}"
+        )
+    return table
+
+
+def _explain_locked(kit: Kit, group: str, choice: str) -> LabError | None:
+    """The error for a configuration file that a lock will bring, or None where no lock does."""
+    stage = kit.stage_that_opens(f"lab_code/conf/{group}/{choice}.yaml")
+    if stage is None:
+        return None
+    number = kit.number(stage)
+    return LabError(
+        f"{group} '{choice}' is still locked: stage {number} '{stage.title}' opens it",
+        hint=f"answer the questions of stage {number} (lab status shows them), then: lab unlock --answers …",
+    )
+
+
+def _current_stage_id(kit: Kit) -> str:
+    """The last stage that is open, which is what a run belongs to; empty before the first."""
+    from lab_code.workshop.progress import read_journal
+
+    journal = read_journal(kit.root)
+    return next((stage.id for stage in reversed(kit.stages) if journal.unlocked(stage.id)), "")
+
+
+def _experiment_file(kit: Kit, name: str) -> Path:
+    return kit.root / "lab_code" / "conf" / "experiment" / f"{name}.yaml"
+
+
+def _launcher_of_another_kit() -> Path | None:
+    """The launcher of the kit around the current folder, where that kit brings a `lab_code` other than this one.
+
+    One environment may serve several kits: whichever `lab` is called, the code of the kit one stands in must run.
+    """
+    try:
+        root = find_kit().root
+    except LabError:
+        return None
+    launcher = root / "lab"
+    mine = Path(__file__).resolve().parent
+    return launcher if launcher.is_file() and mine != root / "lab_code" else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""One configuration for everything: composed by Hydra, checked against a schema, frozen.
+
+`compose_config(["experiment=baseline", "trainer.epochs=3"])` reads `conf/` and returns a frozen `Config`. A mistyped
+key, a wrong type or a value out of range is a `LabError` that quotes the key and lists what exists. The only module
+that knows Hydra and OmegaConf; the rest of the package sees plain dataclasses.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lab_code.errors import LabError
+
+CONF_FOLDER = Path(__file__).parent / "conf"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    folder: str
+    image_size: int
+    validation_fraction: float
+    split_seed: int
+    augment: str
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    name: str
+    width: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    name: str
+    weight_power: float = 0.0  # class weights are (1 / photographs of the class) ** weight_power
+    gamma: float = 0.0  # of the focal loss: how little easy photographs count
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    name: str
+    lr: float
+    weight_decay: float
+    momentum: float
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    epochs: int
+    batch_size: int
+    schedule: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything about a run; logged with it, and enough to repeat it."""
+
+    name: str
+    seed: int
+    data: DataConfig
+    model: ModelConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    trainer: TrainerConfig
+
+
+class UnknownChoiceError(LabError):
+    """`group=choice` names a file that `conf/` does not have: `group` and `choice` say which."""
+
+    def __init__(self, group: str, choice: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"{group} '{choice}' does not exist",
+            hint=f"{group} can be: {', '.join(known)}" if known else f"no {group} exists yet",
+        )
+        self.group, self.choice = group, choice
+
+
+# What a value must satisfy beyond its type: key -> (test, how it reads in an error).
+_RANGES: dict[str, tuple[Any, str]] = {
+    "seed": (lambda value: 0 <= value < 2**32, "0 or more"),
+    "data.image_size": (lambda value: 16 <= value <= 512, "from 16 to 512"),
+    "data.validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),
+    "data.augment": (lambda value: value in ("none", "flips"), "none or flips"),
+    "model.width": (lambda value: 1 <= value <= 256, "from 1 to 256"),
+    "model.dropout": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
+    "loss.weight_power": (lambda value: 0 <= value <= 2, "from 0 to 2"),
+    "loss.gamma": (lambda value: 0 <= value <= 10, "from 0 to 10"),
+    "optimizer.lr": (lambda value: 0 < value <= 10, "more than 0 and at most 10"),
+    "optimizer.weight_decay": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "optimizer.momentum": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
+    "trainer.epochs": (lambda value: 1 <= value <= 1000, "from 1 to 1000"),
+    "trainer.batch_size": (lambda value: 2 <= value <= 4096, "from 2 to 4096"),
+    "trainer.schedule": (lambda value: value in ("constant", "one_cycle"), "constant or one_cycle"),
+    "trainer.device": (lambda value: value in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+}
+
+
+def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDER) -> Config:
+    """Compose `train.yaml` with the overrides, check every key and value, and freeze the result.
+
+    Raises `UnknownChoiceError` for `group=choice` without a file and `LabError` for a mistyped key, a wrong type, a
+    value out of range or YAML that cannot be read.
+    """
+    parsed = _parse_overrides(overrides)
+    for override in parsed:
+        _check_override(override, conf_folder)
+    # `++`: a key that the schema knows may be set even where the chosen file leaves it at its default.
+    forced = [f"++{o.input_line}" if "." in o.key_or_group else o.input_line for o in parsed]
+    try:
+        with initialize_config_dir(config_dir=str(conf_folder.resolve()), version_base="1.3"):
+            composed = compose("train", overrides=forced)
+    except HydraException as error:
+        raise LabError(
+            f"{conf_folder.name}/ cannot be composed: {_first_line(error)}", hint="lab train --help"
+        ) from error
+    except OmegaConfBaseException as error:
+        raise LabError(f"{_first_line(error)}", hint=_known_keys_hint(getattr(error, "full_key", "") or "")) from error
+    except Exception as error:  # PyYAML's errors do not share a base with Hydra's
+        raise LabError(
+            f"a file under {conf_folder.name}/ is not valid YAML: {error}", hint="undo your last edit"
+        ) from error
+    return _build_config(composed)
+
+
+def load_config(path: Path) -> Config:
+    """Read a resolved configuration that was logged with a run (`config.yaml`)."""
+    try:
+        return _build_config(OmegaConf.load(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"cannot read the configuration {path}: {error}") from error
+
+
+def config_to_yaml(config: Config) -> str:
+    """The resolved configuration as YAML; `load_config` reads it back."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def flatten_config(config: Config) -> dict[str, Any]:
+    """Dotted keys and values, as MLflow's parameters want them: `{"trainer.epochs": 10, …}`."""
+    flat: dict[str, Any] = {}
+    for key, value in dataclasses.asdict(config).items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{inner}": inner_value for inner, inner_value in value.items()})
+        else:
+            flat[key] = value
+    return flat
+
+
+def known_choices(group: str, conf_folder: Path = CONF_FOLDER) -> list[str]:
+    """The files of a configuration group: `known_choices("loss")` is `["cross_entropy", …]`."""
+    return sorted(path.stem for path in (conf_folder / group).glob("*.yaml"))
+
+
+def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        if all(override.key_or_group for override in parsed):
+            return parsed
+        cause = None
+    except HydraException as error:
+        cause = error
+    raise LabError(
+        f"cannot read {' '.join(overrides)!r}: each change is written key=value",
+        hint="for example: lab train experiment=baseline trainer.epochs=3",
+    ) from cause
+
+
+def _check_override(override: Override, conf_folder: Path) -> None:
+    key = override.key_or_group
+    if override.is_add() or override.is_delete() or override.is_sweep_override():
+        raise LabError(
+            f"'{override.input_line}' cannot be used here: only key=value changes a configuration",
+            hint="write key=value, for example trainer.epochs=3",
+        )
+    if key in _known_groups():
+        choice = override.value()
+        if not isinstance(choice, str) or not (conf_folder / key / f"{choice}.yaml").is_file():
+            raise UnknownChoiceError(key, str(choice), known_choices(key, conf_folder))
+    elif key not in _known_keys():
+        raise LabError(f"there is no key '{key}'", hint=_known_keys_hint(key))
+
+
+def _build_config(composed: Any) -> Config:
+    """Merge into the schema (types, unknown keys), check the ranges, return frozen dataclasses."""
+    schema = OmegaConf.structured(Config)
+    OmegaConf.set_readonly(schema, False)  # frozen dataclasses make frozen schemas, which would take no values
+    for field in dataclasses.fields(Config):
+        if dataclasses.is_dataclass(field.type):
+            schema[field.name] = OmegaConf.structured(field.type)
+            OmegaConf.set_readonly(schema[field.name], False)
+    try:
+        config: Config = OmegaConf.to_object(OmegaConf.merge(schema, composed))  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or ""
+        raise LabError(f"{key}: {_first_line(error)}", hint=_known_keys_hint(key)) from error
+    flat = flatten_config(config)
+    for key, (holds, text) in _RANGES.items():
+        if not holds(flat[key]):
+            raise LabError(f"{key} is {flat[key]!r}, but must be {text}", hint=f"write {key}=… with another value")
+    return config
+
+
+def _known_groups() -> list[str]:
+    """The folders of `conf/`; that of the experiments may still be empty."""
+    return [field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)] + ["experiment"]
+
+
+def _known_keys() -> list[str]:
+    keys: list[str] = []
+    for field in dataclasses.fields(Config):
+        if dataclasses.is_dataclass(field.type):
+            keys += [f"{field.name}.{inner.name}" for inner in dataclasses.fields(field.type)]
+        else:
+            keys.append(field.name)
+    return keys
+
+
+def _known_keys_hint(key: str) -> str:
+    """The nearest existing key, and the keys beside it."""
+    known = _known_keys()
+    close = get_close_matches(key, known, n=1, cutoff=0.75)
+    group = (close[0] if close else key).split(".")[0]
+    siblings = [name for name in known if name.split(".")[0] == group] or known
+    listing = ", ".join(siblings)
+    return f"did you mean '{close[0]}'? keys: {listing}" if close and close[0] != key else f"keys: {listing}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,70 @@
+"""How good a classifier is: arrays in, numbers out, no torch.
+
+    balanced accuracy   the mean of the sensitivities of all diagnoses: a rare one counts as much as a frequent one
+    macro AUC           how well each diagnosis is ranked above the others, averaged
+    sensitivity         of the photographs that show a diagnosis, the share that is recognised
+    specificity         of the photographs that show something else, the share that is not called so
+
+A diagnosis without photographs has no sensitivity (NaN) and is left out of the means.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """(C, C) int64: rows are the true classes, columns the predicted ones. `labels`, `predicted` are (N,) int."""
+    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def sensitivity(confusion: np.ndarray) -> np.ndarray:
+    """(C,) float64: the diagonal over the sum of each row."""
+    with np.errstate(invalid="ignore"):
+        return np.diag(confusion) / confusion.sum(axis=1)
+
+
+def specificity(confusion: np.ndarray) -> np.ndarray:
+    """(C,) float64: of the photographs of other classes, the share not predicted as this class."""
+    others = confusion.sum() - confusion.sum(axis=1)
+    wrongly_called = confusion.sum(axis=0) - np.diag(confusion)
+    with np.errstate(invalid="ignore"):
+        return 1 - wrongly_called / others
+
+
+def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The mean over classes of the one-against-rest area under the ROC curve.
+
+    `labels` (N,) int, `probabilities` (N, C). Computed from ranks (Hanley and McNeil, Radiology 143, 1982; ties get
+    their mean rank). NaN where no class has both kinds of photographs.
+    """
+    areas = [_auc(labels == c, probabilities[:, c]) for c in range(probabilities.shape[1])]
+    return float(np.nanmean(areas)) if not np.all(np.isnan(areas)) else float("nan")
+
+
+def evaluate(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """Every metric of this module under the names that are logged.
+
+    `labels` (N,) int, `probabilities` (N, C), `names` of the C classes. Sensitivity and specificity are keyed
+    `sensitivity_mel`; those of absent classes are left out.
+    """
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(names))
+    sensitivities, specificities = sensitivity(confusion), specificity(confusion)
+    metrics = {
+        "accuracy": float(np.trace(confusion) / confusion.sum()),
+        "balanced_accuracy": float(np.nanmean(sensitivities)),
+        "macro_auc": macro_auc(labels, probabilities),
+    }
+    for name, found, spared in zip(names, sensitivities, specificities, strict=True):
+        metrics[f"sensitivity_{name}"] = float(found)
+        metrics[f"specificity_{name}"] = float(spared)
+    return {name: value for name, value in metrics.items() if not np.isnan(value)}
+
+
+def _auc(positive: np.ndarray, scores: np.ndarray) -> float:
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if not positives or not negatives:
+        return float("nan")
+    _, index, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    mean_rank = np.cumsum(counts) - (counts - 1) / 2  # ranks start at 1
+    return float((mean_rank[index][positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))

@@ -1,0 +1,90 @@
+"""Figures of a run. Every function takes arrays and returns a Matplotlib figure; saving is left to the caller."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab_code.metrics import sensitivity
+
+_HATCHES = ("", "//", "..", "xx", "\\\\", "oo")  # bars differ in more than colour
+
+
+def plot_confusion(confusion: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """The confusion matrix (C, C) with counts, shaded by the share of each true class."""
+    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    draw_confusion(figure.add_subplot(), confusion, names, title)
+    return figure
+
+
+def plot_confusions(matrices: dict[str, np.ndarray], names: Sequence[str]) -> Figure:
+    """Several confusion matrices side by side, by the names of their runs."""
+    figure = Figure(figsize=(5.2 * len(matrices), 5.0), layout="constrained")
+    for axes, (title, confusion) in zip(
+        np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True
+    ):
+        draw_confusion(axes, confusion, names, title)
+    return figure
+
+
+def draw_confusion(axes: Axes, confusion: np.ndarray, names: Sequence[str], title: str) -> None:
+    """Draw one matrix; each row is labelled with its sensitivity."""
+    with np.errstate(invalid="ignore"):
+        shares = np.nan_to_num(confusion / confusion.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*confusion.shape):
+        colour = "white" if shares[row, column] > 0.55 else "black"
+        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
+    found = [f"{value:.0%}" if not np.isnan(value) else "none" for value in sensitivity(confusion)]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [f"{name}  {share}" for name, share in zip(names, found, strict=True)])
+    axes.set_xlabel("predicted diagnosis (photographs)")
+    axes.set_ylabel("true diagnosis, and the share recognised")
+    axes.set_title(title)
+
+
+def plot_curves(history: dict[str, Sequence[float]], title: str) -> Figure:
+    """Training loss on the left, validation metrics (shares from 0 to 1) on the right, over epochs."""
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(history["train_loss"]) + 1)
+    left.plot(epochs, history["train_loss"], marker="o")
+    left.set(title="training loss", xlabel="epoch", ylabel="loss (nats)")
+    for (name, values), marker in zip(history.items(), "osD^v", strict=False):
+        if name != "train_loss":
+            right.plot(epochs, values, marker=marker, label=name.replace("_", " "))
+    right.set(title="validation", xlabel="epoch", ylabel="share (0 to 1)", ylim=(0, 1))
+    right.legend()
+    figure.suptitle(title)
+    return figure
+
+
+def plot_examples(images: np.ndarray, labels: np.ndarray, names: Sequence[str], per_class: int = 6) -> Figure:
+    """The first photographs of every diagnosis in rows. `images` (N, H, W, 3) uint8, `labels` (N,) int."""
+    figure = Figure(figsize=(1.15 * per_class, 1.15 * len(names)), layout="constrained")
+    grid = figure.subplots(len(names), per_class, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[], frame_on=False)
+    for row, name in enumerate(names):
+        which = np.flatnonzero(labels == row)
+        grid[row, 0].set_ylabel(f"{name} ({len(which)})", rotation=0, ha="right", va="center")
+        for axes, index in zip(grid[row], which[:per_class], strict=False):
+            axes.imshow(images[index])
+    return figure
+
+
+def plot_sensitivities(found: dict[str, Sequence[float]], names: Sequence[str]) -> Figure:
+    """One group of bars a class, one bar a run: `found` maps runs to the sensitivities (C,) of the classes."""
+    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / max(1, len(found))
+    for number, ((run, values), hatch) in enumerate(zip(found.items(), _HATCHES * len(found), strict=False)):
+        places = np.arange(len(names)) - 0.4 + width * (number + 0.5)
+        axes.bar(places, np.nan_to_num(values), width, label=run, hatch=hatch, edgecolor="black", linewidth=0.6)
+    axes.set_xticks(range(len(names)), names)
+    axes.set(
+        title="sensitivity of every diagnosis", xlabel="diagnosis", ylabel="share recognised (0 to 1)", ylim=(0, 1)
+    )
+    axes.legend()
+    return figure

@@ -1,0 +1,100 @@
+"""The identity of a kit: which workshop and group it belongs to, its stages, and the files it was shipped with.
+
+`find_kit()` looks for `kit.json` upward from the current folder. Nothing in it helps to find an answer.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lab_code.errors import LabError
+
+KIT_FILE = "kit.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the game: `lock` is a file, `opens` the files that its answers bring."""
+
+    id: str
+    title: str
+    lock: str
+    opens: tuple[str, ...]
+    questions: int
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A kit on disk."""
+
+    root: Path
+    workshop: str
+    title: str
+    group: str
+    stages: tuple[Stage, ...]
+    files: dict[str, str]  # path -> SHA-256 of every file as it was shipped
+
+    def stage(self, name: str) -> Stage:
+        """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
+        for number, stage in enumerate(self.stages, 1):
+            if name in (stage.id, str(number)):
+                return stage
+        raise LabError(f"there is no stage '{name}'", hint=f"stages: {', '.join(stage.id for stage in self.stages)}")
+
+    def number(self, stage: Stage) -> int:
+        """The number of a stage, counted from 1."""
+        return self.stages.index(stage) + 1
+
+    def stage_that_opens(self, path: str) -> Stage | None:
+        """The stage that brings this file, or None where no stage does."""
+        return next((stage for stage in self.stages if path in stage.opens), None)
+
+    def tags(self) -> dict[str, str]:
+        """What every run of this kit is tagged with."""
+        return {"workshop": self.workshop, "group": self.group}
+
+
+def find_kit(start: Path | None = None) -> Kit:
+    """The kit that holds the folder `start` (default: the current one)."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / KIT_FILE).is_file():
+            return read_kit(folder)
+    raise LabError(f"{here} is not inside a kit", hint=f"change into the folder of your group: it holds {KIT_FILE}")
+
+
+def read_kit(root: Path) -> Kit:
+    """Read `root/kit.json`. Raises `LabError` where it is damaged."""
+    try:
+        return kit_from_json(json.loads((root / KIT_FILE).read_text(encoding="utf-8")), root)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise LabError(
+            f"{root / KIT_FILE} cannot be read: {type(error).__name__}: {error}",
+            hint="ask the instructor for a fresh kit",
+        ) from error
+
+
+def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
+    """Build a `Kit` from the parsed `kit.json`. Raises KeyError, TypeError or ValueError where it is not one."""
+    stages = tuple(Stage(**{**stage, "opens": tuple(stage["opens"])}) for stage in document["stages"])
+    texts = [str(document[key]) for key in ("workshop", "title", "group")]
+    return Kit(root, *texts, stages, dict(document["files"]))
+
+
+def kit_to_json(kit: Kit) -> dict[str, Any]:
+    """The document of `kit.json`."""
+    return {
+        "about": "What this kit is. The program reads it; please leave it as it is.",
+        "workshop": kit.workshop,
+        "title": kit.title,
+        "group": kit.group,
+        "stages": [asdict(stage) for stage in kit.stages],
+        "files": kit.files,
+    }
+
+
+def missing_stage_files(kit: Kit, stage: Stage) -> Sequence[str]:
+    """Which of a stage's files are not there (yet, or any more)."""
+    return [path for path in stage.opens if not (kit.root / path).is_file()]

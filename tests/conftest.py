@@ -1,0 +1,119 @@
+"""What the tests share: one small workshop, built once per process, and fresh copies of its kits."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from instructor.provision.workshop_kits import provision
+from instructor.vault import Vault
+from instructor.workshop import DataSource, LockCost, StageSpec, Workshop, read_workshop
+
+PROJECT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    # Two tests run at once on two cores: spinning threads would fight.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@dataclass(frozen=True)
+class KitOnDisk:
+    """A fresh copy of a kit, with what its instructor knows."""
+
+    root: Path
+    group: str
+    answers: list[str]  # of the stages, each as it is typed
+    rescue: list[str]
+
+    def lab(self, *argv: str, check: bool = True, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+        """Run the kit's own launcher; where `check` is set it must succeed."""
+        done = subprocess.run(
+            [sys.executable, str(self.root / "lab"), *argv],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            encoding="utf-8",
+            env=os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"},
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def files(self) -> dict[str, bytes]:
+        """Every file but caches, to compare before and after."""
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+
+def make_small_workshop(**changes: object) -> Workshop:
+    """The real stages with few, small photographs and locks that cost nothing."""
+    real = read_workshop()
+    values: dict = {
+        "id": "small",
+        "title": "A small workshop",
+        "seed": 7,
+        "groups": ["group-1", "group-2", "group-3"],
+        "stages": [StageSpec(stage.id, stage.title, stage.questions) for stage in real.stages],
+        "data": DataSource(images=210, image_size=32, test_images=70, seed=3),
+        "locks": LockCost(memory_kib=64, iterations=1, lanes=1),
+    }
+    return Workshop(**{**values, **changes})
+
+
+def no_progress(title: str, total: int):
+    """A progress bar that shows nothing."""
+    return lambda: None
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Workshop:
+    return make_small_workshop()
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> Path:
+    """A provisioned `build/` that tests only read; whoever writes takes a copy."""
+    folder = tmp_path_factory.mktemp("build")
+    done = provision(workshop, folder, no_progress)
+    assert not done.failed
+    return folder
+
+
+@pytest.fixture
+def make_kit(build: Path, tmp_path: Path):
+    """A function that copies the kit of a group: `make_kit("group-2")`."""
+
+    def make(group: str = "group-1") -> KitOnDisk:
+        shutil.copytree(build / "kits" / group, tmp_path / "kits" / group)
+        key = Vault(build).read_key()[group]
+        answers, rescue = [entry["answers"] for entry in key], [entry["rescue"] for entry in key]
+        return KitOnDisk(tmp_path / "kits" / group, group, answers, rescue)
+
+    return make
+
+
+@pytest.fixture
+def kit(make_kit) -> KitOnDisk:
+    return make_kit()
+
+
+@pytest.fixture(scope="session")
+def ham10000_sample() -> Path:
+    """35 real photographs of HAM10000, which lie beside the project and are never part of it."""
+    folder = PROJECT.parent / "shared" / "ham10000-sample"
+    if not folder.is_dir():
+        pytest.skip("the sample of real photographs is not beside this checkout")
+    return folder

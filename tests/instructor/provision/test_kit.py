@@ -1,0 +1,241 @@
+"""Kits that were really built: exactly the files that are meant, nothing of the key, one after the other or again."""
+
+import base64
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from instructor.dataset.prepare import CHECKSUMS
+from instructor.provision import workshop_kits
+from instructor.provision.kit import plan_kit
+from instructor.provision.workshop_kits import check_room, provision
+from instructor.quizbank.bank import load_bank
+from instructor.quizbank.variants import make_variant
+from instructor.vault import Vault
+from instructor.workshop import PROJECT, DataSource
+from lab_code.data.ham10000 import read_photographs
+from lab_code.errors import LabError
+from lab_code.workshop.files import sha256_file
+from lab_code.workshop.kit import read_kit
+from tests.conftest import make_small_workshop, no_progress
+
+# The exact content of a kit, apart from the photographs. Whoever adds a file to lab_code adds it here, on purpose.
+KIT_FILES = """
+LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml questions.json
+data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md
+lab_code/__init__.py lab_code/cli.py lab_code/compare.py lab_code/config.py lab_code/errors.py lab_code/experiment.py
+lab_code/metrics.py lab_code/notebook.py lab_code/plots.py lab_code/progress_bar.py lab_code/runs.py
+lab_code/terminal.py lab_code/tracking.py lab_code/trainer.py
+lab_code/conf/train.yaml lab_code/conf/data/lesions.yaml lab_code/conf/loss/cross_entropy.yaml
+lab_code/conf/model/small_cnn.yaml lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml
+lab_code/conf/trainer/default.yaml
+lab_code/data/__init__.py lab_code/data/augment.py lab_code/data/ham10000.py lab_code/data/lesions.py
+lab_code/losses/__init__.py lab_code/losses/cross_entropy.py lab_code/models/__init__.py lab_code/models/small_cnn.py
+lab_code/workshop/__init__.py lab_code/workshop/codes.py lab_code/workshop/files.py lab_code/workshop/handin.py
+lab_code/workshop/kit.py lab_code/workshop/locks.py lab_code/workshop/progress.py lab_code/workshop/quiz.py
+lab_code/workshop/unlock.py
+locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab
+notebooks/starter.ipynb
+""".split()
+
+
+def files_of(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_kit_holds_exactly_the_files_that_are_meant(build: Path) -> None:
+    for group in ("group-1", "group-2", "group-3"):
+        found = {name for name in files_of(build / "kits" / group) if not name.endswith(".jpg")}
+        assert found == set(KIT_FILES)
+
+
+def test_every_kit_has_the_photographs_and_their_checksums(build: Path) -> None:
+    data = build / "kits" / "group-2" / "data"
+    assert len(read_photographs(data)) == 210
+    for line in (data / CHECKSUMS).read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        assert sha256_file(data / name) == digest
+
+
+def test_kit_json_knows_every_file_but_itself_and_the_photographs(build: Path) -> None:
+    kit = read_kit(build / "kits" / "group-1")
+    assert set(kit.files) == set(KIT_FILES) - {"kit.json", "data/HAM10000_metadata.csv", "data/SOURCE.md"}
+    assert all(sha256_file(kit.root / name) == digest for name, digest in kit.files.items())
+
+
+def secret_needles(build: Path, group: str) -> dict[str, bytes]:
+    """What must not be in a kit, in the forms in which it could be there."""
+    needles: dict[str, bytes] = {}
+    for entry in Vault(build).read_key()[group]:
+        code = entry["rescue"]
+        needles |= {
+            f"rescue {entry['stage']}": code.encode(),
+            f"rescue bare {entry['stage']}": code.replace("-", "").encode(),
+        }
+        for form in (
+            f'"answers": "{entry["answers"]}"',
+            json.dumps(entry["answers"].split(",")),
+            f"answers {entry['answers']}",
+        ):
+            needles[f"answers {form}"] = form.encode()
+    for path in sorted((PROJECT / "locked").rglob("*")):
+        if path.is_file():
+            text = path.read_bytes()
+            needles[path.name] = text[len(text) // 2 :][:60]
+            needles[f"{path.name} base64"] = base64.b64encode(text)[:60]
+            needles[f"{path.name} hex"] = text.hex()[:60].encode()
+    needles["master"] = (build / "vault" / "master.key").read_bytes()
+    return needles
+
+
+def find_secrets(root: Path, needles: dict[str, bytes]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in root.rglob("*"):
+        if path.is_file() and path.suffix != ".jpg":
+            content = path.read_bytes()
+            held = [name for name, needle in needles.items() if needle in content]
+            found |= {path.relative_to(root).as_posix(): held} if held else {}
+    return found
+
+
+def test_nothing_of_the_key_or_the_locked_files_is_in_a_kit(build: Path) -> None:
+    for group in ("group-1", "group-3"):
+        assert find_secrets(build / "kits" / group, secret_needles(build, group)) == {}
+
+
+def test_the_search_for_secrets_finds_planted_ones(build: Path, kit) -> None:
+    needles = secret_needles(build, "group-1")
+    for number, needle in enumerate(needles.values()):
+        (kit.root / "lab_code" / f"planted-{number}.txt").write_bytes(b"before " + needle + b" after")
+    found = find_secrets(kit.root, needles)
+    assert {name for held in found.values() for name in held} == set(needles)
+
+
+def test_the_hidden_test_set_shares_no_lesion_with_the_kits(build: Path) -> None:
+    shipped = {p.lesion_id for p in read_photographs(build / "kits" / "group-1" / "data")}
+    hidden = {p.lesion_id for p in read_photographs(build / "vault" / "test")}
+    assert hidden and not shipped & hidden
+    assert not {p.name for p in (build / "vault" / "test").rglob("*.jpg")} & {
+        p.name for p in (build / "kits").rglob("*.jpg")
+    }
+
+
+def test_the_kit_for_another_machine_installs_only_the_student_side(build: Path) -> None:
+    text = (build / "kits" / "group-1" / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'lab = "lab_code.cli:main"' in text and "instructor" not in text and "torch" in text
+    assert (build / "kits" / "group-1" / "constraints.txt").read_bytes() == (PROJECT / "constraints.txt").read_bytes()
+
+
+def test_a_kit_builds_as_a_package(kit) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from setuptools import setup; setup()", "--quiet", "--name", "--version"],
+        cwd=kit.root, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "lab-kit" in done.stdout
+
+
+def test_the_launcher_can_be_run(build: Path) -> None:
+    launcher = build / "kits" / "group-1" / "lab"
+    assert os.access(launcher, os.X_OK) or os.name == "nt"
+    assert b"\r\n" in (launcher.parent / "lab.cmd").read_bytes()
+
+
+@pytest.fixture
+def own_build(build: Path, tmp_path: Path) -> Path:
+    """A copy of the provisioned folder that a test may write to."""
+    shutil.copytree(build, tmp_path / "build")
+    return tmp_path / "build"
+
+
+def test_a_second_run_builds_nothing(own_build: Path, workshop) -> None:
+    before = {path: path.read_bytes() for path in own_build.rglob("*.lab")}
+    done = provision(workshop, own_build, no_progress)
+    assert (done.built, done.current) == ([], workshop.groups) and not done.data.changed
+    assert {path: path.read_bytes() for path in own_build.rglob("*.lab")} == before
+
+
+def test_a_missing_kit_is_built_again_with_the_same_key(own_build: Path, workshop) -> None:
+    key = Vault(own_build).read_key()
+    shutil.rmtree(own_build / "kits" / "group-2")
+    done = provision(workshop, own_build, no_progress)
+    assert (done.built, done.current) == (["group-2"], ["group-1", "group-3"])
+    assert Vault(own_build).read_key() == key
+
+
+def test_a_kit_that_was_worked_in_is_moved_away_and_never_deleted(own_build: Path) -> None:
+    (own_build / "kits" / "group-1" / "progress.jsonl").write_text("{}\n", encoding="utf-8")
+    done = provision(make_small_workshop(seed=8), own_build, no_progress)
+    assert set(done.built) == {"group-1", "group-2", "group-3"} and set(done.moved) == {"group-1"}
+    assert (done.moved["group-1"] / "progress.jsonl").is_file()
+    assert not (own_build / "kits" / "group-1" / "progress.jsonl").exists()
+    assert not (own_build / "replaced" / "group-2").exists()
+
+
+def test_one_kit_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workshop) -> None:
+    real = workshop_kits.build_kit
+
+    def fail_for_two(plan, *rest):
+        real(plan, *rest)
+        if plan.group == "group-2":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(workshop_kits, "build_kit", fail_for_two)
+    done = provision(workshop, tmp_path, no_progress)
+    assert done.built == ["group-1", "group-3"] and "No space" in done.failed["group-2"]
+    assert sorted(path.name for path in (tmp_path / "kits").iterdir()) == ["group-1", "group-3"]
+    monkeypatch.undo()
+    assert provision(workshop, tmp_path, no_progress).built == ["group-2"]
+
+
+def test_an_interrupted_run_leaves_no_half_kit_and_can_be_repeated(tmp_path: Path, monkeypatch, workshop) -> None:
+    real = workshop_kits.build_kit
+
+    def interrupt_at_two(plan, *rest):
+        real(plan, *rest)
+        if plan.group == "group-2":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(workshop_kits, "build_kit", interrupt_at_two)
+    with pytest.raises(KeyboardInterrupt):
+        provision(workshop, tmp_path, no_progress)
+    assert [path.name for path in (tmp_path / "kits").iterdir()] == ["group-1"]
+    monkeypatch.undo()
+    assert provision(workshop, tmp_path, no_progress).built == ["group-2", "group-3"]
+
+
+def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monkeypatch, workshop) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    with pytest.raises(LabError, match="GB are free at .* but 3 kits need"):
+        check_room(workshop, tmp_path / "build")
+    with pytest.raises(LabError):
+        provision(workshop, tmp_path / "build", no_progress)
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_stage_without_files_is_named(tmp_path: Path, build: Path, workshop) -> None:
+    for name in ("lab_code", "locked", "notebooks", "quiz"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    variant = make_variant(workshop, load_bank(workshop), "group-1")
+    shutil.rmtree(tmp_path / "locked" / "2-imbalance")
+    from instructor.dataset.prepare import PreparedData
+
+    data = PreparedData(build / "data", build / "vault" / "test", changed=False)
+    with pytest.raises(LabError, match="2-imbalance holds nothing to lock"):
+        plan_kit(workshop, "group-1", variant, data, tmp_path)
+
+
+@pytest.mark.slow
+def test_kits_on_real_photographs(ham10000_sample: Path, tmp_path: Path) -> None:
+    data = DataSource(source=str(ham10000_sample), stored_size=64)
+    done = provision(make_small_workshop(data=data, groups=["group-1"]), tmp_path, no_progress)
+    assert done.built == ["group-1"]
+    folder = tmp_path / "kits" / "group-1" / "data"
+    assert len(read_photographs(folder)) == 28 and len(read_photographs(tmp_path / "vault" / "test")) == 7
+    assert "CC BY-NC" in (folder / "SOURCE.md").read_text(encoding="utf-8")

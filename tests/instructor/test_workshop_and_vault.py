@@ -1,0 +1,81 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from instructor.vault import Vault
+from instructor.workshop import WORKSHOP_FILE, find_group, read_workshop
+from lab_code.errors import LabError
+from lab_code.workshop.codes import read_code
+
+
+def test_the_committed_workshop_is_valid() -> None:
+    workshop = read_workshop()
+    assert len(workshop.groups) == 6 and [stage.questions for stage in workshop.stages][0] == 3
+
+
+def test_a_guess_at_the_committed_locks_is_expensive() -> None:
+    assert read_workshop().locks.memory_kib == 262_144
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title:", "titel:", "titel"),
+        ("questions: 3", "questions: three", "questions"),
+        ("questions: 3", "question: 3", "question"),
+        ("images: 5000", "images: 10", "data.images is out of range"),
+        ("groups: [group-1", "groups: [group-2", "groups must be there and differ"),
+        ("groups: [group-1", "groups: [../group", "cannot be a folder's name"),
+        ("memory_kib: 262144", "memory_kib: 999999999", "locks is out of range"),
+        ("seed: 2026 ", "seed: [ ", "line"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = WORKSHOP_FILE.read_text(encoding="utf-8")
+    assert old in text
+    file = tmp_path / "workshop.yaml"
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(LabError) as caught:
+        read_workshop(file)
+    assert message in caught.value.message and str(file) in caught.value.message and caught.value.hint
+
+
+def test_a_missing_workshop_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="is missing"):
+        read_workshop(tmp_path / "workshop.yaml")
+
+
+@pytest.mark.parametrize("name", ["3", "group-3"])
+def test_a_group_has_a_name_and_a_number(name: str) -> None:
+    assert find_group(read_workshop(), name) == "group-3"
+    with pytest.raises(LabError, match="no group '9'"):
+        find_group(read_workshop(), "9")
+
+
+def test_rescue_codes_last_and_differ(tmp_path: Path) -> None:
+    codes = {Vault(tmp_path).rescue_code("w", f"group-{g}", f"s{s}") for g in range(6) for s in range(3)}
+    assert len(codes) == 18
+    assert Vault(tmp_path).rescue_code("w", "group-0", "s0") in codes
+    assert read_code(Vault(tmp_path).rescue_code("w", "g", "s"), 10) == Vault(tmp_path).rescue_secret("w", "g", "s")
+    assert Vault(tmp_path / "other").rescue_code("w", "group-0", "s0") not in codes
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no owner-only mode bits")
+def test_the_vault_is_for_its_owner_only(tmp_path: Path) -> None:
+    vault = Vault(tmp_path)
+    vault.write_key({"group-1": []})
+    vault.rescue_code("w", "g", "s")
+    assert vault.folder.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in vault.folder.iterdir())
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "no key yet"), ("{", "damaged")])
+def test_a_key_that_cannot_be_read_says_make_provision(tmp_path: Path, content: str | None, message: str) -> None:
+    vault = Vault(tmp_path)
+    if content is not None:
+        vault.write_key({})
+        (vault.folder / "key.json").write_text(content, encoding="utf-8")
+    with pytest.raises(LabError, match=message) as caught:
+        vault.read_key()
+    assert "make provision" in (caught.value.hint or "")

@@ -1,0 +1,139 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab_code.config import (
+    CONF_FOLDER,
+    UnknownChoiceError,
+    compose_config,
+    config_to_yaml,
+    flatten_config,
+    known_choices,
+    load_config,
+)
+from lab_code.errors import LabError
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def full_conf(tmp_path: Path) -> Path:
+    """conf/ as it is when every stage is open."""
+    shutil.copytree(CONF_FOLDER, tmp_path / "conf")
+    for stage in sorted((PROJECT / "locked").iterdir()):
+        if (stage / "lab_code" / "conf").is_dir():
+            shutil.copytree(stage / "lab_code" / "conf", tmp_path / "conf", dirs_exist_ok=True)
+    return tmp_path / "conf"
+
+
+def test_the_default_composes_without_any_change() -> None:
+    config = compose_config()
+    assert (config.name, config.seed, config.optimizer.name) == ("default", 0, "adamw")
+
+
+def test_a_change_on_the_command_line_wins() -> None:
+    assert compose_config(["trainer.epochs=3"]).trainer.epochs == 3
+
+
+def test_a_group_takes_all_values_of_its_file() -> None:
+    assert compose_config(["optimizer=sgd"]).optimizer.lr == 0.01
+
+
+def test_a_key_the_chosen_file_leaves_out_may_be_set() -> None:
+    assert compose_config(["loss.weight_power=0.5"]).loss.weight_power == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "loss", "schedule"),
+    [
+        ("baseline", "sgd", "cross_entropy", "constant"),
+        ("balanced", "adamw", "weighted_cross_entropy", "one_cycle"),
+        ("focal", "adamw", "focal", "one_cycle"),
+    ],
+)
+def test_every_experiment_composes(full_conf: Path, name: str, optimizer: str, loss: str, schedule: str) -> None:
+    config = compose_config([f"experiment={name}"], full_conf)
+    assert (config.name, config.optimizer.name) == (name, optimizer)
+    assert (config.loss.name, config.trainer.schedule) == (loss, schedule)
+
+
+def test_a_change_wins_over_the_experiment(full_conf: Path) -> None:
+    config = compose_config(["experiment=balanced", "loss=cross_entropy", "name=mine"], full_conf)
+    assert (config.name, config.loss.name, config.optimizer.name) == ("mine", "cross_entropy", "adamw")
+
+
+@pytest.mark.parametrize(
+    ("override", "message", "hint"),
+    [
+        ("trainr.epochs=3", "there is no key 'trainr.epochs'", "did you mean 'trainer.epochs'?"),
+        ("trainer.epoch=3", "there is no key 'trainer.epoch'", "did you mean 'trainer.epochs'?"),
+        ("epochs=3", "there is no key 'epochs'", "trainer.epochs"),
+        ("trainer.epochs=x", "trainer.epochs", "trainer.batch_size"),
+        ("trainer.epochs=2.5", "trainer.epochs", "trainer.batch_size"),
+        ("trainer.epochs=0", "trainer.epochs is 0, but must be from 1 to 1000", "write trainer.epochs="),
+        ("optimizer.lr=-1", "optimizer.lr is -1.0", "write optimizer.lr="),
+        ("data.augment=flip", "data.augment is 'flip', but must be none or flips", "write data.augment="),
+        ("trainer.epochs", "each change is written key=value", "experiment=baseline"),
+        ("=3", "each change is written key=value", "experiment=baseline"),
+        ("+new=3", "cannot be used here", "key=value"),
+        ("~loss", "cannot be used here", "key=value"),
+        ("trainer.epochs=1,2", "cannot be used here", "key=value"),
+    ],
+)
+def test_a_wrong_change_says_what_is_wrong_and_what_exists(override: str, message: str, hint: str) -> None:
+    with pytest.raises(LabError) as caught:
+        compose_config([override])
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_an_unknown_choice_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownChoiceError) as caught:
+        compose_config(["optimizer=adam"])
+    assert (caught.value.group, caught.value.choice) == ("optimizer", "adam")
+    assert caught.value.hint == "optimizer can be: adamw, sgd"
+
+
+def test_an_experiment_is_unknown_while_no_lock_is_open() -> None:
+    with pytest.raises(UnknownChoiceError, match="experiment 'baseline' does not exist"):
+        compose_config(["experiment=baseline"])
+
+
+@pytest.mark.parametrize("text", ["epochs: [", "epochs: 3\n epochs: 4\n", "\tepochs: 3"])
+def test_broken_yaml_is_an_error_without_traceback(full_conf: Path, text: str) -> None:
+    (full_conf / "trainer" / "default.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(LabError):
+        compose_config([], full_conf)
+
+
+def test_a_key_removed_from_a_file_is_named(full_conf: Path) -> None:
+    file = full_conf / "trainer" / "default.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("epochs:", "# epochs:"), encoding="utf-8")
+    with pytest.raises(LabError, match="epochs"):
+        compose_config([], full_conf)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        compose_config().trainer.epochs = 3  # type: ignore[misc]
+
+
+def test_the_logged_configuration_rebuilds_the_same(tmp_path: Path) -> None:
+    config = compose_config(["seed=0", "trainer.epochs=4", "optimizer.lr=1e-3"])
+    (tmp_path / "config.yaml").write_text(config_to_yaml(config), encoding="utf-8")
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+def test_a_missing_logged_configuration_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="config.yaml"):
+        load_config(tmp_path / "config.yaml")
+
+
+def test_flat_keys_are_dotted() -> None:
+    flat = flatten_config(compose_config())
+    assert flat["trainer.epochs"] == 10 and flat["seed"] == 0 and "trainer" not in flat
+
+
+def test_choices_are_the_files_of_a_group() -> None:
+    assert known_choices("optimizer") == ["adamw", "sgd"]

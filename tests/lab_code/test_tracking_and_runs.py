@@ -1,0 +1,139 @@
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+
+from lab_code.compare import choose_runs, compare_runs, find_run
+from lab_code.config import compose_config, load_config
+from lab_code.errors import LabError
+from lab_code.runs import artifact_tail, read_runs, reroot_store
+from lab_code.tracking import open_store, track_run
+
+
+@pytest.fixture(scope="module")
+def finished_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two finished runs, one that failed and one that was interrupted."""
+    store = tmp_path_factory.mktemp("store")
+    for name, lr, score in (("baseline", 0.01, 0.3), ("balanced", 0.005, 0.6)):
+        config = compose_config([f"name={name}", f"optimizer.lr={lr}"])
+        with track_run(store, "skin-lesions", config, {"group": "group-1"}) as run:
+            for epoch in (1, 2):
+                run.log_metrics({"train_loss": 1 / epoch}, step=epoch)
+            run.log_metrics({"best_balanced_accuracy": score, "best_accuracy": 0.7})
+            figure = Figure()
+            figure.add_subplot().set_title("a figure")
+            run.log_figure(figure, "figure.png")
+            run.log_weights({"weight": torch.arange(3.0)})
+    for error in (LabError("broken"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), track_run(store, "skin-lesions", compose_config(), {}):
+            raise error
+    return store
+
+
+def test_runs_carry_what_was_logged(finished_store: Path) -> None:
+    run = find_run(read_runs(finished_store), "balanced")
+    assert run.params["optimizer.lr"] == "0.005" and run.params["trainer.epochs"] == "10"
+    assert run.metrics["train_loss"] == 0.5 and run.metrics["best_balanced_accuracy"] == 0.6
+    assert run.tags["group"] == "group-1" and run.seconds is not None
+
+
+def test_artifacts_hold_configuration_figure_and_weights(finished_store: Path) -> None:
+    run = find_run(read_runs(finished_store), "baseline")
+    assert load_config(run.artifacts / "config.yaml").optimizer.lr == 0.01
+    assert (run.artifacts / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert load_file(run.artifacts / "weights.safetensors")["weight"].tolist() == [0, 1, 2]
+
+
+def test_runs_end_as_they_ended(finished_store: Path) -> None:
+    assert [run.status for run in read_runs(finished_store)] == ["FINISHED", "FINISHED", "FAILED", "KILLED"]
+
+
+def test_mlflow_itself_sees_the_same_runs(finished_store: Path) -> None:
+    client = open_store(finished_store)
+    experiment = client.get_experiment_by_name("skin-lesions")
+    found = {run.info.run_id: run.info.status for run in client.search_runs([experiment.experiment_id])}
+    assert found == {run.run_id: run.status for run in read_runs(finished_store)}
+    run = find_run(read_runs(finished_store), "baseline")
+    assert [m.step for m in client.get_metric_history(run.run_id, "train_loss")] == [1, 2]
+
+
+def test_a_store_that_has_moved_keeps_its_artifacts(finished_store: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere with blanks"
+    shutil.copytree(finished_store, moved)
+    client = open_store(moved)
+    run = find_run(read_runs(moved), "baseline")
+    assert {file.path for file in client.list_artifacts(run.run_id)} == {
+        "config.yaml",
+        "figure.png",
+        "weights.safetensors",
+    }
+    assert str(run.artifacts).startswith(str(moved))
+    assert reroot_store(moved) == 0
+
+
+def test_no_store_means_no_runs(tmp_path: Path) -> None:
+    assert read_runs(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database, but long enough to look like one" * 100])
+def test_a_file_that_is_no_store_is_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "mlflow.db").write_bytes(content)
+    with pytest.raises(LabError, match="mlflow.db"):
+        read_runs(tmp_path)
+
+
+def test_a_store_of_a_newer_mlflow_is_an_error(finished_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_store, tmp_path, dirs_exist_ok=True)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'fffffffffff0'")
+    database.close()
+    with pytest.raises(LabError, match="cannot be opened as an MLflow store"):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "file:///home/anna/kit/mlartifacts/skin-lesions/abc/artifacts",
+        "file:///C:/Users/Anna M/kit/mlartifacts/skin-lesions/abc/artifacts",
+        "C:\\kit\\mlartifacts\\skin-lesions\\abc\\artifacts",
+        "/srv/mlartifacts/old/mlartifacts/skin-lesions/abc/artifacts",
+    ],
+)
+def test_an_artifact_address_of_any_machine_has_the_same_tail(uri: str) -> None:
+    assert artifact_tail(uri) == Path("mlartifacts/skin-lesions/abc/artifacts")
+
+
+@pytest.mark.parametrize("uri", ["/etc", "file:///etc/passwd", "mlartifacts/../../etc", ""])
+def test_an_artifact_address_that_leads_elsewhere_is_refused(uri: str) -> None:
+    with pytest.raises(LabError, match="does not lead into"):
+        artifact_tail(uri)
+
+
+def test_a_comparison_shows_what_differs_and_what_it_did(finished_store: Path) -> None:
+    comparison = compare_runs(*choose_runs(read_runs(finished_store), []))
+    assert (comparison.first.name, comparison.second.name) == ("baseline", "balanced")
+    assert comparison.changed == [("optimizer.lr", "0.01", "0.005")]
+    assert comparison.metrics[0] == ("balanced_accuracy", 0.3, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["baseline"], "needs two"),
+        (["baseline", "nobody"], "no finished run 'nobody'"),
+        (["default", "baseline"], "default"),
+    ],
+)
+def test_a_comparison_of_the_wrong_runs_is_an_error(finished_store: Path, names: list[str], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        choose_runs(read_runs(finished_store), names)
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(finished_store: Path) -> None:
+    runs = read_runs(finished_store)
+    assert find_run(runs, runs[0].run_id[:6]) == runs[0]
