@@ -6,7 +6,6 @@ built here cell by cell. Which questions belong to the round is up to the caller
 """
 
 import csv
-import hashlib
 import io
 import re
 import zipfile
@@ -23,6 +22,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
 from instructor.quizbank.bank import CHOICE, BankQuestion
+from instructor.quizbank.variants import order_options
 from lab_code.errors import LabError
 from lab_code.workshop.files import write_whole
 
@@ -127,10 +127,7 @@ def _snap_time(time_s: int) -> int:
 
 
 def _make_row(question: BankQuestion, seed: int) -> Row:
-    options = sorted(
-        (question.right, *question.wrong),
-        key=lambda option: hashlib.sha256(f"{seed}|{question.id}|{option}".encode()).digest(),
-    )
+    options = order_options(question, str(seed))
     empty = [None] * (OPTIONS - len(options))
     correct = str(options.index(question.right) + 1)
     return (question.text, *options, *empty, _snap_time(question.time_limit_s), correct)

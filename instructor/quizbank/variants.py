@@ -32,12 +32,17 @@ def make_variant(workshop: Workshop, bank: list[BankQuestion], group: str) -> di
     }
 
 
-def _vary(question: BankQuestion, key: str) -> GroupQuestion:
-    if question.kind == NUMBER:
-        return GroupQuestion(Question(question.id, question.text, (), question.look_in), question.right, question)
-    options = sorted(
+def order_options(question: BankQuestion, key: str) -> list[str]:
+    """All options of a question in the order that `key` gives them."""
+    return sorted(
         (question.right, *question.wrong),
         key=lambda option: hashlib.sha256(f"{key}|{question.id}|{option}".encode()).digest(),
     )
+
+
+def _vary(question: BankQuestion, key: str) -> GroupQuestion:
+    if question.kind == NUMBER:
+        return GroupQuestion(Question(question.id, question.text, (), question.look_in), question.right, question)
+    options = order_options(question, key)
     shown = Question(question.id, question.text, tuple(options), question.look_in)
     return GroupQuestion(shown, str(options.index(question.right) + 1), question)

@@ -11,7 +11,7 @@ from lab_code.workshop.codes import read_code
 
 def test_the_committed_workshop_is_valid() -> None:
     workshop = read_workshop()
-    assert len(workshop.groups) == 6 and [stage.questions for stage in workshop.stages][0] == 3
+    assert len(workshop.groups) == 6 and workshop.stages[0].questions == 3
 
 
 def test_a_guess_at_the_committed_locks_is_expensive() -> None:

@@ -126,7 +126,7 @@ def test_the_logged_configuration_rebuilds_the_same(tmp_path: Path) -> None:
 
 
 def test_a_missing_logged_configuration_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="config.yaml"):
+    with pytest.raises(LabError, match=r"config\.yaml"):
         load_config(tmp_path / "config.yaml")
 
 

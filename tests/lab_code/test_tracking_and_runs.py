@@ -82,7 +82,7 @@ def test_no_store_means_no_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a database, but long enough to look like one" * 100])
 def test_a_file_that_is_no_store_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mlflow.db").write_bytes(content)
-    with pytest.raises(LabError, match="mlflow.db"):
+    with pytest.raises(LabError, match=r"mlflow\.db"):
         read_runs(tmp_path)
 
 

@@ -90,7 +90,7 @@ def test_a_file_that_is_no_photograph_is_named(tmp_path: Path, content: bytes) -
     write_photographs(tmp_path)
     bad = tmp_path / "HAM10000_images_part_1" / "I1.jpg"
     bad.write_bytes(content)
-    with pytest.raises(LabError, match="I1.jpg is not a readable photograph"):
+    with pytest.raises(LabError, match=r"I1\.jpg is not a readable photograph"):
         load_lesions(tmp_path, 32)
 
 
@@ -98,7 +98,7 @@ def test_a_cut_off_photograph_is_named(tmp_path: Path) -> None:
     write_photographs(tmp_path)
     bad = tmp_path / "HAM10000_images_part_1" / "I0.jpg"
     bad.write_bytes(bad.read_bytes()[:-200])
-    with pytest.raises(LabError, match="I0.jpg"):
+    with pytest.raises(LabError, match=r"I0\.jpg"):
         decode_photograph(bad, 32)
 
 
