@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -80,6 +81,7 @@ def prepare_data(
             _write_synthetic(source, kit, test, progress)
         else:
             _write_folder(source, kit, test, progress)
+        _check_divisible(kit)
         for folder in (kit, test):
             write_whole(folder / CHECKSUMS, _checksums(folder))
             write_whole(folder / _STAMP, to_json(stamp))
@@ -120,6 +122,17 @@ def _describe_source(source: DataSource) -> dict:
         "images": hashlib.sha256(content).hexdigest(),
     }
     return {**write, "seed": source.seed, "test_fraction": source.test_fraction, "stored_size": source.stored_size}
+
+
+def _check_divisible(folder: Path) -> None:
+    """Every diagnosis needs two lesions: the groups divide these photographs once more, for validation."""
+    lesions = Counter(dx for _, dx in {(photo.lesion_id, photo.dx) for photo in read_photographs(folder)})
+    for dx in DIAGNOSES:
+        if lesions[dx] == 1:
+            raise LabError(
+                f"the kits' photographs hold only one lesion of '{dx}', too few to train and to validate",
+                hint="raise data.images in instructor/workshop.yaml, or add lesions to the folder",
+            )
 
 
 def _write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> None:

@@ -9,7 +9,7 @@ from instructor.workshop import DataSource
 from lab_code.data.ham10000 import IMAGE_FOLDERS, read_photographs
 from lab_code.errors import LabError
 
-SMALL = DataSource(images=84, image_size=16, test_images=21, seed=5)
+SMALL = DataSource(images=140, image_size=16, test_images=21, seed=5)
 
 
 def make_real_folder(folder: Path, per_class: int = 3) -> Path:
@@ -32,7 +32,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_the_synthetic_set_is_read_by_the_reader_of_the_real_one(synthetic) -> None:
-    assert len(read_photographs(synthetic.folder)) == 84
+    assert len(read_photographs(synthetic.folder)) == 140
     assert len(read_photographs(synthetic.test_folder)) == 21
 
 
@@ -55,7 +55,14 @@ def test_the_same_seed_gives_the_same_files(synthetic, tmp_path: Path) -> None:
 def test_a_second_run_does_nothing_and_another_seed_does(tmp_path: Path) -> None:
     assert prepare_data(SMALL, tmp_path).changed
     assert not prepare_data(SMALL, tmp_path).changed
-    assert prepare_data(DataSource(images=84, image_size=16, test_images=21, seed=6), tmp_path).changed
+    harder = DataSource(images=140, image_size=16, test_images=21, seed=5, difficulty=0.9)
+    assert prepare_data(harder, tmp_path).changed
+
+
+def test_too_few_lesions_to_validate_are_noticed_before_class(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="only one lesion of"):
+        prepare_data(DataSource(images=70, image_size=16, test_images=7), tmp_path)
+    assert not (tmp_path / "data").exists()
 
 
 def test_the_stamp_stays_at_home(synthetic) -> None:

@@ -158,7 +158,7 @@ def test_a_missing_lock_is_named(tmp_path: Path) -> None:
     "name",
     [
         "../escape.py", "/etc/passwd", "lab_code/../../x", "C:/x/y", "lab_code\\x.py", "", ".", "kit.json",
-        ".git/config",        "lab_code//x.py", "lab_code/./x.py", "lab_code/x\0.py", "lab_code/x.py/", "progress.jsonl",
+        ".git/config", "lab_code//x.py", "lab_code/./x.py", "lab_code/x\0.py", "lab_code/x.py/", "progress.jsonl",
     ],
 )  # fmt: skip
 def test_a_path_outside_the_kit_or_at_its_top_is_refused(name: str) -> None:

@@ -1,0 +1,67 @@
+"""What must be fast, measured: `make bench` prints a table and writes build/bench.json.
+
+Machines are shared and noisy, so every figure that carries a goal is a ratio or a difference of things measured
+alternately in one run, and the median of several. `build/bench.json` is a list of {name, value, unit, goal, holds};
+`goal` is null where a figure is only reported.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks import provisioning, training, unlocking
+
+OUT = Path("build") / "bench.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    value: float
+    unit: str
+    goal: float | None  # at most this
+    holds: bool | None
+
+
+def main() -> int:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    figures = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for measure in (provisioning.measure, unlocking.measure, training.measure):
+            figures += [_judge(*row) for row in _announce(measure, Path(scratch))]
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n", encoding="utf-8")
+    _print_table(figures)
+    return 0
+
+
+def _announce(measure: Callable[[Path], Iterator[tuple]], scratch: Path) -> Iterator[tuple]:
+    print(f"measuring {measure.__module__.rpartition('.')[2]} …", file=sys.stderr)
+    yield from measure(scratch)
+
+
+def _judge(name: str, value: float, unit: str, goal: float | None = None) -> Figure:
+    return Figure(name, round(value, 4), unit, goal, None if goal is None else value <= goal)
+
+
+def _print_table(figures: list[Figure]) -> None:
+    table = Table("figure", "holds")
+    for name in ("value", "goal"):
+        table.add_column(name, justify="right")
+    for figure in figures:
+        holds = {None: "", True: "yes", False: "NO"}[figure.holds]
+        goal = "" if figure.goal is None else f"≤ {figure.goal:g}"
+        table.add_row(figure.name, holds, f"{figure.value:.3f} {figure.unit}", goal)
+    Console().print(table)
+    Console().print(f"written to {OUT}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The whole workshop once, by the commands that people type, in processes of their own."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent.parent
+SMALL = """
+id: e2e
+title: An end-to-end workshop
+seed: 11
+groups: [group-1, group-2]
+stages:
+  - {id: 1-configuration, title: One, questions: 3}
+  - {id: 2-imbalance, title: Two, questions: 3}
+  - {id: 3-your-own, title: Three, questions: 4}
+data: {images: 280, image_size: 32, test_images: 70}
+locks: {memory_kib: 64, iterations: 1}
+"""
+
+
+def run(*command: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.slow
+def test_provision_unlock_train_hand_in_collect(tmp_path: Path) -> None:
+    (tmp_path / "workshop.yaml").write_text(SMALL, encoding="utf-8")
+    build, options = (
+        tmp_path / "build",
+        ["--workshop", str(tmp_path / "workshop.yaml"), "--build", str(tmp_path / "build")],
+    )
+
+    def instructor(*argv: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return run("-m", "instructor.cli", *argv, cwd=PROJECT, code=code)
+
+    assert "2 kits are ready" in instructor("provision", *options).stdout
+    assert "up to date" in instructor("provision", *options).stdout
+    key = json.loads(instructor("key", "--json", *options).stdout)
+    assert set(key) == {"group-1", "group-2"} and set(key["group-1"][0]) == {"stage", "answers", "rescue"}
+    assert key["group-2"][0]["rescue"] in instructor("key", "--group", "2", *options).stdout
+
+    kit = build / "kits" / "group-1"
+
+    def lab(*argv: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return run(str(kit / "lab"), *argv, cwd=kit, code=code)
+
+    right = [entry["answers"] for entry in key["group-1"]]
+    wrong = f"{int(right[0][0]) % 4 + 1}{right[0][1:]}"
+    assert "locked" in lab("status").stdout
+    assert "(attempt 1)" in lab("unlock", "--answers", wrong, code=1).stderr
+    assert "is still locked" in lab("train", "experiment=baseline", code=1).stderr
+    for answers, name in zip(right, ("baseline", "balanced"), strict=False):
+        lab("unlock", "--answers", answers)
+        lab("train", f"experiment={name}", "trainer.epochs=2")
+    assert "optimizer.name" in lab("compare").stdout
+    receipt = lab("handin").stdout.split("Receipt: ")[1].split()[0]
+
+    (build / "handins").mkdir()
+    (build / "handins" / "broken.zip").write_bytes(b"PK")
+    collected = instructor("collect", *options, code=1)
+    assert receipt in collected.stdout and "nothing from group-2 yet" in collected.stderr
+    assert "broken.zip: not a zip" in collected.stderr
+    with (build / "collected" / "leaderboard.csv").open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["rank"], row["group"], row["runs"], row["wrong_answers"]) == ("1", "group-1", "2", "1")
+    assert 0 < float(row["test_balanced_accuracy"]) <= 1
+
+    (build / "handins" / "broken.zip").unlink()
+    assert instructor("collect", *options).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["provision", "--data", "nowhere"], "the data folder nowhere does not exist"),
+        (["key"], "there is no key yet"),
+        (["collect", "nowhere.zip"], "is missing"),
+    ],
+)
+def test_misuse_of_the_instructors_command_ends_in_two_lines(tmp_path: Path, argv: list[str], message: str) -> None:
+    done = run("-m", "instructor.cli", *argv, "--build", str(tmp_path / "build"), cwd=PROJECT, code=1)
+    assert message in done.stderr and "hint: " in done.stderr
+
+
+def test_every_command_of_the_instructor_has_an_example() -> None:
+    for command in (["provision"], ["key"], ["collect"], ["quiz", "check"], ["quiz", "export", "kahoot"]):
+        assert "Example: instructor" in run("-m", "instructor.cli", *command, "--help", cwd=PROJECT).stdout

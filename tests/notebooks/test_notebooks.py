@@ -1,0 +1,67 @@
+"""The notebooks, run from top to bottom by nbval in a kit, as a group would run them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab_code.runs import read_runs
+
+PROJECT = Path(__file__).parent.parent.parent
+NOTEBOOKS = sorted([*PROJECT.glob("notebooks/*.ipynb"), *PROJECT.glob("locked/*/notebooks/*.ipynb")])
+
+
+def fill_in(notebook: Path, answers: list[str]) -> None:
+    """Write answers where the notebook asks for them."""
+    document = json.loads(notebook.read_text(encoding="utf-8"))
+    waiting = [
+        cell for cell in document["cells"] if "answers_" in "".join(cell["source"]) and "?" in "".join(cell["source"])
+    ]
+    assert len(waiting) == len(answers)
+    for cell, text in zip(waiting, answers, strict=True):
+        source = "".join(cell["source"])
+        cell["source"] = source.replace("?,?,?,?", text).replace("?,?,?", text)
+    notebook.write_text(json.dumps(document), encoding="utf-8")
+
+
+def run_notebook(root: Path, name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", name],
+        cwd=root / "notebooks",
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_starter_notebook_runs_when_the_answers_are_right(kit) -> None:
+    fill_in(kit.root / "notebooks" / "starter.ipynb", kit.answers)
+    done = run_notebook(kit.root, "starter.ipynb")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert [run.name for run in read_runs(kit.root)] == ["baseline", "balanced"]
+    assert len(list((kit.root / "handin").glob("*.zip"))) == 1
+    compared = run_notebook(kit.root, "compare.ipynb")
+    assert compared.returncode == 0, compared.stdout[-3000:]
+
+
+@pytest.mark.slow
+def test_the_starter_notebook_stops_where_an_answer_is_wrong(kit) -> None:
+    wrong = f"{int(kit.answers[0][0]) % 4 + 1}{kit.answers[0][1:]}"
+    fill_in(kit.root / "notebooks" / "starter.ipynb", [wrong, *kit.answers[1:]])
+    done = run_notebook(kit.root, "starter.ipynb")
+    assert done.returncode == 1 and "lab unlock did not succeed" in done.stdout
+    assert read_runs(kit.root) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_committed_without_outputs_in_short_cells(path: Path) -> None:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"] and cell["execution_count"] is None
+            assert len(source.splitlines()) <= 15 and "class " not in source
