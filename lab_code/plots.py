@@ -53,7 +53,7 @@ def plot_curves(history: dict[str, Sequence[float]], title: str) -> Figure:
     left.set(title="training loss", xlabel="epoch", ylabel="loss (nats)")
     for (name, values), marker in zip(history.items(), "osD^v", strict=False):
         if name != "train_loss":
-            right.plot(epochs, values, marker=marker, label=name.replace("_", " "))
+            right.plot(epochs, values, marker=marker, label=name.replace("_", " ").replace("auc", "AUC"))
     right.set(title="validation", xlabel="epoch", ylabel="share (0 to 1)", ylim=(0, 1))
     right.legend()
     figure.suptitle(title)

@@ -52,14 +52,15 @@ def fit(
     loss.to(device)
     images, labels = to_tensors(train, device)
     optimizer = build_optimizer(config.optimizer, model)
-    schedule = build_schedule(config, optimizer, steps_per_epoch(train, config))
+    steps = steps_per_epoch(train, config)
+    schedule = build_schedule(config, optimizer, steps)
     generator = torch.Generator().manual_seed(config.seed)
 
     def train_epoch() -> float:
         """One pass over the photographs; returns the mean loss."""
-        total = 0.0
+        total, seen = 0.0, 0
         model.train()
-        for batch in torch.randperm(len(labels), generator=generator).split(config.trainer.batch_size):
+        for batch in torch.randperm(len(labels), generator=generator).split(config.trainer.batch_size)[:steps]:
             batch_images = images[batch]  # (B, 3, H, W) uint8
             if config.data.augment == "flips":
                 batch_images = flip_batch(batch_images, generator)
@@ -69,9 +70,10 @@ def fit(
             optimizer.step()
             schedule.step()
             total += step_loss.item() * len(batch)
+            seen += len(batch)
             if on_step:
                 on_step()
-        return total / len(labels)
+        return total / seen
 
     for epoch in range(1, config.trainer.epochs + 1):
         started = time.perf_counter()
@@ -94,8 +96,12 @@ def fit(
 
 
 def steps_per_epoch(train: Lesions, config: Config) -> int:
-    """Batches in one epoch, the last of which may be smaller."""
-    return math.ceil(len(train) / config.trainer.batch_size)
+    """Batches in one epoch, the last of which may be smaller.
+
+    Never a single photograph, though: normalising over a batch of one gives nothing to learn from, so it waits for
+    another epoch.
+    """
+    return max(1, math.ceil((len(train) - 1) / config.trainer.batch_size))
 
 
 @torch.no_grad()

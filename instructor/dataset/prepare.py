@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from lab_code.data.ham10000 import (
     find_metadata,
     read_photographs,
 )
-from lab_code.data.lesions import split_by_lesion
+from lab_code.data.lesions import open_photograph, split_by_lesion
 from lab_code.errors import LabError
 from lab_code.workshop.files import canonical_json, sha256_file, to_json, write_whole
 
@@ -193,7 +193,6 @@ def _write_folder(source: DataSource, kit: Path, test: Path, progress: Callable 
     labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in photographs])
     hidden = split_by_lesion(labels, [p.lesion_id for p in photographs], source.test_fraction, source.seed)
     advance = progress(len(photographs)) if progress else None
-    rows = _read_table(folder)
     for target, chosen in ((kit, ~hidden), (test, hidden)):
         mine = [photograph for photograph, take in zip(photographs, chosen, strict=True) if take]
         for name in IMAGE_FOLDERS:
@@ -201,36 +200,20 @@ def _write_folder(source: DataSource, kit: Path, test: Path, progress: Callable 
         with ThreadPoolExecutor() as pool:
             for _ in pool.map(lambda p, to=target: _write_reduced(p, to, source.stored_size), mine):
                 advance and advance()
-        _write_table(target, [rows[photograph.image_id] for photograph in mine])
+        _write_table(target, [photograph.row for photograph in mine])
         write_whole(target / "SOURCE.md", _REAL_NOTE.format(name=folder.resolve().name, size=source.stored_size))
 
 
 def _write_reduced(photograph: Photograph, target: Path, size: int) -> None:
     """Write a photograph with its shorter side at most `size` pixels."""
-    try:
-        with Image.open(photograph.path) as file:
-            file.draft("RGB", (2 * size, 2 * size))
-            picture = file.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise LabError(
-            f"{photograph.path} is not a readable photograph: {error}",
-            hint="copy the file again, or remove its line from the table",
-        ) from error
+    picture = open_photograph(photograph.path, size)
     scale = min(1.0, size / min(picture.size))
     if scale < 1:
         picture = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
     picture.save(target / photograph.path.parent.name / f"{photograph.image_id}.jpg", quality=_JPEG_QUALITY)
 
 
-def _read_table(folder: Path) -> dict[str, dict[str, str]]:
-    """The complete rows of a table (which has been checked already) by image."""
-    text = find_metadata(folder).read_text(encoding="utf-8-sig")
-    reader = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in text.partition("\n")[0] else ",")
-    return {row["image_id"].strip(): row for row in reader}
-
-
-def _write_table(folder: Path, rows: Iterable[dict[str, str]]) -> None:
-    rows = list(rows)
+def _write_table(folder: Path, rows: list[dict[str, str]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()

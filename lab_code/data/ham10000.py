@@ -9,7 +9,7 @@ The HAM10000 dataset, Sci. Data 5, 180161 (2018), doi:10.1038/sdata.2018.161. De
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab_code.errors import LabError
@@ -34,12 +34,13 @@ _COLUMNS = ("lesion_id", "image_id", "dx")
 
 @dataclass(frozen=True)
 class Photograph:
-    """One row of the table: `lesion_id` says which lesion it shows, `dx` its diagnosis."""
+    """One row of the table: `lesion_id` says which lesion it shows, `dx` its diagnosis, `row` holds all columns."""
 
     image_id: str
     lesion_id: str
     dx: str
     path: Path
+    row: dict[str, str] = field(repr=False, compare=False)
 
 
 def read_photographs(folder: Path) -> list[Photograph]:
@@ -59,7 +60,7 @@ def read_photographs(folder: Path) -> list[Photograph]:
             f"{len(missing)} of {len(rows)} images named in {table} are missing: {listed}",
             hint=f"put {missing[0]}.jpg into {folder / IMAGE_FOLDERS[0]}, or remove its line from the table",
         )
-    return [Photograph(row["image_id"], row["lesion_id"], row["dx"], paths[row["image_id"]]) for _, row in rows]
+    return [Photograph(row["image_id"], row["lesion_id"], row["dx"], paths[row["image_id"]], row) for _, row in rows]
 
 
 def find_metadata(folder: Path) -> Path:
@@ -90,7 +91,7 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
             )
     rows: list[tuple[int, dict[str, str]]] = []
     for row in reader:
-        values = {column: (row[column] or "").strip() for column in _COLUMNS}
+        values = {column: (value or "").strip() for column, value in row.items() if column is not None}
         _check_row(table, reader.line_num, values)
         rows.append((reader.line_num, values))
     if not rows:
@@ -99,8 +100,8 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _check_row(table: Path, line: int, values: dict[str, str]) -> None:
-    for column, value in values.items():
-        if not value:
+    for column in _COLUMNS:
+        if not values[column]:
             raise LabError(f"{table} line {line}: {column} is empty", hint="fill it in or remove the line")
     if values["dx"] not in DIAGNOSES:
         raise LabError(

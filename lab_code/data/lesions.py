@@ -69,20 +69,25 @@ def load_lesions(folder: Path, image_size: int, progress: Callable[[], object] |
 
 def decode_photograph(path: Path, image_size: int) -> np.ndarray:
     """The middle square of a photograph, resized: (image_size, image_size, 3) uint8."""
+    picture = open_photograph(path, image_size)
+    return np.asarray(ImageOps.fit(picture, (image_size, image_size), Image.Resampling.BILINEAR))
+
+
+def open_photograph(path: Path, size: int) -> Image.Image:
+    """A photograph as RGB, decoded no larger than needed for `size` pixels. Raises `LabError` for anything else."""
     try:
         with Image.open(path) as file:
             if file.width * file.height > _MAX_PIXELS:
                 raise LabError(
                     f"{path} has {file.width} x {file.height} pixels", hint="resize it to at most 7000 x 7000"
                 )
-            file.draft("RGB", (2 * image_size, 2 * image_size))
-            picture = ImageOps.fit(file.convert("RGB"), (image_size, image_size), Image.Resampling.BILINEAR)
+            file.draft("RGB", (2 * size, 2 * size))
+            return file.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise LabError(
             f"{path} is not a readable photograph: {error}",
             hint="copy the file again, or remove its line from the table",
         ) from error
-    return np.asarray(picture)
 
 
 def split_by_lesion(

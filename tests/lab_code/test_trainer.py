@@ -97,6 +97,14 @@ def test_on_step_is_called_for_every_batch() -> None:
     assert len(seen) == 2 * steps_per_epoch(make_lesions(30), config) == 8
 
 
+def test_a_last_batch_of_one_photograph_is_left_for_another_epoch() -> None:
+    config = compose_config([*QUICK, "trainer.epochs=2", "trainer.schedule=one_cycle"])
+    assert [steps_per_epoch(make_lesions(count), config) for count in (8, 9, 10, 16, 17)] == [1, 1, 2, 2, 2]
+    model = build_model(config.model, 7)
+    results = list(fit(model, build_loss(config.loss, torch.ones(7)), make_lesions(17), make_lesions(14), config))
+    assert len(results) == 2
+
+
 def test_a_gpu_that_is_not_there_is_an_error() -> None:
     if torch.cuda.is_available():
         assert choose_device("cuda").type == "cuda"
