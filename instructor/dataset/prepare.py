@@ -11,10 +11,12 @@ import io
 import json
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +143,9 @@ def _write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callab
         (test, plan_lesions(source.test_images, source.seed + 1, source.test_imbalance), source.seed + 1, 10**6, 10**5),
     ]
     advance = progress(source.images + source.test_images) if progress else None
-    with ProcessPoolExecutor() as pool:
+    # Spawned, as on every system: forking a program that has threads may hang. Ctrl-C is the parent's affair.
+    pool = ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    try:
         for folder, plan, seed, first_image, first_lesion in plans:
             for part in IMAGE_FOLDERS:
                 (folder / part).mkdir(parents=True)
@@ -154,6 +158,12 @@ def _write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callab
                     advance and advance()
             _write_synthetic_table(folder, plan, first_image, first_lesion)
             write_whole(folder / "SOURCE.md", _SYNTHETIC_NOTE)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_block(folder: Path, plan: LesionPlan, block: int, source: DataSource, seed: int, first_image: int) -> int:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,25 @@ def test_provision_unlock_train_hand_in_collect(tmp_path: Path) -> None:
 
     (build / "handins" / "broken.zip").unlink()
     assert instructor("collect", *options).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that take Ctrl-C alike")
+@pytest.mark.parametrize("moment", [".staging-data/data/HAM10000_images_part_1", "vault/master.key"])
+def test_ctrl_c_during_provision_leaves_nothing_half_made(tmp_path: Path, moment: str) -> None:
+    (tmp_path / "workshop.yaml").write_text(SMALL.replace("memory_kib: 64", "memory_kib: 131072"), encoding="utf-8")
+    options = ["--workshop", str(tmp_path / "workshop.yaml"), "--build", str(tmp_path / "build")]
+    command = [sys.executable, "-m", "instructor.cli", "provision", *options]
+    process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not (tmp_path / "build" / moment).exists():
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+    assert not [path for path in (tmp_path / "build").rglob(".staging*")]
+    for kit in (tmp_path / "build" / "kits").iterdir():
+        assert (kit / "kit.json").is_file()
+    assert "2 kits are ready" in run("-m", "instructor.cli", "provision", *options, cwd=PROJECT).stdout
 
 
 @pytest.mark.parametrize(
