@@ -82,8 +82,8 @@ def _read_all(
     for number, path in enumerate(paths):
         try:
             handins.append(read_handin(path, workshop, scratch / f"handin-{number}"))
-        except (LabError, OSError) as error:
-            collected.refused[path] = str(error)
+        except Exception as error:  # the one place where any fault of a foreign file becomes a reason
+            collected.refused[path] = _reason(error)
         advance()
     newest = newest_of_each_group(handins)
     return {group: newest[group] for group in workshop.groups if group in newest}
@@ -102,8 +102,8 @@ def _collect_one(
     try:
         merged = merge_handin(handin, store, final, experiment_id, EXPERIMENT)
         runs = read_runs(handin.folder)
-    except (LabError, OSError) as error:
-        collected.refused[handin.path] = str(error)
+    except Exception as error:  # as above: the others go on
+        collected.refused[handin.path] = _reason(error)
         return None
     collected.notes += [f"{handin.group}: {note}" for note in (*merged.notes, *handin.journal.faults)]
     checksums = f"data/{CHECKSUMS}"
@@ -114,8 +114,8 @@ def _collect_one(
     if best is not None:
         try:
             metrics = test_set.score(best).metrics
-        except LabError as error:
-            collected.notes.append(f"{handin.group}: run '{best.name}' cannot be scored: {error}")
+        except Exception as error:  # as above
+            collected.notes.append(f"{handin.group}: run '{best.name}' cannot be scored: {_reason(error)}")
     journal = handin.journal
     return Row(
         rank=None,
@@ -132,3 +132,7 @@ def _collect_one(
         handed_in=handin.written,
         receipt=handin.receipt,
     )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, LabError | OSError) else f"unexpected {type(error).__name__}: {error}"

@@ -1,6 +1,7 @@
 """Hand-ins that were really made, and damaged ones among them."""
 
 import csv
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -192,8 +193,6 @@ def test_a_kit_that_is_a_copy_of_another_is_refused(place: Path, workshop, handi
         with zipfile.ZipFile(handins["group-1"]) as archive:
             members["mlflow.db"] = archive.read("mlflow.db")
         manifest = json.loads(members["manifest.json"])
-        import hashlib
-
         manifest["files"]["mlflow.db"] = hashlib.sha256(members["mlflow.db"]).hexdigest()
         members["manifest.json"] = json.dumps(manifest).encode()
 
@@ -201,6 +200,25 @@ def test_a_kit_that_is_a_copy_of_another_is_refused(place: Path, workshop, handi
     rewrite(bad, take_runs)
     collected = collect(workshop, place)
     assert "was handed in by group-1 already" in collected.refused[bad]
+    assert len(read_runs(place / "collected")) == 4
+
+
+def test_a_database_of_nonsense_is_one_groups_affair(place: Path, workshop, handins, tmp_path: Path) -> None:
+    def break_rows(members: dict[str, bytes]) -> None:
+        (tmp_path / "broken.db").write_bytes(members["mlflow.db"])
+        with sqlite3.connect(tmp_path / "broken.db") as database:
+            database.execute("UPDATE runs SET artifact_uri = NULL, start_time = 'noon'")
+        database.close()
+        members["mlflow.db"] = (tmp_path / "broken.db").read_bytes()
+        manifest = json.loads(members["manifest.json"])
+        manifest["files"]["mlflow.db"] = hashlib.sha256(members["mlflow.db"]).hexdigest()
+        members["manifest.json"] = json.dumps(manifest).encode()
+
+    bad = place / "handins" / handins["group-2"].name
+    rewrite(bad, break_rows)
+    collected = collect(workshop, place)
+    assert list(collected.refused) == [bad]
+    assert sorted(row.group for row in collected.rows) == ["group-1", "group-3"]
     assert len(read_runs(place / "collected")) == 4
 
 
@@ -215,8 +233,6 @@ def test_the_newest_of_a_groups_hand_ins_counts(place: Path, workshop, handins) 
 
 def test_a_model_that_cannot_be_rebuilt_keeps_the_group_on_the_board(place: Path, workshop, handins) -> None:
     def other_width(members: dict[str, bytes]) -> None:
-        import hashlib
-
         manifest = json.loads(members["manifest.json"])
         for name in [name for name in members if name.endswith("config.yaml")]:
             members[name] = members[name].replace(b"width: 2", b"width: 3")
