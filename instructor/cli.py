@@ -4,6 +4,7 @@ What takes long to import (MLflow, torch) is imported only inside the commands t
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,11 +14,19 @@ import typer
 from rich.table import Table
 from tqdm import tqdm
 
-from instructor.workshop import WORKSHOP_FILE, find_group, read_workshop
+from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
 from lab_code.terminal import make_console, run_app
 
-BUILD = Path("build")
+_FEW_PHOTOGRAPHS = 500
+
+
+def _default_build() -> Path:
+    """The project's build/, as it is seen from the current folder."""
+    try:
+        return Path(os.path.relpath(PROJECT / "build"))
+    except ValueError:  # another drive of a Windows machine
+        return PROJECT / "build"
 
 
 def _make_app(help_text: str) -> typer.Typer:
@@ -36,8 +45,13 @@ export = _make_app("Write the quiz for other programs.")
 app.add_typer(quiz, name="quiz")
 quiz.add_typer(export, name="export")
 
-WorkshopOption = Annotated[Path, typer.Option("--workshop", help="The workshop's description.")]
-BuildOption = Annotated[Path, typer.Option("--build", help="The folder for everything that is built.")]
+WorkshopOption = Annotated[
+    Path, typer.Option("--workshop", show_default="instructor/workshop.yaml", help="The workshop's description.")
+]
+BuildOption = Annotated[
+    Path,
+    typer.Option("--build", default_factory=_default_build, show_default="build", help="The folder for what is built."),
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @app.command()
 def provision(
+    build: BuildOption,
     data: Annotated[Path | None, typer.Option(help="A folder in HAM10000's layout, instead of the workshop's.")] = None,
     workshop: WorkshopOption = WORKSHOP_FILE,
-    build: BuildOption = BUILD,
 ) -> None:
     """Build every group's kit under build/kits/, and the key under build/vault/.
 
@@ -64,6 +78,8 @@ def provision(
         described.data.source = str(data)
     done = build_kits(described, build, _progress)
     console = make_console()
+    shipped, hidden = done.data.count()
+    console.print(f"  {shipped} photographs ({described.data.source}) for every kit, {hidden} hidden for the ranking")
     for group in described.groups:
         state = "built" if group in done.built else "up to date" if group in done.current else "FAILED"
         console.print(f"  {build / 'kits' / group}  {state}")
@@ -74,16 +90,18 @@ def provision(
         raise LabError(
             f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}", hint="make provision again"
         )
+    if shipped < _FEW_PHOTOGRAPHS:
+        console.print(f"  note: {shipped} photographs are enough to try the kits, but not to learn from")
     console.print(f"[bold green]{len(described.groups)} kits are ready.[/] The key: {build / 'vault' / 'key.pdf'}")
     console.print(f"Try one:  cd {build / 'kits' / described.groups[0]} && ./lab status")
 
 
 @app.command()
 def key(
+    build: BuildOption,
     group: Annotated[str | None, typer.Option(help="One group, by number or name; all of them if left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     workshop: WorkshopOption = WORKSHOP_FILE,
-    build: BuildOption = BUILD,
 ) -> None:
     """Show the answers and rescue codes of the kits that were built.
 
@@ -109,12 +127,12 @@ def key(
 
 @app.command()
 def collect(
+    build: BuildOption,
     handins: Annotated[
         list[Path] | None,
         typer.Argument(help="Zips, or folders that hold some; the kits and build/handins if left out."),
     ] = None,
     workshop: WorkshopOption = WORKSHOP_FILE,
-    build: BuildOption = BUILD,
 ) -> None:
     """Merge the groups' hand-ins into one MLflow store, score them on the hidden test set, write the leaderboard.
 
@@ -149,7 +167,14 @@ def collect(
 
 @export.command()
 def kahoot(
-    out: Annotated[Path, typer.Option(help="The folder to write into.")] = BUILD / "quiz",
+    out: Annotated[
+        Path,
+        typer.Option(
+            default_factory=lambda: _default_build() / "quiz",
+            show_default="build/quiz",
+            help="The folder to write into.",
+        ),
+    ],
     workshop: WorkshopOption = WORKSHOP_FILE,
 ) -> None:
     """Write the Kahoot round as .xlsx in the layout of Kahoot's template, and as .csv.

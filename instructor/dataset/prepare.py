@@ -62,6 +62,10 @@ class PreparedData:
     test_folder: Path
     changed: bool  # False where everything was there already
 
+    def count(self) -> tuple[int, int]:
+        """How many photographs ship, and how many stay hidden."""
+        return len(read_photographs(self.folder)), len(read_photographs(self.test_folder))
+
 
 def prepare_data(
     source: DataSource, build: Path, progress: Callable[[int], Callable[[], object]] | None = None
