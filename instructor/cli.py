@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
@@ -149,7 +150,7 @@ def collect(
     for row in collected.rows:
         scores = [row.test_balanced_accuracy, row.validation_balanced_accuracy]
         cells = ["–" if score is None else f"{score:.3f}" for score in scores]
-        table.add_row(str(row.rank or "–"), row.group, row.best_run, *cells, str(row.runs), row.receipt)
+        table.add_row(str(row.rank or "–"), row.group, escape(row.best_run), *cells, str(row.runs), row.receipt)
     console, notes = make_console(), make_console(stderr=True)
     if collected.rows:
         console.print(table)

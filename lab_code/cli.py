@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from lab_code.errors import LabError
@@ -51,7 +52,7 @@ def status() -> None:
 
     kit = find_kit()
     console = make_console()
-    console.print(f"[bold]{kit.title}[/]  ·  {kit.group}\n")
+    console.print(f"[bold]{escape(kit.title)}[/]  ·  {kit.group}\n")
     current = next_stage(kit)
     for stage in kit.stages:
         _print_stage(kit, stage, is_next=stage == current)
@@ -85,7 +86,7 @@ def unlock(
     notes = make_console(stderr=True)
     with notes.status(f"opening stage {kit.number(chosen)} …"):
         done = unlock_with_rescue(kit, chosen, rescue) if rescue else unlock_with_answers(kit, chosen, answers or "")
-    make_console().print(f"[bold green]Stage {kit.number(chosen)} '{chosen.title}' is open.[/]")
+    make_console().print(f"[bold green]Stage {kit.number(chosen)} '{escape(chosen.title)}' is open.[/]")
     for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
         for name in names:
             if name in chosen.opens:
@@ -123,7 +124,7 @@ def train(
     append_event(kit.root, "trained", run=run_id, name=config.name)
     metrics = best.metrics
     make_console().print(
-        f"[bold green]Run '{config.name}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
+        f"[bold green]Run '{escape(config.name)}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
         f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
     )
 
@@ -140,10 +141,10 @@ def compare(
     from lab_code.runs import read_runs
 
     comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
-    first, second = comparison.first.name, comparison.second.name
+    first, second = escape(comparison.first.name), escape(comparison.second.name)
     changed = Table("what was changed", first, second, title="Settings", title_justify="left")
     for row in comparison.changed:
-        changed.add_row(*row)
+        changed.add_row(*map(escape, row))
     did = Table("what it did (validation)", title="Results of the best epoch", title_justify="left")
     for name in (first, second, "difference"):
         did.add_column(name, justify="right")
@@ -177,7 +178,7 @@ def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
     console = make_console()
     is_open = read_journal(kit.root).unlocked(stage.id)
     state = "[green]open[/]" if is_open else "[yellow]locked[/]"
-    console.print(f"[bold]Stage {kit.number(stage)}: {stage.title}[/]  {state}")
+    console.print(f"[bold]Stage {kit.number(stage)}: {escape(stage.title)}[/]  {state}")
     if is_open and missing_stage_files(kit, stage):
         console.print(
             f"  missing: {', '.join(missing_stage_files(kit, stage))}; unlock this stage again to get them back"
@@ -217,7 +218,11 @@ def _runs_table(runs: list) -> Table:
         scores = [run.metrics.get(f"best_{key}") for key in ("balanced_accuracy", "accuracy")]
         cells = ["–" if score is None else f"{score:.3f}" for score in scores]
         table.add_row(
-            run.name, run.run_id[:8], run.status.lower(), *cells, "–" if run.seconds is None else f"{run.seconds:.0f}"
+            escape(run.name),
+            run.run_id[:8],
+            run.status.lower(),
+            *cells,
+            "–" if run.seconds is None else f"{run.seconds:.0f}",
         )
     return table
 

@@ -142,7 +142,9 @@ def _check_form(header: Any, slots: Any, payload: Any) -> None:
     for key in ("workshop", "group", "stage"):
         if not isinstance(header[key], str):
             raise TypeError(key)
-    if not isinstance(header["chain_file"], str | None) or header["kdf"]["name"] != "argon2id":
+    if header["chain_file"] is not None:
+        check_inside(header["chain_file"])
+    if header["kdf"]["name"] != "argon2id":
         raise ValueError("kdf")
     for key, (low, high) in _BOUNDS.items():
         if type(header["kdf"][key]) is not int or not low <= header["kdf"][key] <= high:

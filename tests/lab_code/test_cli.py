@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from lab_code import cli
+from lab_code.config import compose_config
 from lab_code.runs import read_runs
 from lab_code.terminal import spell_commands
+from lab_code.tracking import track_run
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -130,6 +132,13 @@ def test_two_experiments_are_trained_compared_and_handed_in(kit) -> None:
     assert {"config.yaml", "confusion_matrix.png", "curves.png", "weights.safetensors"} <= {
         path.name for path in run.artifacts.iterdir()
     }
+
+
+def test_a_run_may_have_any_name(kit) -> None:
+    for name in ("[/]x", "[bold]y"):
+        with track_run(kit.root, "skin-lesions", compose_config([f"name='{name}'"]), {}) as run:
+            run.log_metrics({"best_accuracy": 0.5})
+    assert "[/]x" in kit.lab("status").stdout and "[bold]y" in kit.lab("compare").stdout
 
 
 @pytest.mark.slow

@@ -121,6 +121,9 @@ def test_a_changed_lock_does_not_open(path: Path, fault: str) -> None:
         (lambda d: d["slots"]["answers"].update(salt="?"), "damaged"),
         (lambda d: d["slots"]["answers"].update(nonce=""), "damaged"),
         (lambda d: d.update(header=[]), "damaged"),
+        (lambda d: rename(d, "chain_file", 3), "damaged"),
+        (lambda d: rename(d, "chain_file", "../../secret"), "not a path inside the kit"),
+        (lambda d: rename(d, "group", ["group-1"]), "damaged"),
     ],
 )
 def test_a_lock_that_cannot_be_is_refused_before_any_derivation(
