@@ -115,6 +115,7 @@ def train(
         config = compose_config(changes or [], kit.root / "lab_code" / "conf")
     except UnknownChoiceError as error:
         raise _explain_locked(kit, error.group, error.choice) or error from error
+    make_console(stderr=True).print(f"{escape(config.name)}: reading the photographs, opening MLflow …", style="dim")
     from lab_code.experiment import run_experiment
     from lab_code.progress_bar import ProgressBar
     from lab_code.workshop.progress import append_event

@@ -37,7 +37,7 @@ def test_a_change_on_the_command_line_wins() -> None:
 
 
 def test_a_group_takes_all_values_of_its_file() -> None:
-    assert compose_config(["optimizer=sgd"]).optimizer.lr == 0.01
+    assert compose_config(["optimizer=sgd"]).optimizer.lr == 0.003
 
 
 def test_a_key_the_chosen_file_leaves_out_may_be_set() -> None:
