@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from lab_code.config import Config, config_to_yaml, flatten_config
 from lab_code.errors import LabError
-from lab_code.runs import DATABASE, reroot_store
+from lab_code.runs import ARTIFACTS, DATABASE, reroot_store
 from lab_code.trainer import EpochResult
 
 # Nothing leaves the laptop, nothing is printed, nothing is installed; see MLflow's environment variables.
@@ -127,12 +127,16 @@ def open_store(store: Path) -> Any:
 def create_store(store: Path, experiment: str, artifacts: Path) -> int:
     """Make an empty store with one experiment whose artifacts will lie in `artifacts`; returns the experiment's id."""
     store.mkdir(parents=True)
-    return int(open_store(store).create_experiment(experiment, artifact_location=artifacts.resolve().as_uri()))
+    return int(_create_experiment(open_store(store), experiment, artifacts))
 
 
 def _find_or_create_experiment(client: Any, store: Path, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found:
         return found.experiment_id
+    return _create_experiment(client, name, store / ARTIFACTS / name)
+
+
+def _create_experiment(client: Any, name: str, artifacts: Path) -> str:
     # An explicit location: otherwise MLflow freezes one that depends on the folder the command was started from.
-    return client.create_experiment(name, artifact_location=(store / "mlartifacts" / name).resolve().as_uri())
+    return client.create_experiment(name, artifact_location=artifacts.resolve().as_uri())
