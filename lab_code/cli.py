@@ -85,7 +85,10 @@ def unlock(
         return
     notes = make_console(stderr=True)
     with notes.status(f"opening stage {kit.number(chosen)} …"):
-        done = unlock_with_rescue(kit, chosen, rescue) if rescue else unlock_with_answers(kit, chosen, answers or "")
+        if rescue is not None:
+            done = unlock_with_rescue(kit, chosen, rescue)
+        else:
+            done = unlock_with_answers(kit, chosen, answers or "")
     make_console().print(f"[bold green]Stage {kit.number(chosen)} '{escape(chosen.title)}' is open.[/]")
     for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
         for name in names:

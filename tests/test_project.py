@@ -61,7 +61,7 @@ def test_environment_yml_names_what_students_need() -> None:
 def test_every_make_target_of_a_page_exists(page: Path) -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"\bmake ([a-z]+)\b", page.read_text(encoding="utf-8")))
-    assert {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)} <= {"the"}
+    assert not {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

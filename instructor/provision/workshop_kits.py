@@ -99,19 +99,19 @@ def check_room(workshop: Workshop, build: Path) -> None:
 
 def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisioned, progress: Progress) -> None:
     stamps = _read_stamps(vault)
-    todo = []
+    outdated = []
     for plan in plans:
         if stamps.get(plan.group) == plan.fingerprint() and (build / "kits" / plan.group / KIT_FILE).is_file():
             done.current.append(plan.group)
         else:
-            todo.append(plan)
-    if not todo:
+            outdated.append(plan)
+    if not outdated:
         return
-    advance = progress("locks", sum(len(plan.stages) for plan in todo))
+    advance = progress("locks", sum(len(plan.stages) for plan in outdated))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE)) as pool:
-        started = [start_locks(plan, vault, pool) for plan in todo]
+        started = [start_locks(plan, vault, pool) for plan in outdated]
         try:
-            for plan, locks in zip(todo, started, strict=True):
+            for plan, locks in zip(outdated, started, strict=True):
                 _build_one(plan, build, locks, done, advance)
                 stamps[plan.group] = plan.fingerprint() if plan.group in done.built else ""
                 write_whole(vault.folder / "kits.json", to_json(stamps))
