@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import hear_interrupts
+
 PROJECT = Path(__file__).parent.parent.parent
 SMALL = """
 id: e2e
@@ -89,7 +91,9 @@ def test_ctrl_c_during_provision_leaves_nothing_half_made(tmp_path: Path, moment
     (tmp_path / "workshop.yaml").write_text(SMALL.replace("memory_kib: 64", "memory_kib: 131072"), encoding="utf-8")
     options = ["--workshop", str(tmp_path / "workshop.yaml"), "--build", str(tmp_path / "build")]
     command = [sys.executable, "-m", "instructor.cli", "provision", *options]
-    process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_interrupts
+    )
     while process.poll() is None and not (tmp_path / "build" / moment).exists():
         pass
     os.killpg(process.pid, signal.SIGINT)

@@ -14,6 +14,7 @@ from lab_code.config import compose_config
 from lab_code.runs import read_runs
 from lab_code.terminal import spell_commands
 from lab_code.tracking import track_run
+from tests.conftest import hear_interrupts
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -149,6 +150,7 @@ def test_an_interrupted_training_ends_as_killed(kit) -> None:
         cwd=kit.root,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,
     )
     assert process.stderr is not None
     first = ""
