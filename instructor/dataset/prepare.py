@@ -13,8 +13,9 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -147,16 +148,17 @@ def _write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callab
         (test, plan_lesions(source.test_images, source.seed + 1, source.test_imbalance), source.seed + 1, 10**6, 10**5),
     ]
     advance = progress(source.images + source.test_images) if progress else None
-    # Spawned, as on every system: forking a program that has threads may hang. Ctrl-C is the parent's affair.
+    # Spawned, as on every system: forking a program that has threads may hang.
     pool = ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_ignore_interrupts)
     try:
         for folder, plan, seed, first_image, first_lesion in plans:
             for part in IMAGE_FOLDERS:
                 (folder / part).mkdir(parents=True)
-            jobs = [
-                pool.submit(_write_block, folder, plan, block, source, seed, first_image)
-                for block in range(block_count(plan))
-            ]
+            with _interrupts_held():  # the first submission starts the workers
+                jobs = [
+                    pool.submit(_write_block, folder, plan, block, source, seed, first_image)
+                    for block in range(block_count(plan))
+                ]
             for job in jobs:
                 for _ in range(job.result()):
                     advance and advance()
@@ -164,6 +166,19 @@ def _write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callab
             write_whole(folder / "SOURCE.md", _SYNTHETIC_NOTE)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes started in here never hear Ctrl-C, which is the parent's affair; the parent hears it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where `_ignore_interrupts` has to do
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ignore_interrupts() -> None:
