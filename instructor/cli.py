@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
+from lab_code.files import write_whole
 from lab_code.terminal import make_console, run_app
 
 _FEW_PHOTOGRAPHS = 500
@@ -63,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def provision(
     build: BuildOption,
-    data: Annotated[Path | None, typer.Option(help="A folder in HAM10000's layout, instead of the workshop's.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="HAM10000's folder, images with a table, or a DermaMNIST .npz file.")
+    ] = None,
     workshop: WorkshopOption = WORKSHOP_FILE,
 ) -> None:
     """Build every group's kit under build/kits/, and the key under build/vault/.
@@ -74,7 +77,7 @@ def provision(
 
     described = read_workshop(workshop)
     if data is not None:
-        if not data.is_dir():
+        if not data.exists():
             raise LabError(f"the data folder {data} does not exist", hint="make provision DATA=path/to/ham10000")
         described.data.source = str(data)
     done = build_kits(described, build, _progress)
@@ -164,6 +167,33 @@ def collect(
         raise LabError(f"{len(collected.refused)} hand-ins could not be read:\n  {reasons}", hint=collected.advice)
     if not collected.rows:
         raise LabError("no hand-in was found", hint="copy the groups' zips into build/handins/, then: make collect")
+
+
+@app.command()
+def experiments(
+    out: Annotated[Path, typer.Option(help="The page to write.")] = PROJECT / "docs" / "experiments.md",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted from 0.")] = 5,
+    real: Annotated[
+        Path | None, typer.Option(help="A folder of real photographs, to be asked about after synthetic training.")
+    ] = None,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+    build: BuildOption = ...,  # type: ignore[assignment]
+) -> None:
+    """Train baseline and balanced with several seeds, and write down what the pair shows (about ten minutes).
+
+    Example: instructor experiments --real path/to/ham10000
+    """
+    from instructor.experiments import measure_experiments, score_on_real, write_page
+
+    group = read_workshop(workshop).groups[0]
+    pairs = measure_experiments(build, group, range(seeds), build / "experiments")
+    notes = make_console(stderr=True)
+    if real is not None:
+        notes.print("training on synthetic photographs alone, to be asked about real ones …", style="dim")
+    scores = score_on_real(real, range(3)) if real is not None else None
+    write_whole(out, write_page(pairs, scores))
+    gains = [pair.gain("balanced_accuracy") for pair in pairs]
+    make_console().print(f"[bold green]{out.name}[/] is written: balanced accuracy rises by {min(gains):.3f} or more")
 
 
 @export.command()

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 from lab_code.errors import LabError
+from lab_code.files import to_json, write_whole
 from lab_code.workshop.codes import make_code
-from lab_code.workshop.files import to_json, write_whole
 from lab_code.workshop.locks import RESCUE_BYTES
 
 _SECRET, _KEY = "master.key", "key.json"

@@ -1,7 +1,8 @@
 """The command `lab`: one small function per command, which parses, calls and prints.
 
-torch, mlflow and hydra are imported only inside the commands that need them, so that `lab --help`, `lab status` and
-`lab unlock` start at once.
+Here are the commands of the workshop (status, unlock, handin); those about runs are in `cli_runs.py`. torch, mlflow and
+hydra are imported only inside the commands that need them, so that `lab --help`, `lab status` and `lab unlock` start at
+once.
 """
 
 import os
@@ -15,6 +16,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from lab_code.cli_runs import add_commands
 from lab_code.errors import LabError
 from lab_code.terminal import make_console, run_app, spell_commands, wrap
 from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
@@ -98,66 +100,7 @@ def unlock(
         notes.print("To get an original back, rename your file and run the same unlock again.")
 
 
-@app.command()
-def train(
-    changes: Annotated[
-        list[str] | None, typer.Argument(help="key=value, as many as you like: experiment=baseline trainer.epochs=3")
-    ] = None,
-) -> None:
-    """Train one model and track it in this kit's MLflow.
-
-    Example: lab train experiment=baseline
-    """
-    # Threads that wait by sleeping: beside a browser and MLflow's page, spinning ones make training several times
-    # slower. OpenMP reads this once, when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from lab_code.config import UnknownChoiceError, compose_config
-
-    kit = find_kit()
-    try:
-        config = compose_config(changes or [], kit.root / "lab_code" / "conf")
-    except UnknownChoiceError as error:
-        raise _explain_locked(kit, error.group, error.choice) or error from error
-    make_console(stderr=True).print(f"{escape(config.name)}: reading the photographs, opening MLflow …", style="dim")
-    from lab_code.experiment import run_experiment
-    from lab_code.progress_bar import ProgressBar
-    from lab_code.workshop.progress import append_event
-
-    tags = {**kit.tags(), "stage": _current_stage_id(kit)}
-    run_id, best = run_experiment(config, kit.root, tags, ProgressBar(config.name))
-    append_event(kit.root, "trained", run=run_id, name=config.name)
-    metrics = best.metrics
-    make_console().print(
-        f"[bold green]Run '{escape(config.name)}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
-        f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
-    )
-
-
-@app.command()
-def compare(
-    runs: Annotated[list[str] | None, typer.Argument(help="Two runs by name; the newest two if left out.")] = None,
-) -> None:
-    """Show two runs side by side: what was changed, and what it did.
-
-    Example: lab compare baseline balanced
-    """
-    from lab_code.compare import choose_runs, compare_runs
-    from lab_code.runs import read_runs
-
-    comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
-    first, second = escape(comparison.first.name), escape(comparison.second.name)
-    changed = Table("what was changed", first, second, title="Settings", title_justify="left")
-    for row in comparison.changed:
-        changed.add_row(*map(escape, row))
-    did = Table("what it did (validation)", title="Results of the best epoch", title_justify="left")
-    for name in (first, second, "difference"):
-        did.add_column(name, justify="right")
-    for name, a, b in comparison.metrics:
-        values = ["–" if value is None else f"{value:.3f}" for value in (a, b)]
-        did.add_row(name.replace("_", " "), *values, "–" if a is None or b is None else f"{b - a:+.3f}")
-    console = make_console()
-    console.print(changed if comparison.changed else "The two runs have the same settings.")
-    console.print(did)
+add_commands(app)
 
 
 @app.command()
@@ -198,8 +141,13 @@ def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
 
 
 def _print_next_step(kit: Kit, current: Stage | None, runs: list) -> None:
+    from lab_code.running import run_folder
     from lab_code.workshop.quiz import example_answers
 
+    if runs and runs[-1].status in ("KILLED", "FAILED") and run_folder(kit.root, runs[-1].run_id).is_dir():
+        step = f"lab resume   (goes on with '{runs[-1].name}', which was stopped)"
+        make_console().print("Next:", f"[bold]{escape(spell_commands(step))}[/]")
+        return
     names = {run.name for run in runs if run.status == "FINISHED"}
     opened = [Path(path).stem for s in kit.stages if s != current for path in s.opens if "/experiment/" in path]
     untried = [name for name in opened if name not in names and _experiment_file(kit, name).is_file()]
@@ -229,26 +177,6 @@ def _runs_table(runs: list) -> Table:
             "–" if run.seconds is None else f"{run.seconds:.0f}",
         )
     return table
-
-
-def _explain_locked(kit: Kit, group: str, choice: str) -> LabError | None:
-    """The error for a configuration file that a lock will bring, or None where no lock does."""
-    stage = kit.stage_that_opens(f"lab_code/conf/{group}/{choice}.yaml")
-    if stage is None:
-        return None
-    number = kit.number(stage)
-    return LabError(
-        f"{group} '{choice}' is still locked: stage {number} '{stage.title}' opens it",
-        hint=f"answer the questions of stage {number} (lab status shows them), then: lab unlock --answers …",
-    )
-
-
-def _current_stage_id(kit: Kit) -> str:
-    """The last stage that is open, which is what a run belongs to; empty before the first."""
-    from lab_code.workshop.progress import read_journal
-
-    journal = read_journal(kit.root)
-    return next((stage.id for stage in reversed(kit.stages) if journal.unlocked(stage.id)), "")
 
 
 def _experiment_file(kit: Kit, name: str) -> Path:

@@ -1,38 +1,91 @@
 """Two runs side by side: what was changed, and what it did."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError
+from lab_code.provenance import CODE, code_from_json, describe_difference
 from lab_code.runs import Run
 
 # Facts about the machine and the clock are not choices; they are shown only when everything else is equal.
-_NOT_CHOICES = ("machine.",)
+_NOT_CHOICES = ("machine.", "code.")
 _METRICS = ("balanced_accuracy", "accuracy", "macro_auc", *(f"sensitivity_{dx}" for dx in DIAGNOSES))
 
 
 @dataclass(frozen=True)
+class Score:
+    """One metric of two runs, as text: with its interval where there is one."""
+
+    name: str
+    texts: tuple[str, str]
+    difference: str
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """`changed` holds (parameter, first, second); `metrics` holds (metric, first, second) of the best epochs."""
+    """`changed` holds (parameter, first, second); `scores` are those of the best epochs."""
 
     first: Run
     second: Run
     changed: list[tuple[str, str, str]]
-    metrics: list[tuple[str, float | None, float | None]]
+    scores: list[Score]
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """(score, then, now) and (fact, then, now) where a run and its repetition differ, of `compared` scores."""
+
+    compared: int
+    scores: list[tuple[str, float, float]]
+    reasons: list[tuple[str, str, str]]
 
 
 def compare_runs(first: Run, second: Run) -> Comparison:
     """Parameters that differ (the name of a run is not one), and the metrics of both."""
-    keys = sorted(set(first.params) | set(second.params))
-    changed = [
-        (key, first.params.get(key, "–"), second.params.get(key, "–"))
-        for key in keys
-        if key != "name" and not key.startswith(_NOT_CHOICES) and first.params.get(key) != second.params.get(key)
+    changed = [row for row in _differing(first, second) if row[0] != "name" and not row[0].startswith(_NOT_CHOICES)]
+    return Comparison(first, second, changed, [_compare_score(name, first, second) for name in _METRICS])
+
+
+def compare_repeat(first: Run, second: Run) -> Repetition:
+    """Every score that differs between a run and its repetition; then, what could be the reason."""
+    names = sorted(name for name in first.metrics if name.startswith("best_"))
+    scores = [
+        (name, first.metrics[name], second.metrics.get(name, math.nan))
+        for name in names
+        if first.metrics[name] != second.metrics.get(name)
     ]
-    metrics = [(name, first.metrics.get(f"best_{name}"), second.metrics.get(f"best_{name}")) for name in _METRICS]
-    return Comparison(first, second, changed, metrics)
+    reasons = [row for row in _differing(first, second) if row[0].startswith(("machine.", "data.", "code."))]
+    return Repetition(len(names), scores, reasons if scores else [])
+
+
+def compare_code(first: Run, second: Run) -> str:
+    """What changed in the code between two runs, as a unified difference; empty where nothing did or none is kept."""
+    if first.params.get("code.fingerprint") == second.params.get("code.fingerprint"):
+        return ""
+    files = [run.artifacts / CODE for run in (first, second)]
+    if not all(path.is_file() for path in files):
+        return ""
+    return describe_difference(*map(code_from_json, files))
+
+
+def _differing(first: Run, second: Run) -> list[tuple[str, str, str]]:
+    keys = sorted(set(first.params) | set(second.params))
+    rows = [(key, first.params.get(key, "–"), second.params.get(key, "–")) for key in keys]
+    return [row for row in rows if row[1] != row[2]]
+
+
+def _compare_score(name: str, first: Run, second: Run) -> Score:
+    values = [run.metrics.get(f"best_{name}") for run in (first, second)]
+    texts = ["–" if value is None else f"{value:.3f}" for value in values]
+    for index, run in enumerate((first, second)):
+        low, high = (run.metrics.get(f"best_{name}_{end}") for end in ("low", "high"))
+        if low is not None and high is not None:
+            texts[index] += f"\n({low:.2f} to {high:.2f})"
+    known = values[0] is not None and values[1] is not None
+    return Score(name, (texts[0], texts[1]), f"{values[1] - values[0]:+.3f}" if known else "–")
 
 
 def choose_runs(runs: list[Run], names: list[str]) -> tuple[Run, Run]:
@@ -40,7 +93,7 @@ def choose_runs(runs: list[Run], names: list[str]) -> tuple[Run, Run]:
 
     Raises `LabError` where they cannot be found.
     """
-    finished = [run for run in runs if run.status == "FINISHED"]
+    finished = [run for run in runs if run.status == "FINISHED" and not run.is_group]
     if names:
         if len(names) != 2:
             raise LabError(f"{len(names)} runs given, but a comparison needs two", hint="lab compare baseline balanced")

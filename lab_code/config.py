@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -31,13 +32,18 @@ class DataConfig:
     validation_fraction: float
     split_seed: int
     augment: str
+    sampling: str
+    on_fault: str
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     name: str
-    width: int
-    dropout: float
+    width: int = 16  # of small_cnn: channels of the first block
+    dropout: float = 0.0
+    stem: str = "7x7"  # of resnet18: how its first layer looks at a photograph
+    weights: str = ""  # a local .safetensors or .pth file to start from; empty: random weights
+    penalty: float = 1.0  # of colour_texture: how strongly large weights are held back
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,11 @@ class TrainerConfig:
     epochs: int
     batch_size: int
     schedule: str
+    patience: int
+    clip_norm: float
     device: str
+    precision: str
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Config:
 
     name: str
     seed: int
+    framework: str
     data: DataConfig
     model: ModelConfig
     loss: LossConfig
@@ -93,8 +104,12 @@ _RANGES: dict[str, tuple[Any, str]] = {
     "data.image_size": (lambda value: 16 <= value <= 512, "from 16 to 512"),
     "data.validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),
     "data.augment": (lambda value: value in ("none", "flips"), "none or flips"),
+    "data.sampling": (lambda value: value in ("natural", "balanced"), "natural or balanced"),
+    "data.on_fault": (lambda value: value in ("stop", "leave_out"), "stop or leave_out"),
     "model.width": (lambda value: 1 <= value <= 256, "from 1 to 256"),
     "model.dropout": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
+    "model.stem": (lambda value: value in ("7x7", "3x3"), "7x7 or 3x3"),
+    "model.penalty": (lambda value: 0 < value <= 1000, "more than 0 and at most 1000"),
     "loss.weight_power": (lambda value: 0 <= value <= 2, "from 0 to 2"),
     "loss.gamma": (lambda value: 0 <= value <= 10, "from 0 to 10"),
     "optimizer.lr": (lambda value: 0 < value <= 10, "more than 0 and at most 10"),
@@ -102,9 +117,37 @@ _RANGES: dict[str, tuple[Any, str]] = {
     "optimizer.momentum": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
     "trainer.epochs": (lambda value: 1 <= value <= 1000, "from 1 to 1000"),
     "trainer.batch_size": (lambda value: 2 <= value <= 4096, "from 2 to 4096"),
-    "trainer.schedule": (lambda value: value in ("constant", "one_cycle"), "constant or one_cycle"),
-    "trainer.device": (lambda value: value in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+    "trainer.schedule": (lambda value: value in ("constant", "cosine", "one_cycle"), "constant, cosine or one_cycle"),
+    "trainer.patience": (lambda value: value >= 0, "0 (off) or more"),
+    "trainer.clip_norm": (lambda value: value >= 0, "0 (off) or more"),
+    "trainer.precision": (lambda value: value in ("auto", "float32", "bfloat16"), "auto, float32 or bfloat16"),
+    "trainer.threads": (lambda value: 0 <= value <= 256, "from 0 (all cores) to 256"),
+    "trainer.device": (lambda value: value in ("auto", "cpu", "cuda", "mps"), "auto, cpu, cuda or mps"),
 }
+
+# Values that are each in range but make no sense together: (holds, what is wrong, what to do).
+_TOGETHER: list[tuple[Any, str, str]] = [
+    (
+        lambda c: c.trainer.patience < c.trainer.epochs,
+        "trainer.patience is {c.trainer.patience}, not below trainer.epochs {c.trainer.epochs}: it never stops a run",
+        "lower trainer.patience, or set it to 0 to train all epochs",
+    ),
+    (
+        lambda c: not c.optimizer.momentum or c.optimizer.name == "sgd",
+        "optimizer.momentum is {c.optimizer.momentum:g}, but {c.optimizer.name} has no momentum of that kind",
+        "leave optimizer.momentum out, or write optimizer=sgd",
+    ),
+    (
+        lambda c: not c.loss.gamma or c.loss.name == "focal",
+        "loss.gamma is {c.loss.gamma:g}, but the loss {c.loss.name} has none",
+        "leave loss.gamma out, or write loss=focal",
+    ),
+    (
+        lambda c: not c.loss.weight_power or c.loss.name != "cross_entropy",
+        "loss.weight_power is {c.loss.weight_power:g}, but the loss cross_entropy counts every photograph the same",
+        "leave loss.weight_power out, or write loss=weighted_cross_entropy",
+    ),
+]
 
 
 def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDER) -> Config:
@@ -132,6 +175,15 @@ def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDE
             f"a file under {conf_folder.name}/ is not valid YAML: {error}", hint="undo your last edit"
         ) from error
     return _build_config(composed)
+
+
+def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of changes with several values: `["optimizer.lr=1e-3,1e-2", "seed=0,1"]` gives four lists.
+
+    Hydra's own sweeper does it, so its ranges work as well: `seed=range(0,5)`.
+    """
+    batches = BasicSweeper.split_arguments(_parse_overrides(overrides), max_batch_size=None)
+    return [list(job) for batch in batches for job in batch]
 
 
 def load_config(path: Path) -> Config:
@@ -209,12 +261,16 @@ def _build_config(composed: Any) -> Config:
     for key, (holds, text) in _RANGES.items():
         if not holds(flat[key]):
             raise LabError(f"{key} is {flat[key]!r}, but must be {text}", hint=f"write {key}=… with another value")
+    for makes_sense, problem, hint in _TOGETHER:
+        if not makes_sense(config):
+            raise LabError(problem.format(c=config), hint=hint)
     return config
 
 
 def _known_groups() -> list[str]:
     """The folders of `conf/`; that of the experiments may still be empty."""
-    return [field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)] + ["experiment"]
+    sections = [field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)]
+    return [*sections, "framework", "experiment"]
 
 
 def _known_keys() -> list[str]:

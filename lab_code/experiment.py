@@ -1,123 +1,129 @@
 """One experiment from beginning to end. This is the place to start reading: five paragraphs name every other part."""
 
-import platform
-import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from safetensors.numpy import load_file
 
+from lab_code.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lab_code.config import Config
-from lab_code.data.ham10000 import DIAGNOSES
-from lab_code.data.lesions import Lesions, load_lesions, split_by_lesion
+from lab_code.data.lesions import Findings, Lesions, find_lesions, is_medmnist, load_part, split_by_lesion
+from lab_code.devices import join_team, seed_everything, use_threads
 from lab_code.errors import LabError
-from lab_code.losses import build_loss
-from lab_code.metrics import confusion_matrix
-from lab_code.models import build_model, count_parameters
-from lab_code.plots import plot_confusion, plot_curves
+from lab_code.frameworks import Learner, build_learner
 from lab_code.progress_bar import ProgressBar
-from lab_code.tracking import TrackedRun, track_run
-from lab_code.trainer import BestWeights, EpochResult, fit, steps_per_epoch
+from lab_code.records import log_results, log_start
+from lab_code.running import run_folder
+from lab_code.tracking import track_run
+from lab_code.trainer import BestEpoch, EpochResult
 
 EXPERIMENT = "skin-lesions"
-WEIGHTS = "weights.safetensors"
 
 
 def run_experiment(
-    config: Config, root: Path, tags: Mapping[str, str] | None = None, bar: ProgressBar | None = None
+    config: Config,
+    root: Path,
+    tags: Mapping[str, str] | None = None,
+    bar: ProgressBar | None = None,
+    resume: str | None = None,
 ) -> tuple[str, EpochResult]:
     """Train one model and track it in the store of `root`; returns the run's id and its best epoch.
 
-    Relative folders of the configuration are taken from `root`. Raises `LabError` for data that cannot be read.
+    Relative folders of the configuration are taken from `root`; `resume` is the id of a run to go on with. Raises
+    `LabError` for data that cannot be read and a store that cannot be written.
     """
     # 1. Seed: everything random below depends on it alone.
-    random.seed(config.seed)
-    np.random.seed(config.seed)
-    torch.manual_seed(config.seed)
+    seed_everything(config.seed)
+    use_threads(config.trainer.threads)
 
     # 2. Data: photographs in memory, divided by lesion.
     started = time.perf_counter()
-    train, validation = load_split(config, root)
-    data_s = time.perf_counter() - started
+    train, validation, findings = load_split(config, root)
+    timings = {"data_s": time.perf_counter() - started}
+    if bar:
+        bar.note(findings.summary())
 
-    # 3. Model and loss: what learns, and what it is told to care about.
-    model = build_model(config.model, len(DIAGNOSES))
-    loss = build_loss(config.loss, torch.from_numpy(train.class_counts()))
+    # 3. Learner: a model, what it is told to care about, and how it is trained.
+    with join_team(config.trainer.device) as team:
+        learner = build_learner(config, team)
+        past = read_checkpoint(run_folder(root, resume)) if resume else None
+        past = past or Checkpoint(None, BestEpoch(), [])
+        if not team.leads:  # the first of several processes tracks for all
+            return _follow(learner, train, validation, config, past)
 
-    # 4. Training: one result an epoch, tracked as it comes; the best weights are kept.
-    with track_run(root, EXPERIMENT, config, tags or {}) as run, bar or nullcontext():
-        run.log_params(describe_run(model, train, validation))
-        best, history = BestWeights(), []
-        on_step = bar.start(config.trainer.epochs * steps_per_epoch(train, config)) if bar else None
-        for result in fit(model, loss, train, validation, config, on_step):
-            run.log_epoch(result)
-            best.offer(model, result)
-            history.append(result)
-            if bar:
-                bar.show_epoch(result)
+        # 4. Training: one result an epoch, tracked as it comes; the best weights are kept.
+        with track_run(root, EXPERIMENT, config, tags or {}, resume) as run, bar or nullcontext():
+            if not resume:
+                log_start(run, config, learner, train, validation)
+            on_step = bar.start(learner.count_steps(train), len(past.history), config.trainer.epochs) if bar else None
+            for result in train_epochs(learner, train, validation, config, past, on_step):
+                run.log_epoch(result)
+                write_checkpoint(run_folder(root, run.run_id), learner.state(), past.best, past.history)
+                if bar:
+                    bar.show_epoch(result)
 
-        # 5. Results: what must be known a year from now.
-        log_results(run, best, history, validation, config.name, {"data_s": data_s})
-    assert best.result is not None
-    return run.run_id, best.result
-
-
-def load_split(config: Config, root: Path) -> tuple[Lesions, Lesions]:
-    """Training and validation photographs, no lesion in both."""
-    lesions = load_lesions(root / config.data.folder, config.data.image_size)
-    aside = split_by_lesion(lesions.labels, lesions.lesion_ids, config.data.validation_fraction, config.data.split_seed)
-    return lesions.select(~aside), lesions.select(aside)
+            # 5. Results: what must be known a year from now.
+            log_results(run, config, past.best, past.history, validation, timings)
+    assert past.best.result is not None
+    return run.run_id, past.best.result
 
 
-def describe_run(model: nn.Module, train: Lesions, validation: Lesions) -> dict[str, object]:
-    """Facts that are not choices but belong to the run: data, size, machine."""
-    return {
-        "data.fingerprint": f"{train.fingerprint()}+{validation.fingerprint()}",
-        "data.train_images": len(train),
-        "data.validation_images": len(validation),
-        "model.parameters": count_parameters(model),
-        "machine.device": str(next(model.parameters()).device),
-        "machine.threads": torch.get_num_threads(),
-        "machine.python": platform.python_version(),
-        "machine.torch": torch.__version__,
-    }
+def load_split(config: Config, root: Path) -> tuple[Lesions, Lesions, Findings]:
+    """Training and validation photographs, no lesion in both, and what was found.
+
+    DermaMNIST is divided as published. Raises `LabError` where one side would be empty.
+    """
+    place = root / config.data.folder
+    lesions, findings = find_lesions(place, config.data.image_size, on_fault=config.data.on_fault)
+    if is_medmnist(place):
+        sides = [load_part(place, part, config.data.image_size) for part in ("train", "val")]
+    else:
+        if not len(lesions):
+            raise LabError(f"there is no readable photograph in {place}", hint="copy the complete folder")
+        aside = split_by_lesion(
+            lesions.labels, lesions.lesion_ids, config.data.validation_fraction, config.data.split_seed
+        )
+        sides = [lesions.select(~aside), lesions.select(aside)]
+    return sides[0], sides[1], findings
 
 
-def log_results(
-    run: TrackedRun,
-    best: BestWeights,
-    history: list[EpochResult],
+def train_epochs(
+    learner: Learner,
+    train: Lesions,
     validation: Lesions,
-    name: str,
-    timings: Mapping[str, float],
-) -> None:
-    """The best epoch's metrics (under `best_…`), figures and weights."""
-    assert best.result is not None
-    run.log_metrics({f"best_{key}": value for key, value in best.result.metrics.items()})
-    run.log_metrics({"best_epoch": best.result.epoch, **timings})
-    confusion = confusion_matrix(validation.labels, best.result.probabilities.argmax(axis=1), len(DIAGNOSES))
-    title = f"{name}, epoch {best.result.epoch}: balanced accuracy {best.result.metrics['balanced_accuracy']:.2f}"
-    run.log_figure(plot_confusion(confusion, DIAGNOSES, title), "confusion_matrix.png")
-    run.log_text("\n".join(",".join(map(str, row)) for row in [DIAGNOSES, *confusion.tolist()]), "confusion_matrix.csv")
-    curves = {"train_loss": [result.train_loss for result in history]}
-    for metric in ("balanced_accuracy", "accuracy", "macro_auc"):
-        curves[metric] = [result.metrics[metric] for result in history]
-    run.log_figure(plot_curves(curves, name), "curves.png")
-    run.log_weights(best.weights, WEIGHTS)
+    config: Config,
+    past: Checkpoint,
+    on_step: Callable[[], object] | None = None,
+) -> Iterator[EpochResult]:
+    """Train until the epochs are over or patience is; `past` grows by every result."""
+    for result in learner.learn(train, validation, on_step, past.state):
+        past.best.offer(result, learner.weights)
+        past.history.append(result)
+        yield result
+        if past.best.is_old(result.epoch, config.trainer.patience):
+            return
 
 
-def load_model(config: Config, weights: Path) -> nn.Module:
-    """Rebuild a model from a run's configuration and weights. Raises `LabError` where the two do not fit."""
-    model = build_model(config.model, len(DIAGNOSES))
+def load_learner(config: Config, weights: Path) -> Learner:
+    """Rebuild a run's model from its configuration and weights. Raises `LabError` where the two do not fit."""
+    fresh = replace(config, model=replace(config.model, weights=""))  # what it started from does not matter any more
+    learner = build_learner(fresh)
     try:
-        model.load_state_dict(load_file(weights))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise LabError(f"{weights.name} does not fit the model '{config.model.name}': {reason}") from error
-    return model
+        learner.load_weights(load_file(weights))
+    except (OSError, SafetensorError) as error:
+        raise LabError(f"{weights} is not a readable file of weights: {error}", hint="train the run again") from error
+    return learner
+
+
+def _follow(
+    learner: Learner, train: Lesions, validation: Lesions, config: Config, past: Checkpoint
+) -> tuple[str, EpochResult]:
+    """The part of a process that does not lead: train along, and track nothing."""
+    for _ in train_epochs(learner, train, validation, config, past):
+        pass
+    assert past.best.result is not None
+    return "", past.best.result

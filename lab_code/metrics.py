@@ -61,6 +61,54 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
     return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
+def bootstrap_intervals(
+    labels: np.ndarray, predicted: np.ndarray, lesion_ids: np.ndarray, classes: int, draws: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """95 % percentile intervals of accuracy and balanced accuracy, by drawing whole lesions with replacement.
+
+    Photographs of one lesion are alike, so drawing photographs would make the intervals too narrow (cluster bootstrap:
+    Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8). `labels`, `predicted` (N,) int,
+    `lesion_ids` (N,). A draw without any photograph of a diagnosis leaves that diagnosis out of its mean.
+    """
+    lesions, index = np.unique(lesion_ids, return_inverse=True)
+    photographs, right = np.zeros((2, len(lesions), classes))  # of each lesion and true diagnosis
+    np.add.at(photographs, (index, labels), 1)
+    np.add.at(right, (index, labels), predicted == labels)
+    times = np.random.default_rng(seed).multinomial(len(lesions), np.full(len(lesions), 1 / len(lesions)), draws)
+    totals, hits = times @ photographs, times @ right  # (draws, C)
+    with np.errstate(invalid="ignore"):
+        balanced = np.nanmean(hits / totals, axis=1)
+    accuracy = hits.sum(axis=1) / totals.sum(axis=1)
+    values = {"accuracy": accuracy, "balanced_accuracy": balanced}
+    return {name: tuple(np.percentile(value, (2.5, 97.5)).tolist()) for name, value in values.items()}
+
+
+def roc_curve(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates over all thresholds, from (0, 0) to (1, 1). `positive` (N,) bool, `scores` (N,)."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # of every group of equal scores
+    with np.errstate(invalid="ignore"):
+        true = np.cumsum(positive[order])[last] / positive.sum()
+        false = np.cumsum(~positive[order])[last] / (~positive).sum()
+    return np.append(0, false), np.append(0, true)
+
+
+def calibration(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = 10
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the predicted classes: mean probability, share that was right, and photographs, in bins of equal width.
+
+    (bins,) float64 each, NaN where a bin is empty. Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(index, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        said = np.bincount(index, confidence, bins) / count
+        found = np.bincount(index, right, bins) / count
+    return said, found, count
+
+
 def _auc(positive: np.ndarray, scores: np.ndarray) -> float:
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:

@@ -22,10 +22,16 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def start(self, steps: int) -> Callable[[], object]:
+    def start(self, steps: int, epochs_done: int = 0, epochs: int = 1) -> Callable[[], object]:
         """Begin; the returned function is called after every step."""
-        self._bar = tqdm(total=steps, desc=self._name, unit="step", file=sys.stderr, disable=not sys.stderr.isatty())
+        done = steps * epochs_done // epochs
+        quiet = not sys.stderr.isatty()
+        self._bar = tqdm(total=steps, initial=done, desc=self._name, unit="step", file=sys.stderr, disable=quiet)
         return self._bar.update
+
+    def note(self, text: str) -> None:
+        """A line that is not an epoch."""
+        tqdm.write(text, file=sys.stderr)
 
     def show_epoch(self, result: EpochResult) -> None:
         """One line an epoch, above the bar."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab_code.errors import LabError
+from lab_code.running import is_running
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -23,13 +24,18 @@ class Run:
 
     run_id: str
     name: str
-    status: str  # RUNNING, FINISHED, FAILED or KILLED
+    status: str  # RUNNING, FINISHED, FAILED or KILLED; KILLED also where MLflow still says RUNNING, but no process does
     started_ms: int
     ended_ms: int | None
     artifacts: Path
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it only holds others together, as a sweep does."""
+        return "sweep" in self.tags
 
     @property
     def seconds(self) -> float | None:
@@ -53,7 +59,7 @@ def read_runs(store: Path) -> list[Run]:
         metrics = _read_pairs(database, "latest_metrics")
     return [
         Run(
-            run_id, name or run_id[:8], status, started, ended, store / artifact_tail(uri),
+            run_id, name or run_id[:8], _true_status(store, run_id, status), started, ended, store / artifact_tail(uri),
             params.get(run_id, {}), metrics.get(run_id, {}), tags.get(run_id, {}),
         )
         for run_id, name, status, started, ended, uri in rows
@@ -94,6 +100,7 @@ def reroot_store(store: Path) -> int:
         for table, key, column in (
             ("experiments", "experiment_id", "artifact_location"),
             ("runs", "run_uuid", "artifact_uri"),
+            ("logged_models", "model_id", "artifact_location"),
         ):
             for identity, uri in database.execute(f"SELECT {key}, {column} FROM {table}").fetchall():
                 if identity == 0 and ARTIFACTS not in (uri or ""):
@@ -103,6 +110,10 @@ def reroot_store(store: Path) -> int:
                     database.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (here, identity))
                     changed += 1
     return changed
+
+
+def _true_status(store: Path, run_id: str, status: str) -> str:
+    return "KILLED" if status == "RUNNING" and not is_running(store, run_id) else status
 
 
 def _read_pairs(database: sqlite3.Connection, table: str) -> dict[str, dict]:

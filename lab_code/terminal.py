@@ -40,7 +40,9 @@ def spell_commands(text: str) -> str:
     """`lab …` as it must be typed here: `./lab …` for people who called the kit's launcher without an environment."""
     if Path(sys.argv[0]).name != "lab" or Path(sys.argv[0]).parent.name in ("bin", "Scripts") or os.name == "nt":
         return text
-    return re.sub(r"(?<![\w/.-])lab (?=(status|unlock|train|compare|handin)\b)", "./lab ", text)
+    return re.sub(
+        r"(?<![\w/.-])lab (?=(status|unlock|data|train|resume|repeat|sweep|compare|predict|handin)\b)", "./lab ", text
+    )
 
 
 def print_error(error: LabError) -> None:

@@ -8,21 +8,26 @@ The store is a folder that holds `mlflow.db` (SQLite) and `mlartifacts/`. A run 
 FAILED or KILLED, never as one that still runs. MLflow takes two seconds to import, so it is imported when a run begins.
 """
 
+import errno
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+import psutil
 from matplotlib.figure import Figure
-from safetensors.torch import save_file
+from safetensors.numpy import save
 
 from lab_code.config import Config, config_to_yaml, flatten_config
 from lab_code.errors import LabError
-from lab_code.runs import ARTIFACTS, DATABASE, reroot_store
+from lab_code.plots import to_png
+from lab_code.running import forget_run, hold_run
+from lab_code.runs import ARTIFACTS, DATABASE, read_runs, reroot_store
 from lab_code.trainer import EpochResult
 
 # Nothing leaves the laptop, nothing is printed, nothing is installed; see MLflow's environment variables.
@@ -36,67 +41,188 @@ _QUIET = {
 
 
 class TrackedRun:
-    """One MLflow run that is being written. `run_id` is its id in the store."""
+    """One MLflow run that is being written. `run_id` is its id in the store.
+
+    Every method raises `LabError` where MLflow cannot write: a full disk, a store that another program has locked.
+    """
 
     def __init__(self, client: Any, run_id: str) -> None:
         self._client, self.run_id = client, run_id
+        self.seconds = 0.0  # spent in here so far
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Parameters: what was chosen before the run."""
+        """Parameters: what was chosen before the run. A parameter that is there already must have the same value."""
         from mlflow.entities import Param
 
-        self._client.log_batch(self.run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        self._write("log_batch", params=[Param(key, str(value)) for key, value in params.items()])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Metrics: what came out, at a step (the epoch). One transaction for all of them."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._client.log_batch(self.run_id, metrics=[Metric(key, float(v), now, step) for key, v in metrics.items()])
+        self._write("log_batch", metrics=[Metric(key, float(v), now, step) for key, v in metrics.items()])
 
     def log_epoch(self, result: EpochResult) -> None:
         """Everything one epoch brought, with the epoch as step."""
         timing = {"train_loss": result.train_loss, "learning_rate": result.learning_rate, "epoch_s": result.seconds}
-        self.log_metrics({**result.metrics, **timing}, step=result.epoch)
+        self.log_metrics({**result.metrics, **timing, **read_machine()}, step=result.epoch)
+
+    def set_tag(self, key: str, value: str) -> None:
+        """A note on the run that is neither a choice nor a result."""
+        self._write("set_tag", key, value)
 
     def log_text(self, text: str, name: str) -> None:
         """A text file among the run's artifacts."""
-        self._client.log_text(self.run_id, text, name)
+        self.log_bytes(text.encode("utf-8"), name)
+
+    def log_bytes(self, content: bytes, name: str) -> None:
+        """Any file among the run's artifacts."""
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / name).write_bytes(content)
+            self._write("log_artifact", str(Path(folder) / name))
 
     def log_figure(self, figure: Figure, name: str) -> None:
         """A figure as PNG among the run's artifacts."""
-        with tempfile.TemporaryDirectory() as folder:
-            figure.savefig(Path(folder) / name, dpi=110)
-            self._client.log_artifact(self.run_id, str(Path(folder) / name))
+        self.log_bytes(to_png(figure), name)
 
-    def log_weights(self, weights: dict[str, torch.Tensor], name: str = "weights.safetensors") -> None:
+    def log_weights(self, weights: dict[str, np.ndarray], name: str = "weights.safetensors") -> None:
         """The weights of a model as safetensors: numbers only, nothing that could run code when it is read."""
-        with tempfile.TemporaryDirectory() as folder:
-            save_file({key: tensor.contiguous() for key, tensor in weights.items()}, Path(folder) / name)
-            self._client.log_artifact(self.run_id, str(Path(folder) / name))
+        self.log_bytes(save({key: np.array(array, order="C") for key, array in weights.items()}), name)
+
+    def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
+        """An entry under MLflow's datasets: which photographs, by their fingerprint, and how many of each kind."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        text, place = json.dumps(profile), json.dumps({"uri": source})
+        dataset = Dataset(name, digest, source_type="local", source=place, profile=text)
+        self._write("log_inputs", datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", name)])])
+
+    def log_model(self, name: str, params: Mapping[str, Any], weights: str) -> None:
+        """An entry under MLflow's models: what was trained, and which of the run's files holds the weights."""
+        from mlflow.entities import LoggedModelOutput
+
+        with _explained():
+            experiment = self._client.get_run(self.run_id).info.experiment_id
+            texts = {**{key: str(value) for key, value in params.items()}, "weights": f"runs:/{self.run_id}/{weights}"}
+            model = self._client.create_logged_model(
+                experiment, name, source_run_id=self.run_id, params=texts, model_type="classifier"
+            )
+            self._client.log_outputs(self.run_id, [LoggedModelOutput(model.model_id, 0)])
+            self._client.finalize_logged_model(model.model_id, "READY")
+
+    def _write(self, method: str, *arguments: Any, **named: Any) -> None:
+        started = time.perf_counter()
+        with _explained():
+            getattr(self._client, method)(self.run_id, *arguments, **named)
+        self.seconds += time.perf_counter() - started
+
+
+def read_machine() -> dict[str, float]:
+    """How busy the machine is, under the names that MLflow's page of system metrics shows."""
+    machine, mine = psutil.virtual_memory(), psutil.Process()
+    return {
+        "system/cpu_utilization_percentage": psutil.cpu_percent(),
+        "system/system_memory_usage_percentage": machine.percent,
+        "system/process_memory_megabytes": mine.memory_info().rss / 2**20,
+    }
 
 
 @contextmanager
-def track_run(store: Path, experiment: str, config: Config, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
+def track_run(
+    store: Path, experiment: str, config: Config, tags: Mapping[str, str], resume: str | None = None
+) -> Iterator[TrackedRun]:
     """Create a run named after the configuration, log the configuration, and end the run whatever happens.
 
-    Raises `LabError` where the store cannot be opened.
+    `resume` names a run to go on with instead. Raises `LabError` where the store cannot be opened, and where MLflow
+    cannot write; the run then ends as FAILED with the reason in its tag `ended`.
     """
     client = open_store(store)
-    experiment_id = _find_or_create_experiment(client, store, experiment)
-    created = client.create_run(experiment_id, run_name=config.name, tags=dict(tags))
-    run = TrackedRun(client, created.info.run_id)
-    status = "FAILED"
+    close_dead_runs(client, store)
+    if resume is None:
+        experiment_id = _find_or_create_experiment(client, store, experiment)
+        with _explained():
+            resume = client.create_run(experiment_id, run_name=config.name, tags=dict(tags)).info.run_id
+        fresh = True
+    else:
+        client.update_run(resume, status="RUNNING")
+        fresh = False
+    run = TrackedRun(client, resume)
+    with hold_run(store, run.run_id):
+        status, reason = "FAILED", ""
+        try:
+            if fresh:
+                run.log_params(flatten_config(config))
+                run.log_text(config_to_yaml(config), "config.yaml")
+            yield run
+            status = "FINISHED"
+        except (KeyboardInterrupt, GeneratorExit):
+            status, reason = "KILLED", "interrupted"
+            raise
+        except Exception as error:
+            reason = str(error)
+            raise
+        finally:
+            _end_run(client, run.run_id, status, reason)
+    if status == "FINISHED":
+        forget_run(store, run.run_id)
+
+
+def _end_run(client: Any, run_id: str, status: str, reason: str) -> None:
+    """Say in MLflow how the run ended. Where not even that can be written, the next command says it: see below."""
+    with suppress(LabError), _explained():
+        if reason:
+            client.set_tag(run_id, "ended", reason[:500])
+        client.set_terminated(run_id, status)
+
+
+def close_dead_runs(client: Any, store: Path) -> None:
+    """Runs that MLflow calls RUNNING although their process is gone (a power cut, a kill) become KILLED."""
+    for run in read_runs(store):
+        if run.status == "KILLED" and run.ended_ms is None:
+            _end_run(client, run.run_id, "KILLED", "its process ended without a word")
+
+
+@contextmanager
+def track_group(
+    store: Path, experiment: str, name: str, tags: Mapping[str, str], resume: str | None = None
+) -> Iterator[TrackedRun]:
+    """A run that only holds others together (a sweep); `resume` names one to go on with."""
+    client = open_store(store)
+    close_dead_runs(client, store)
+    with _explained():
+        if resume is None:
+            experiment_id = _find_or_create_experiment(client, store, experiment)
+            resume = client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
+        else:
+            client.update_run(resume, status="RUNNING")
+    status = "KILLED"
     try:
-        run.log_params(flatten_config(config))
-        run.log_text(config_to_yaml(config), "config.yaml")
-        yield run
+        with hold_run(store, resume):
+            yield TrackedRun(client, resume)
         status = "FINISHED"
-    except (KeyboardInterrupt, GeneratorExit):
-        status = "KILLED"
-        raise
     finally:
-        client.set_terminated(run.run_id, status)
+        _end_run(client, resume, status, "")
+    forget_run(store, resume)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what MLflow, SQLAlchemy and the disk raise into a `LabError`."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "locked" in reason:
+            hint = f"another program holds {DATABASE}; close it, then: lab resume"
+        elif "full" in reason or getattr(error, "errno", None) == errno.ENOSPC:
+            hint = "the disk is full; free some space, then: lab resume"
+        else:
+            hint = "check the disk's free space and the folder's rights, then: lab resume"
+        raise LabError(f"MLflow cannot write: {reason}", hint=hint) from error
 
 
 def open_store(store: Path) -> Any:

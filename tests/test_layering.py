@@ -9,11 +9,14 @@ PROJECT = Path(__file__).parent.parent
 
 # Whatever stands later may import what stands earlier, never the other way round.
 ORDER = [
-    "errors", "config", "data.ham10000", "data.lesions", "data.augment", "models", "losses", "metrics", "trainer",
-    "plots", "runs", "compare", "tracking", "progress_bar", "experiment", "terminal", "workshop", "cli", "notebook",
+    "errors", "files", "config",
+    "data.table", "data.ham10000", "data.image_table", "data.medmnist", "data.photographs", "data.lesions",
+    "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
+    "plots", "provenance", "running", "runs", "compare", "tracking", "records", "progress_bar", "experiment", "explain",
+    "sweep", "terminal", "workshop", "cli_runs", "cli", "notebook",
 ]  # fmt: skip
 CHAIN = ORDER[: ORDER.index("terminal")]
-INSIDE_COMMANDS = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "matplotlib", "pandas"}
+INSIDE_COMMANDS = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "matplotlib", "pandas", "sklearn", "tensorflow"}
 
 
 def module_name(path: Path) -> str:
@@ -71,12 +74,18 @@ def test_only_tracking_speaks_to_mlflow() -> None:
     assert speakers == {"tracking.py"}
 
 
+@pytest.mark.parametrize(("framework", "speaker"), [("sklearn", "sklearn.py"), ("tensorflow", "tensorflow.py")])
+def test_only_its_own_file_speaks_to_a_framework(framework: str, speaker: str) -> None:
+    speakers = {path.name for path in LAB_CODE if any(other.split(".")[0] == framework for other in imports(path))}
+    assert speakers == {speaker}
+
+
 def test_only_config_speaks_to_hydra() -> None:
     speakers = {path.name for path in LAB_CODE if {o.split(".")[0] for o in imports(path)} & {"hydra", "omegaconf"}}
     assert speakers == {"config.py"}
 
 
-@pytest.mark.parametrize("name", ["cli.py", "terminal.py", "errors.py"])
+@pytest.mark.parametrize("name", ["cli.py", "cli_runs.py", "terminal.py", "errors.py"])
 def test_the_command_line_imports_nothing_heavy_at_its_top(name: str) -> None:
     tops = {other.split(".")[0] for other in imports(PROJECT / "lab_code" / name, top_only=True)}
     assert not tops & INSIDE_COMMANDS

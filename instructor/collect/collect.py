@@ -19,9 +19,9 @@ from instructor.dataset.prepare import CHECKSUMS
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
 from lab_code.experiment import EXPERIMENT
+from lab_code.files import sha256_file
 from lab_code.runs import ARTIFACTS, DATABASE, read_runs
 from lab_code.tracking import create_store
-from lab_code.workshop.files import sha256_file
 
 
 @dataclass

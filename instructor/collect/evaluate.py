@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from lab_code.config import load_config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions, load_lesions
 from lab_code.errors import LabError
-from lab_code.experiment import WEIGHTS, load_model
+from lab_code.experiment import load_learner
 from lab_code.metrics import evaluate
+from lab_code.records import WEIGHTS
 from lab_code.runs import Run
-from lab_code.trainer import predict
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,9 @@ class HiddenTestSet:
     def score(self, run: Run) -> TestScore:
         """Rebuild the model of a run and score it. Raises `LabError` where it cannot be rebuilt."""
         config = load_config(run.artifacts / "config.yaml")
-        model = load_model(config, run.artifacts / WEIGHTS)
+        learner = load_learner(config, run.artifacts / WEIGHTS)
         lesions = self._load(config.data.image_size)
-        with torch.inference_mode():
-            probabilities = predict(model, lesions)
-        return TestScore(run, evaluate(lesions.labels, probabilities, DIAGNOSES))
+        return TestScore(run, evaluate(lesions.labels, learner.predict(lesions.images), DIAGNOSES))
 
     def _load_size(self, image_size: int) -> Lesions:
         return load_lesions(self._folder, image_size)

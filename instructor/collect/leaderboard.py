@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lab_code.workshop.files import write_whole
+from lab_code.files import write_whole
 
 _TEMPLATE = "leaderboard.html"
 

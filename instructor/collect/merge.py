@@ -14,7 +14,11 @@ from lab_code.errors import LabError
 from lab_code.runs import ARTIFACTS, DATABASE, artifact_tail, open_database
 
 _RUN_TABLES = ("params", "metrics", "latest_metrics", "tags")
-_KNOWN_TABLES = {*_RUN_TABLES, "runs", "experiments", "experiment_tags", "alembic_version", "workspaces"}
+_MODEL_TABLES = ("logged_model_params", "logged_model_tags", "logged_model_metrics")
+_KNOWN_TABLES = {
+    *_RUN_TABLES, *_MODEL_TABLES, "runs", "experiments", "experiment_tags", "alembic_version", "workspaces",
+    "datasets", "inputs", "input_tags", "logged_models",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def merge_handin(handin: HandIn, store: Path, final: Path, experiment_id: int, e
         }
         for table in _RUN_TABLES:
             _insert(target, table, rows[table])
+        _merge_models(source, target, run_ids, experiment_id, (final.resolve() / ARTIFACTS / experiment).as_uri())
+        _merge_datasets(source, target, run_ids, experiment_id)
         owner = [{"key": "group", "value": handin.group, "run_uuid": run_id} for run_id in run_ids]
         target.executemany("INSERT OR REPLACE INTO tags (key, value, run_uuid) VALUES (:key, :value, :run_uuid)", owner)
         _check_complete(source, target, run_ids)
@@ -80,6 +86,51 @@ def _check_runs(source: sqlite3.Connection, target: sqlite3.Connection, handin: 
                 hint=f"one of the two kits is a copy of the other; ask {owner[0]} and {handin.group}",
             )
     return run_ids
+
+
+def _merge_models(
+    source: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str], experiment_id: int, artifacts: str
+) -> None:
+    """MLflow's entries of models, each with its parameters and the link to its run."""
+    models = [row for row in _read_rows(source, target, "logged_models") if row["source_run_id"] in run_ids]
+    model_ids = {row["model_id"] for row in models}
+    for row in models:
+        row["experiment_id"] = experiment_id
+        row["artifact_location"] = f"{artifacts}/models/{row['model_id']}/artifacts"
+    _insert(target, "logged_models", models)
+    for table in _MODEL_TABLES:
+        rows = [row | {"experiment_id": experiment_id} for row in _read_rows(source, target, table)]
+        _insert(target, table, [row for row in rows if row["model_id"] in model_ids])
+    links = [row for row in _read_rows(source, target, "inputs") if row["source_type"] == "RUN_OUTPUT"]
+    _insert(
+        target, "inputs", [row for row in links if {row["source_id"], row["destination_id"]} <= run_ids | model_ids]
+    )
+
+
+def _merge_datasets(
+    source: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str], experiment_id: int
+) -> None:
+    """MLflow's entries of datasets, once each although every group has them, and which runs used them."""
+    known = {
+        (row["name"], row["digest"]): row["dataset_uuid"]
+        for row in _read_rows(target, target, "datasets")
+        if row["experiment_id"] == experiment_id
+    }
+    same: dict[str, str] = {}
+    for row in _read_rows(source, target, "datasets"):
+        same[row["dataset_uuid"]] = known.setdefault((row["name"], row["digest"]), row["dataset_uuid"])
+        if same[row["dataset_uuid"]] == row["dataset_uuid"]:
+            _insert(target, "datasets", [row | {"experiment_id": experiment_id}])
+    used = [
+        row | {"source_id": same[row["source_id"]]}
+        for row in _read_rows(source, target, "inputs")
+        if row["source_type"] == "DATASET" and row["destination_id"] in run_ids and row["source_id"] in same
+    ]
+    _insert(target, "inputs", used)
+    inputs = {row["input_uuid"] for row in used}
+    _insert(
+        target, "input_tags", [row for row in _read_rows(source, target, "input_tags") if row["input_uuid"] in inputs]
+    )
 
 
 def _place(experiment: str, run_id: str) -> Path:

@@ -1,58 +1,35 @@
 """Turn a workshop's data source into two folders in HAM10000's layout: one that ships, one that stays hidden.
 
-`prepare_data` fills `build/data/` (training and validation photographs, copied into every kit) and `build/vault/test/`
-(the hidden test set, of other lesions). Running it again with the same source does nothing. The synthetic photographs
-are made by `synthetic.py`; photographs of a folder are divided by lesion and reduced in size.
+A source is `synthetic`, a folder (HAM10000's layout, or images with a table) or DermaMNIST's .npz file. `prepare_data`
+fills `build/data/` (training and validation photographs, copied into every kit) and `build/vault/test/` (the hidden
+test set, of other lesions). Running it again with the same source does nothing. What is written for each source is in
+`writers.py`.
 """
 
-import csv
 import hashlib
-import io
 import json
 import os
 import shutil
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from instructor.dataset.synthetic import LesionPlan, block_count, plan_lesions, render_block
+from instructor.dataset.writers import write_folder, write_medmnist, write_synthetic
 from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.data.ham10000 import (
     DIAGNOSES,
-    IMAGE_FOLDERS,
-    METADATA_NAMES,
-    Photograph,
-    find_metadata,
     read_photographs,
 )
-from lab_code.data.lesions import open_photograph, split_by_lesion
+from lab_code.data.lesions import is_medmnist, read_folder
+from lab_code.data.photographs import CACHE_FOLDER
 from lab_code.errors import LabError
-from lab_code.workshop.files import canonical_json, sha256_file, to_json, write_whole
+from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 
 CHECKSUMS = "SHA256SUMS"
 _STAMP = "prepared.json"
 _MADE_BY = 1  # raise this number when the generator or the way of writing changes
-_JPEG_QUALITY = 95
-
-_SYNTHETIC_NOTE = """# Synthetic photographs
-
-These pictures were drawn by a program. They look like dermatoscopic photographs of seven diagnoses, in the proportions
-and the folder layout of HAM10000, but no person was ever photographed: nothing learned from them is a medical result.
-"""
-_REAL_NOTE = """# Dermatoscopic photographs
-
-Taken from the folder `{name}`, in the layout of HAM10000, reduced to {size} pixels. If they are HAM10000: Tschandl, P.,
-Rosendahl, C. & Kittler, H. Sci. Data 5, 180161 (2018), doi:10.1038/sdata.2018.161, licence CC BY-NC 4.0. The models
-trained here are for teaching only, never for clinical use.
-"""
+_IMAGES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -85,9 +62,11 @@ def prepare_data(
     try:
         kit, test = staging / "data", staging / "test"
         if source.source == SYNTHETIC:
-            _write_synthetic(source, kit, test, progress)
+            write_synthetic(source, kit, test, progress)
+        elif is_medmnist(Path(source.source)):
+            write_medmnist(source, kit, test, progress)
         else:
-            _write_folder(source, kit, test, progress)
+            write_folder(source, kit, test, progress)
         _check_divisible(kit)
         for folder in (kit, test):
             write_whole(folder / CHECKSUMS, _checksums(folder))
@@ -103,7 +82,11 @@ def prepare_data(
 
 def shipped_files(prepared: PreparedData) -> list[Path]:
     """What of the prepared folder goes into a kit, in a fixed order."""
-    return [path for path in sorted(prepared.folder.rglob("*")) if path.is_file() and path.name != _STAMP]
+    return [
+        path
+        for path in sorted(prepared.folder.rglob("*"))
+        if path.is_file() and path.name != _STAMP and CACHE_FOLDER not in path.parts
+    ]
 
 
 def _is_current(prepared: PreparedData, stamp: dict) -> bool:
@@ -120,14 +103,16 @@ def _describe_source(source: DataSource) -> dict:
     """Everything the prepared folders depend on."""
     if source.source == SYNTHETIC:
         return asdict(source)
-    table = find_metadata(Path(source.source))
-    images = [path.stat() for name in IMAGE_FOLDERS for path in sorted((table.parent / name).glob("*.jpg"))]
-    content = canonical_json([(image.st_size, image.st_mtime_ns) for image in images])
-    write = {
-        "source": str(Path(source.source).resolve()),
-        "table": sha256_file(table),
-        "images": hashlib.sha256(content).hexdigest(),
-    }
+    place = Path(source.source)
+    if is_medmnist(place):
+        files = [place]
+    else:
+        files = [
+            read_folder(place).table,
+            *(path for path in sorted(place.rglob("*")) if path.suffix.lower() in _IMAGES),
+        ]
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+    write = {"source": str(place.resolve()), "files": hashlib.sha256(canonical_json(stats)).hexdigest()}
     return {**write, "seed": source.seed, "test_fraction": source.test_fraction, "stored_size": source.stored_size}
 
 
@@ -140,114 +125,6 @@ def _check_divisible(folder: Path) -> None:
                 f"the kits' photographs hold only one lesion of '{dx}', too few to train and to validate",
                 hint="raise data.images in instructor/workshop.yaml, or add lesions to the folder",
             )
-
-
-def _write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> None:
-    plans = [
-        (kit, plan_lesions(source.images, source.seed, 1.0), source.seed, 0, 0),
-        (test, plan_lesions(source.test_images, source.seed + 1, source.test_imbalance), source.seed + 1, 10**6, 10**5),
-    ]
-    advance = progress(source.images + source.test_images) if progress else None
-    # Spawned, as on every system: forking a program that has threads may hang.
-    pool = ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_ignore_interrupts)
-    try:
-        for folder, plan, seed, first_image, first_lesion in plans:
-            for part in IMAGE_FOLDERS:
-                (folder / part).mkdir(parents=True)
-            with _interrupts_held():  # the first submission starts the workers
-                jobs = [
-                    pool.submit(_write_block, folder, plan, block, source, seed, first_image)
-                    for block in range(block_count(plan))
-                ]
-            for job in jobs:
-                for _ in range(job.result()):
-                    advance and advance()
-            _write_synthetic_table(folder, plan, first_image, first_lesion)
-            write_whole(folder / "SOURCE.md", _SYNTHETIC_NOTE)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Processes started in here never hear Ctrl-C, which is the parent's affair; the parent hears it afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, where `_ignore_interrupts` has to do
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _write_block(folder: Path, plan: LesionPlan, block: int, source: DataSource, seed: int, first_image: int) -> int:
-    """Render and write one block of lesions (in a process of its own); returns how many photographs."""
-    lesion, photographs = render_block(plan, block, source.image_size, seed, source.difficulty)
-    before = int(plan.photographs[: lesion[0]].sum())
-    for number, photograph in enumerate(photographs, first_image + before):
-        path = folder / IMAGE_FOLDERS[number % 2] / f"{_image_id(number)}.jpg"
-        Image.fromarray(photograph).save(path, quality=_JPEG_QUALITY)
-    return len(photographs)
-
-
-def _image_id(number: int) -> str:
-    return f"SYN_{number:07d}"
-
-
-def _write_synthetic_table(folder: Path, plan: LesionPlan, first_image: int, first_lesion: int) -> None:
-    lesions = np.repeat(np.arange(len(plan.dx)), plan.photographs)
-    rows = [
-        {
-            "lesion_id": f"SYN_L{first_lesion + lesion:06d}",
-            "image_id": _image_id(number),
-            "dx": DIAGNOSES[plan.dx[lesion]],
-            "dx_type": "synthetic",
-            "age": "",
-            "sex": "unknown",
-            "localization": "unknown",
-        }
-        for number, lesion in enumerate(lesions, first_image)
-    ]
-    _write_table(folder, rows)
-
-
-def _write_folder(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> None:
-    folder = Path(source.source)
-    photographs = read_photographs(folder)
-    labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in photographs])
-    hidden = split_by_lesion(labels, [p.lesion_id for p in photographs], source.test_fraction, source.seed)
-    advance = progress(len(photographs)) if progress else None
-    for target, chosen in ((kit, ~hidden), (test, hidden)):
-        mine = [photograph for photograph, take in zip(photographs, chosen, strict=True) if take]
-        for name in IMAGE_FOLDERS:
-            (target / name).mkdir(parents=True)
-        with ThreadPoolExecutor() as pool:
-            for _ in pool.map(lambda p, to=target: _write_reduced(p, to, source.stored_size), mine):
-                advance and advance()
-        _write_table(target, [photograph.row for photograph in mine])
-        write_whole(target / "SOURCE.md", _REAL_NOTE.format(name=folder.resolve().name, size=source.stored_size))
-
-
-def _write_reduced(photograph: Photograph, target: Path, size: int) -> None:
-    """Write a photograph with its shorter side at most `size` pixels."""
-    picture = open_photograph(photograph.path, size)
-    scale = min(1.0, size / min(picture.size))
-    if scale < 1:
-        picture = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
-    picture.save(target / photograph.path.parent.name / f"{photograph.image_id}.jpg", quality=_JPEG_QUALITY)
-
-
-def _write_table(folder: Path, rows: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(folder / METADATA_NAMES[0], text.getvalue())
 
 
 def _checksums(folder: Path) -> str:

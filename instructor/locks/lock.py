@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from instructor.workshop import LockCost
-from lab_code.workshop.files import to_json
+from lab_code.files import to_json
 from lab_code.workshop.locks import (
     FORMAT,
     KEY_BYTES,

@@ -5,6 +5,7 @@ is already as planned is left alone.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import tomllib
@@ -21,7 +22,7 @@ from instructor.quizbank.variants import GroupQuestion
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
-from lab_code.workshop.files import canonical_json, sha256_file, to_json, write_whole
+from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
 from lab_code.workshop.quiz import QUESTIONS_FILE
 
@@ -183,8 +184,13 @@ def _student_pyproject(project: Path) -> str:
     """The project's pyproject.toml as a kit needs it: the same dependencies, only `lab_code`, only `lab`."""
     document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     dependencies = "".join(f'    "{requirement}",\n' for requirement in document["dependencies"])
+    frameworks = document["optional-dependencies"]["tensorflow"]
     return _fill(
-        "pyproject.template", version=document["version"], python=document["requires-python"], dependencies=dependencies
+        "pyproject.template",
+        version=document["version"],
+        python=document["requires-python"],
+        dependencies=dependencies,
+        extras=f"tensorflow = {json.dumps(frameworks)}\n",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import typst
 
 from lab_code.errors import LabError
-from lab_code.workshop.files import write_whole
+from lab_code.files import write_whole
 
 _TEMPLATES = Path(__file__).parent
 _SHEET, _KEY = "sheet.typ", "key.typ"

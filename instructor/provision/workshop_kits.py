@@ -22,8 +22,8 @@ from instructor.vault import Vault
 from instructor.workshop import PROJECT, SYNTHETIC, Workshop
 from lab_code.data.ham10000 import IMAGE_FOLDERS
 from lab_code.errors import LabError
+from lab_code.files import to_json, write_whole
 from lab_code.runs import DATABASE
-from lab_code.workshop.files import to_json, write_whole
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import JOURNAL
 

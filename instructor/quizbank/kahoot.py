@@ -24,7 +24,7 @@ from openpyxl.writer.excel import ExcelWriter
 from instructor.quizbank.bank import CHOICE, BankQuestion
 from instructor.quizbank.variants import order_options
 from lab_code.errors import LabError
-from lab_code.workshop.files import write_whole
+from lab_code.files import write_whole
 
 QUESTION_LIMIT, ANSWER_LIMIT = 120, 75  # characters: the template's
 QUESTION_ADVICE, ANSWER_ADVICE = 95, 60  # characters: what Kahoot's help is said to ask for

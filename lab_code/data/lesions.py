@@ -1,23 +1,25 @@
 """Photographs and labels in memory, and the split that never puts one lesion on two sides.
 
-`load_lesions` decodes every photograph once into one uint8 array; `split_by_lesion` divides it. Several photographs
-may show the same lesion: if one were used for training and another for validation, the network would be asked about
-something it has already seen, and the score would flatter it.
+`load_lesions` reads every photograph into one uint8 array; `split_by_lesion` divides it. Several photographs may show
+the same lesion: if one were used for training and another for validation, the network would be asked about something it
+has already seen, and the score would flatter it.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from lab_code.data.ham10000 import DIAGNOSES, Photograph, read_photographs
+from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, METADATA_NAMES, missing_images, read_ham10000
+from lab_code.data.image_table import read_image_table
+from lab_code.data.medmnist import read_part
+from lab_code.data.photographs import decode_photographs
+from lab_code.data.table import Photograph, Reading
 from lab_code.errors import LabError
-
-_MAX_PIXELS = 50_000_000  # a photograph from a phone has 12 million; beyond this a file is damaged or a trap
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class Lesions:
         """The photographs where the mask `which` (N,) is true."""
         return Lesions(self.images[which], self.labels[which], self.lesion_ids[which], self.image_ids[which])
 
+    @staticmethod
+    def join(parts: "Sequence[Lesions]") -> "Lesions":
+        """Several sets in one, in their order."""
+        columns = ("images", "labels", "lesion_ids", "image_ids")
+        return Lesions(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
+
     def class_counts(self) -> np.ndarray:
         """Photographs of each diagnosis, (C,) int64."""
         return np.bincount(self.labels, minlength=len(DIAGNOSES))
@@ -48,46 +56,84 @@ class Lesions:
         return digest.hexdigest()[:12]
 
 
-def load_lesions(folder: Path, image_size: int, progress: Callable[[], object] | None = None) -> Lesions:
-    """Read the table and decode every photograph to `image_size` pixels square.
+@dataclass(frozen=True)
+class Findings:
+    """What was found at a place, faults included: told before training."""
 
-    `progress` is called once a photograph. Raises `LabError` for a table or an image that cannot be read.
+    place: Path
+    lesions: int
+    photographs: dict[str, int]  # of each diagnosis
+    lesions_of: dict[str, int]  # of each diagnosis
+    missing: list[str]
+    unreadable: list[LabError]
+
+    def summary(self) -> str:
+        """One line: photographs, lesions, diagnoses, faults."""
+        counts = ", ".join(f"{dx} {count}" for dx, count in self.photographs.items())
+        text = (
+            f"{sum(self.photographs.values())} photographs of {self.lesions} lesions in {self.place.name}/ ({counts})"
+        )
+        if self.missing or self.unreadable:
+            text += f"; {len(self.missing)} missing, {len(self.unreadable)} unreadable"
+        absent = [dx for dx, count in self.photographs.items() if not count]
+        return text + (f"; none of {', '.join(absent)}" if absent else "")
+
+
+def load_lesions(
+    place: Path, image_size: int, progress: Callable[[], object] | None = None, on_fault: str = "stop"
+) -> Lesions:
+    """All photographs at `place`, `image_size` pixels square; `progress` is called once a photograph.
+
+    Raises `LabError` for a table that cannot be read and, unless `on_fault` is `leave_out`, for photographs that are
+    missing or unreadable.
     """
-    photographs = read_photographs(folder)
-    images = np.empty((len(photographs), image_size, image_size, 3), np.uint8)
-
-    def decode(index: int) -> None:
-        images[index] = decode_photograph(photographs[index].path, image_size)
-        if progress:
-            progress()
-
-    with ThreadPoolExecutor() as pool:  # Pillow decodes and resizes without holding Python's lock
-        for _ in pool.map(decode, range(len(photographs))):
-            pass
-    return Lesions(images, *_columns(photographs))
+    lesions, findings = find_lesions(place, image_size, progress, on_fault)
+    if not len(lesions):
+        raise LabError(f"none of the photographs in {findings.place} can be read", hint="copy the complete folder")
+    return lesions
 
 
-def decode_photograph(path: Path, image_size: int) -> np.ndarray:
-    """The middle square of a photograph, resized: (image_size, image_size, 3) uint8."""
-    picture = open_photograph(path, image_size)
-    return np.asarray(ImageOps.fit(picture, (image_size, image_size), Image.Resampling.BILINEAR))
+def find_lesions(
+    place: Path, image_size: int, progress: Callable[[], object] | None = None, on_fault: str = "leave_out"
+) -> tuple[Lesions, Findings]:
+    """The readable photographs at `place`, and a report of everything that was found."""
+    if is_medmnist(place):
+        lesions = Lesions.join([load_part(place, part, image_size) for part in ("train", "val")])
+        return lesions, _report(place, lesions, [], [])
+    reading = read_folder(place)
+    if reading.missing and on_fault == "stop":
+        raise missing_images(reading, place / IMAGE_FOLDERS[0])
+    images, faults = decode_photographs(reading.photographs, image_size, place, progress)
+    if faults and on_fault == "stop":
+        raise _unreadable([reading.photographs[index].image_id for index in faults], next(iter(faults.values())))
+    lesions = Lesions(images, *_columns(reading.photographs))
+    if faults:
+        lesions = lesions.select(~np.isin(np.arange(len(lesions)), list(faults)))
+    return lesions, _report(place, lesions, reading.missing, list(faults.values()))
 
 
-def open_photograph(path: Path, size: int) -> Image.Image:
-    """A photograph as RGB, decoded no larger than needed for `size` pixels. Raises `LabError` for anything else."""
-    try:
-        with Image.open(path) as file:
-            if file.width * file.height > _MAX_PIXELS:
-                raise LabError(
-                    f"{path} has {file.width} x {file.height} pixels", hint="resize it to at most 7000 x 7000"
-                )
-            file.draft("RGB", (2 * size, 2 * size))
-            return file.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise LabError(
-            f"{path} is not a readable photograph: {error}",
-            hint="copy the file again, or remove its line from the table",
-        ) from error
+def read_folder(folder: Path) -> Reading:
+    """Read a folder in HAM10000's layout or, where there is no table of that name, with a table of its own."""
+    if not folder.is_dir():
+        raise LabError(f"there is no folder {folder}", hint="data.folder names where the photographs are")
+    if any((folder / name).is_file() for name in METADATA_NAMES) or any((folder / n).is_dir() for n in IMAGE_FOLDERS):
+        return read_ham10000(folder)
+    return read_image_table(folder)
+
+
+def is_medmnist(place: Path) -> bool:
+    """Whether `place` is a file of DermaMNIST's kind, which is divided already."""
+    return place.suffix == ".npz"
+
+
+def load_part(path: Path, part: str, image_size: int) -> Lesions:
+    """One part (train, val or test) of DermaMNIST. Which photographs share a lesion is unknown: each counts as one."""
+    images, labels = read_part(path, part)
+    if images.shape[1] != image_size:
+        size = (image_size, image_size)
+        images = np.stack([np.asarray(Image.fromarray(i).resize(size, Image.Resampling.BILINEAR)) for i in images])
+    names = np.array([f"{part}-{number}" for number in range(len(labels))])
+    return Lesions(images, labels, names, names)
 
 
 def split_by_lesion(
@@ -117,3 +163,21 @@ def _rank(seed: int, lesion_id: str) -> bytes:
 def _columns(photographs: list[Photograph]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     labels = np.array([DIAGNOSES.index(p.dx) for p in photographs], np.int64)
     return labels, np.array([p.lesion_id for p in photographs]), np.array([p.image_id for p in photographs])
+
+
+def _unreadable(names: list[str], first: LabError) -> LabError:
+    if len(names) == 1:
+        return first
+    listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    return LabError(
+        f"{len(names)} photographs are unreadable: {listed}; the first: {first.message}",
+        hint="copy them again, or write data.on_fault=leave_out",
+    )
+
+
+def _report(place: Path, lesions: Lesions, missing: list[str], unreadable: list[LabError]) -> Findings:
+    photographs = dict(zip(DIAGNOSES, lesions.class_counts().tolist(), strict=True))
+    pairs = set(zip(lesions.lesion_ids.tolist(), lesions.labels.tolist(), strict=True))
+    counts = Counter(label for _, label in pairs)
+    lesions_of = {dx: counts[label] for label, dx in enumerate(DIAGNOSES)}
+    return Findings(place, len(pairs), photographs, lesions_of, missing, unreadable)

@@ -9,13 +9,18 @@ from torch import nn
 from lab_code.config import ModelConfig
 from lab_code.errors import LabError
 from lab_code.models.small_cnn import SmallCNN
+from lab_code.models.torchvision import NAMES, build_torchvision
 
 
 def build_model(config: ModelConfig, classes: int) -> nn.Module:
-    """A model with random weights. Raises `LabError` for an unknown name."""
+    """A model with random weights, or with those of `config.weights`. Raises `LabError` for an unknown name."""
     if config.name == "small_cnn":
         return SmallCNN(classes, config.width, config.dropout)
-    raise LabError(f"there is no model '{config.name}'", hint="the names are in lab_code/models/__init__.py")
+    if config.name in NAMES:
+        return build_torchvision(config, classes)
+    raise LabError(
+        f"framework pytorch has no model '{config.name}'", hint=f"model can be: small_cnn, {', '.join(NAMES)}"
+    )
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from lab_code.errors import LabError
+from lab_code.files import sha256_file, to_json
 from lab_code.runs import ARTIFACTS, DATABASE, open_database, read_runs
 from lab_code.workshop.codes import make_code
-from lab_code.workshop.files import sha256_file, to_json
 from lab_code.workshop.kit import KIT_FILE, Kit
 from lab_code.workshop.progress import JOURNAL, append_event
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lab_code.errors import LabError
-from lab_code.workshop.files import canonical_json
+from lab_code.files import canonical_json
 
 FORMAT, VERSION = "lab-lock", 1
 KEY_BYTES = 32

@@ -7,8 +7,8 @@ second unlock repairs what is missing and leaves files alone that the group has 
 from dataclasses import dataclass, field
 
 from lab_code.errors import LabError
+from lab_code.files import write_whole
 from lab_code.workshop.codes import read_code
-from lab_code.workshop.files import write_whole
 from lab_code.workshop.kit import Kit, Stage, missing_stage_files
 from lab_code.workshop.locks import (
     RESCUE_BYTES,

@@ -14,7 +14,8 @@ from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions
 from lab_code.losses import build_loss
 from lab_code.models import build_model
-from lab_code.trainer import build_optimizer, fit, steps_per_epoch
+from lab_code.optimizers import build_optimizer
+from lab_code.trainer import Trainer, steps_per_epoch
 
 _IMAGES, _VALIDATION, _REPEATS = 2000, 16, 5
 
@@ -46,7 +47,7 @@ def _build(config: Config) -> tuple[nn.Module, nn.Module]:
 
 def _epoch(config: Config) -> float:
     model, loss = _build(config)
-    (result,) = fit(model, loss, _make_lesions(_IMAGES), _make_lesions(_VALIDATION), config)
+    (result,) = Trainer(model, loss, config).fit(_make_lesions(_IMAGES), _make_lesions(_VALIDATION))
     return result.seconds
 
 

@@ -37,11 +37,11 @@ def test_a_change_on_the_command_line_wins() -> None:
 
 
 def test_a_group_takes_all_values_of_its_file() -> None:
-    assert compose_config(["optimizer=sgd"]).optimizer.lr == 0.003
+    assert compose_config(["optimizer=sgd"]).optimizer.lr == 0.001
 
 
 def test_a_key_the_chosen_file_leaves_out_may_be_set() -> None:
-    assert compose_config(["loss.weight_power=0.5"]).loss.weight_power == 0.5
+    assert compose_config(["model.penalty=2"]).model.penalty == 2
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_default_network_is_small() -> None:
 
 def test_unknown_names_are_errors() -> None:
     with pytest.raises(LabError, match="no model 'vit'"):
-        build_model(ModelConfig("vit", 1, 0.0), 7)
+        build_model(ModelConfig("vit"), 7)
     with pytest.raises(LabError, match="no loss 'hinge'"):
         build_loss(LossConfig("hinge"), COUNTS)
 

@@ -2,12 +2,12 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from matplotlib.figure import Figure
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 
-from lab_code.compare import choose_runs, compare_runs, find_run
+from lab_code.compare import Score, choose_runs, compare_runs, find_run
 from lab_code.config import compose_config, load_config
 from lab_code.errors import LabError
 from lab_code.runs import artifact_tail, read_runs, reroot_store
@@ -27,7 +27,7 @@ def finished_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             figure = Figure()
             figure.add_subplot().set_title("a figure")
             run.log_figure(figure, "figure.png")
-            run.log_weights({"weight": torch.arange(3.0)})
+            run.log_weights({"weight": np.arange(3.0, dtype=np.float32)})
     for error in (LabError("broken"), KeyboardInterrupt()):
         with pytest.raises(type(error)), track_run(store, "skin-lesions", compose_config(), {}):
             raise error
@@ -118,7 +118,7 @@ def test_a_comparison_shows_what_differs_and_what_it_did(finished_store: Path) -
     comparison = compare_runs(*choose_runs(read_runs(finished_store), []))
     assert (comparison.first.name, comparison.second.name) == ("baseline", "balanced")
     assert comparison.changed == [("optimizer.lr", "0.01", "0.005")]
-    assert comparison.metrics[0] == ("balanced_accuracy", 0.3, 0.6)
+    assert comparison.scores[0] == Score("balanced_accuracy", ("0.300", "0.600"), "+0.300")
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from instructor.collect.collect import collect_handins
 from instructor.collect.evaluate import HiddenTestSet
 from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
 from lab_code.config import compose_config
-from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError
-from lab_code.experiment import WEIGHTS, load_split, log_results
-from lab_code.losses import build_loss
-from lab_code.models import build_model
+from lab_code.experiment import run_experiment
+from lab_code.records import WEIGHTS
 from lab_code.runs import read_runs
-from lab_code.tracking import open_store, track_run
-from lab_code.trainer import BestWeights, fit
+from lab_code.tracking import open_store
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import append_event
@@ -34,17 +30,9 @@ QUICK = ["trainer.epochs=1", "model.width=2", "data.image_size=16", "trainer.dev
 
 def train_in(root: Path, group: str, name: str = "mine", seed: int = 0, *, finish: bool = True) -> None:
     """A real, tiny run in a kit."""
-    config = compose_config([*QUICK, f"name={name}", f"seed={seed}"])
-    torch.manual_seed(seed)
-    train, validation = load_split(config, root)
-    model = build_model(config.model, len(DIAGNOSES))
-    loss = build_loss(config.loss, torch.from_numpy(train.class_counts()))
-    with track_run(root, "skin-lesions", config, {"group": group, "workshop": "small"}) as run:
-        best = BestWeights()
-        for result in fit(model, loss, train, validation, config):
-            run.log_epoch(result)
-            best.offer(model, result)
-            log_results(run, best, [result], validation, name, {"data_s": 0.0})
+    run_experiment(
+        compose_config([*QUICK, f"name={name}", f"seed={seed}"]), root, {"group": group, "workshop": "small"}
+    )
     if not finish:  # as a laptop leaves it whose lid was closed
         with sqlite3.connect(root / "mlflow.db") as database:
             database.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE name = ?", (name,))
@@ -122,6 +110,20 @@ def test_mlflow_shows_the_collected_store(place: Path, workshop) -> None:
     assert len(runs) == 3
     assert {file.path for file in client.list_artifacts(runs[0].info.run_id)} >= {"config.yaml", WEIGHTS}
     assert client.get_metric_history(runs[0].info.run_id, "train_loss")[0].step == 1
+
+
+def test_mlflow_shows_data_sets_and_models_of_every_group(place: Path, workshop) -> None:
+    assert not collect(workshop, place).notes
+    client = open_store(place / "collected")
+    digests = set()
+    for run in read_runs(place / "collected"):
+        entry = client.get_run(run.run_id)
+        digests |= {(used.dataset.name, used.dataset.digest) for used in entry.inputs.dataset_inputs}
+        (output,) = entry.outputs.model_outputs
+        model = client.get_logged_model(output.model_id)
+        assert (model.name, model.source_run_id) == ("small_cnn", run.run_id)
+        assert model.artifact_location.startswith((place / "collected").resolve().as_uri())
+    assert {name for name, _ in digests} == {"training", "validation"} and len(digests) == 2
 
 
 def test_the_test_score_is_that_of_the_best_run_on_the_hidden_photographs(place: Path, workshop) -> None:

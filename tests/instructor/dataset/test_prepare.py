@@ -1,12 +1,14 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from instructor.dataset.prepare import CHECKSUMS, prepare_data, shipped_files
 from instructor.workshop import DataSource
-from lab_code.data.ham10000 import IMAGE_FOLDERS, read_photographs
+from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, read_photographs
+from lab_code.data.lesions import load_lesions
 from lab_code.errors import LabError
 
 SMALL = DataSource(images=140, image_size=16, test_images=21, seed=5)
@@ -119,3 +121,38 @@ def test_a_changed_folder_is_prepared_again(tmp_path: Path) -> None:
     assert not prepare_data(source, tmp_path / "build").changed
     shutil.copyfile(folder / IMAGE_FOLDERS[0] / "ISIC_0.jpg", folder / IMAGE_FOLDERS[0] / "ISIC_2.jpg")
     assert prepare_data(source, tmp_path / "build").changed
+
+
+def test_a_folder_of_images_with_a_table_becomes_ham10000s_layout(tmp_path: Path) -> None:
+    folder, rows = tmp_path / "clinic", ["image,diagnosis,lesion"]
+    for number in range(42):
+        dx = DIAGNOSES[number % 7]
+        (folder / dx).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 45), (200, 5 * number, 90)).save(folder / dx / f"{number}.png")
+        rows.append(f"{dx}/{number}.png,{dx},L{number}")
+    (folder / "table.csv").write_text("\n".join(rows), encoding="utf-8")
+    source = DataSource(source=str(folder), stored_size=32)
+    prepared = prepare_data(source, tmp_path / "build")
+    kit, hidden = read_photographs(prepared.folder), read_photographs(prepared.test_folder)
+    assert len(kit) + len(hidden) == 42 and not {p.lesion_id for p in kit} & {p.lesion_id for p in hidden}
+    assert sorted(p.row["image"] for p in kit + hidden) == sorted(row.split(",")[0] for row in rows[1:])
+    assert not prepare_data(source, tmp_path / "build").changed
+
+
+def test_dermamnist_ships_its_training_and_validation_parts_and_hides_its_test_part(tmp_path: Path) -> None:
+    random, arrays = np.random.RandomState(0), {}
+    for part, count in (("train", 28), ("val", 14), ("test", 21)):
+        arrays[f"{part}_images"] = random.randint(0, 256, (count, 28, 28, 3), dtype=np.uint8)
+        arrays[f"{part}_labels"] = (np.arange(count) % 7).astype(np.uint8)[:, None]
+    np.savez(tmp_path / "dermamnist.npz", **arrays)
+    prepared = prepare_data(DataSource(source=str(tmp_path / "dermamnist.npz")), tmp_path / "build")
+    assert prepared.count() == (42, 21)
+    assert {p.image_id.split("_")[0] for p in read_photographs(prepared.test_folder)} == {"test"}
+    assert "DermaMNIST" in (prepared.folder / "SOURCE.md").read_text(encoding="utf-8")
+
+
+def test_the_cache_of_decoded_photographs_is_never_shipped(tmp_path: Path) -> None:
+    prepared = prepare_data(SMALL, tmp_path)
+    before = shipped_files(prepared)
+    load_lesions(prepared.folder, 16)
+    assert (prepared.folder / ".cache").is_dir() and shipped_files(prepared) == before

@@ -77,20 +77,20 @@ def test_no_groups_first_answers_are_the_readmes_example() -> None:
 def test_option_orders_are_the_same_on_every_machine() -> None:
     workshop = read_workshop()
     variant = make_variant(workshop, load_bank(workshop), "group-3")
-    assert variant[STAGES[0]][0].shown.options == ("0.003", "0.005", "0.001", "0.1")
+    assert variant[STAGES[0]][0].shown.options == ("0.005", "0.001", "0.01", "0.1")
 
 
 @pytest.mark.parametrize(
     ("source", "value"),
     [
         ({"config": "trainer.epochs"}, "10"),
-        ({"config": "optimizer.lr", "experiment": "baseline"}, "0.003"),
+        ({"config": "optimizer.lr", "experiment": "baseline"}, "0.001"),
         ({"config": "loss.weight_power", "experiment": "balanced"}, "0.5"),
         ({"default": "lab_code.models.small_cnn:SmallCNN.dropout"}, "0.1"),
         ({"default": "lab_code.config:LossConfig.gamma"}, "0"),
         ({"constant": "lab_code.runs:DATABASE"}, "mlflow.db"),
         ({"count": "lab_code.data.ham10000:DIAGNOSES"}, "7"),
-        ({"file_of": "fit"}, "lab_code/trainer.py"),
+        ({"file_of": "Trainer"}, "lab_code/trainer.py"),
         ({"file_of": "FocalLoss"}, "lab_code/losses/focal.py"),
         ({"changed_by": "baseline"}, "optimizer"),
     ],
@@ -141,8 +141,8 @@ def test_a_moved_function_changes_the_answer(project: Path) -> None:
     [
         ("id: split-file", "id: mlflow-file", "'mlflow-file' is there twice"),
         ("stage: 1-configuration", "stage: 4-nothing", "there is no stage '4-nothing'"),
-        ('wrong: ["0.003", "0.001", "0.1"]', 'wrong: ["0.01", "0.01"]', "two wrong options are the same"),
-        ('wrong: ["0.003", "0.001", "0.1"]', "wrong: []", "has 0 wrong options"),
+        ('wrong: ["0.001", "0.01", "0.1"]', 'wrong: ["0.01", "0.01"]', "two wrong options are the same"),
+        ('wrong: ["0.001", "0.01", "0.1"]', "wrong: []", "has 0 wrong options"),
         ("answer_from: {config: optimizer.lr}", "", "exactly one of `answer` and `answer_from`"),
         ("look_in: lab_code/conf/train.yaml", "look_in: lab_code/conf/none.yaml", "cannot see yet"),
         ("look_in: lab_code/conf/train.yaml", "look_in: lab_code/losses/focal.py", "cannot see yet"),

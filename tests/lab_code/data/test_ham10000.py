@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,39 @@ def test_every_row_becomes_a_photograph(tmp_path: Path) -> None:
     assert all(p.path.is_file() for p in photographs)
 
 
-def test_the_table_may_lack_its_ending(tmp_path: Path) -> None:
-    assert len(read_photographs(make_folder(tmp_path, GOOD, ["I1", "I2", "I3"], name="HAM10000_metadata"))) == 3
+@pytest.mark.parametrize("name", ["HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab"])
+def test_the_table_has_one_of_its_published_names(tmp_path: Path, name: str) -> None:
+    assert len(read_photographs(make_folder(tmp_path, GOOD, ["I1", "I2", "I3"], name=name))) == 3
+
+
+def test_the_table_may_be_quoted_as_dataverse_does(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, [], ["I1", "I2"], name="HAM10000_metadata.tab")
+    rows = ['"lesion_id"\t"image_id"\t"dx"\t"age"', '"L1"\t"I1"\t"nv"\t45.0', '"L2"\t"I2"\t"mel"\t60.0']
+    (folder / "HAM10000_metadata.tab").write_text("\n".join(rows), encoding="utf-8")
+    assert [p.dx for p in read_photographs(folder)] == ["nv", "mel"]
+
+
+@pytest.mark.parametrize("layout", ["lower case beside", "lower case only", "one folder", "beside the table"])
+def test_the_images_may_lie_as_other_copies_have_them(tmp_path: Path, layout: str) -> None:
+    folder = make_folder(tmp_path, GOOD, ["I1", "I2", "I3"])
+    first, second = (folder / part for part in IMAGE_FOLDERS)
+    for image in list(second.iterdir()):
+        image.rename(first / image.name)
+    second.rmdir()
+    match layout:
+        case "lower case beside":  # Kaggle's archive has every image twice
+            shutil.copytree(first, folder / "ham10000_images_part_1_copy")
+            (folder / "ham10000_images_part_1_copy").rename(folder / IMAGE_FOLDERS[0].lower())
+        case "lower case only":
+            first.rename(folder / "renaming")
+            (folder / "renaming").rename(folder / IMAGE_FOLDERS[0].lower())
+        case "one folder":
+            first.rename(folder / "HAM10000_images")
+        case "beside the table":
+            for image in list(first.iterdir()):
+                image.rename(folder / image.name)
+            first.rmdir()
+    assert len(read_photographs(folder)) == 3
 
 
 def test_the_table_may_use_tabs_and_a_byte_order_mark(tmp_path: Path) -> None:

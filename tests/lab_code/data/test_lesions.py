@@ -1,4 +1,5 @@
 import csv
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from PIL import Image
 
 from lab_code.data.ham10000 import DIAGNOSES
-from lab_code.data.lesions import Lesions, decode_photograph, load_lesions, split_by_lesion
+from lab_code.data.lesions import Lesions, find_lesions, load_lesions, split_by_lesion
+from lab_code.data.photographs import decode_photograph
 from lab_code.errors import LabError
 
 
@@ -55,6 +57,7 @@ def test_a_diagnosis_with_one_lesion_cannot_be_split() -> None:
 
 
 def test_the_complete_metadata_splits_by_lesion(ham10000_sample: Path) -> None:
+    """The proof on all of HAM10000: 10,015 photographs of 7,470 lesions."""
     with (ham10000_sample / "HAM10000_metadata_full.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     labels = np.array([DIAGNOSES.index(row["dx"]) for row in rows])
@@ -62,7 +65,13 @@ def test_the_complete_metadata_splits_by_lesion(ham10000_sample: Path) -> None:
     aside = split_by_lesion(labels, lesion_ids, 0.2, seed=0)
     assert (len(rows), len(set(lesion_ids))) == (10_015, 7_470)
     assert not set(lesion_ids[aside]) & set(lesion_ids[~aside])
-    assert 0.17 < aside.mean() < 0.23
+    for label in range(len(DIAGNOSES)):
+        lesions = len(set(lesion_ids[labels == label]))
+        assert len(set(lesion_ids[aside & (labels == label)])) == round(0.2 * lesions)
+    order = np.random.RandomState(0).permutation(len(rows))
+    assert np.array_equal(split_by_lesion(labels[order], lesion_ids[order], 0.2, seed=0), aside[order])
+    digest = hashlib.sha256("\n".join(sorted(set(lesion_ids[aside]))).encode()).hexdigest()
+    assert digest[:16] == "12240f53714855c0"  # written down once: the same on every machine
 
 
 def write_photographs(folder: Path) -> None:
@@ -124,3 +133,49 @@ def test_real_photographs_are_decoded(ham10000_sample: Path) -> None:
     assert lesions.images.shape == (35, 64, 64, 3)
     assert lesions.class_counts().tolist() == [5] * 7
     assert 100 < lesions.images.mean() < 220
+
+
+def test_everything_that_was_found_is_told(tmp_path: Path) -> None:
+    write_photographs(tmp_path)
+    table = tmp_path / "HAM10000_metadata.csv"
+    table.write_text(table.read_text(encoding="utf-8") + "\nL2,I2,nv\nL3,I3,df", encoding="utf-8")
+    (tmp_path / "HAM10000_images_part_1" / "I3.jpg").write_bytes(b"no photograph")
+    lesions, found = find_lesions(tmp_path, 16)
+    assert (len(lesions), found.lesions, found.missing) == (2, 2, ["I2"])
+    assert [error.message.split(" is ")[0][-6:] for error in found.unreadable] == ["I3.jpg"]
+    assert found.photographs["nv"] == 1 and found.lesions_of["mel"] == 1 and found.photographs["df"] == 0
+    assert "1 missing, 1 unreadable" in found.summary()
+
+
+def test_missing_and_unreadable_photographs_stop_the_run_or_are_left_out(tmp_path: Path) -> None:
+    write_photographs(tmp_path)
+    bad = tmp_path / "HAM10000_images_part_1" / "I1.jpg"
+    bad.write_bytes(b"")
+    with pytest.raises(LabError, match="not a readable photograph"):
+        load_lesions(tmp_path, 16)
+    bad.unlink()
+    with pytest.raises(LabError, match="1 of 2 images"):
+        load_lesions(tmp_path, 16)
+    assert load_lesions(tmp_path, 16, on_fault="leave_out").image_ids.tolist() == ["I0"]
+
+
+def test_several_unreadable_photographs_are_one_error(tmp_path: Path) -> None:
+    write_photographs(tmp_path)
+    for name in ("I0", "I1"):
+        (tmp_path / "HAM10000_images_part_1" / f"{name}.jpg").write_bytes(b"x")
+    with pytest.raises(LabError, match=r"2 photographs are unreadable: I0, I1; the first: .*I0\.jpg") as caught:
+        load_lesions(tmp_path, 16)
+    assert "data.on_fault=leave_out" in (caught.value.hint or "")
+
+
+def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
+    write_photographs(tmp_path)
+    for path in (tmp_path / "HAM10000_images_part_1").iterdir():
+        path.unlink()
+    with pytest.raises(LabError, match="none of the photographs"):
+        load_lesions(tmp_path, 16, on_fault="leave_out")
+
+
+def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="there is no folder"):
+        load_lesions(tmp_path / "nowhere", 16)

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from lab_code.errors import LabError
+from lab_code.files import canonical_json, sha256_file, write_whole
 from lab_code.workshop.codes import make_code, read_code
-from lab_code.workshop.files import canonical_json, sha256_file, write_whole
 
 SECRET = bytes(range(100, 110))
 

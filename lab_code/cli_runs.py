@@ -1,0 +1,313 @@
+"""The commands of `lab` about runs: data, train, resume, repeat, sweep, compare, predict.
+
+Each parses, calls and prints; torch, mlflow and hydra are imported inside.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from lab_code.errors import LabError
+from lab_code.terminal import make_console, spell_commands
+from lab_code.workshop.kit import Kit, find_kit
+
+if TYPE_CHECKING:
+    from lab_code.config import Config
+
+_NOT_CLINICAL = "For learning about experiments only, never for clinical use."
+_LISTED = 10  # faults that are named one by one
+
+Changes = Annotated[
+    list[str] | None, typer.Argument(help="key=value, as many as you like: experiment=baseline trainer.epochs=3")
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register the commands, in the order in which `lab --help` lists them."""
+    for command in (data, train, resume, repeat, sweep, compare, predict):
+        app.command()(command)
+
+
+def data(
+    place: Annotated[Path | None, typer.Argument(help="A folder or a DermaMNIST .npz file; this kit's data.")] = None,
+) -> None:
+    """Count the photographs, lesions and diagnoses of a data set, and what is missing or unreadable.
+
+    Example: lab data
+    """
+    from lab_code.data.ham10000 import DIAGNOSIS_NAMES
+    from lab_code.data.lesions import find_lesions
+
+    found = find_lesions(place or find_kit().root / "data", image_size=64)[1]
+    table = Table("diagnosis", "", title=f"{sum(found.photographs.values())} photographs of {found.lesions} lesions")
+    table.title_justify = "left"
+    for name in ("photographs", "lesions", "share"):
+        table.add_column(name, justify="right")
+    total = sum(found.photographs.values()) or 1
+    for dx, count in sorted(found.photographs.items(), key=lambda pair: -pair[1]):
+        table.add_row(dx, DIAGNOSIS_NAMES[dx], str(count), str(found.lesions_of[dx]), f"{count / total:.1%}")
+    console = make_console()
+    console.print(table)
+    console.print(f"missing: {len(found.missing)}   unreadable: {len(found.unreadable)}")
+    for fault in [f"{name} is missing" for name in found.missing[:_LISTED]] + [
+        error.message for error in found.unreadable[:_LISTED]
+    ]:
+        console.print(f"  {fault}", markup=False)
+
+
+def train(
+    changes: Changes = None,
+    parent: Annotated[str | None, typer.Option(hidden=True)] = None,
+    job: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Train one model and track it in this kit's MLflow.
+
+    Example: lab train experiment=baseline
+    """
+    kit = find_kit()
+    config = _compose(kit, changes or [])
+    tags = {"mlflow.parentRunId": parent or "", "sweep.job": job or ""}
+    _run(kit, config, {key: value for key, value in tags.items() if value})
+
+
+def resume(
+    run: Annotated[
+        str | None, typer.Argument(help="Name or id of the run; the newest stopped one if left out.")
+    ] = None,
+) -> None:
+    """Go on with a run that was stopped, where it was.
+
+    By Ctrl-C, a closed lid, a full disk: it stays the same run in MLflow, and its numbers are those of a whole run.
+
+    Example: lab resume
+    """
+    from lab_code.compare import find_run
+    from lab_code.runs import read_runs
+
+    kit = find_kit()
+    stopped = [run for run in read_runs(kit.root) if run.status in ("KILLED", "FAILED") and not run.is_group]
+    if not stopped:
+        raise LabError("there is no stopped run to go on with", hint="lab status lists all runs")
+    found = find_run(stopped, run) if run else stopped[-1]
+    _run(kit, _load_run_config(kit, found.artifacts), {}, resume=found.run_id)
+
+
+def repeat(run: Annotated[str, typer.Argument(help="Name or id of a finished run.")]) -> None:
+    """Make a run again from its record in MLflow, and compare every score.
+
+    Example: lab repeat baseline
+    """
+    from dataclasses import replace
+
+    from lab_code.compare import compare_repeat, find_run
+    from lab_code.runs import read_runs
+
+    kit = find_kit()
+    first = find_run([r for r in read_runs(kit.root) if r.status == "FINISHED"], run)
+    config = _load_run_config(kit, first.artifacts)
+    run_id = _run(kit, replace(config, name=f"{first.name}-repeat"), {"repeats": first.run_id})
+    result = compare_repeat(first, find_run(read_runs(kit.root), run_id))
+    console = make_console()
+    if not result.scores:
+        console.print(
+            f"[bold green]The same to the last digit:[/] all {result.compared} scores of '{escape(first.name)}'."
+        )
+        return
+    table = Table("score", "then", "now", title=f"{len(result.scores)} of {result.compared} scores differ")
+    for name, then, now in result.scores:
+        table.add_row(name, f"{then:.9g}", f"{now:.9g}")
+    console.print(table)
+    for key, then, now in result.reasons:
+        console.print(f"  {key}: {then} then, {now} now", markup=False)
+    if not result.reasons:
+        console.print("  code, data and machine are the same: this run does not depend on its seed alone")
+
+
+def sweep(
+    changes: Changes = None,
+    jobs: Annotated[int | None, typer.Option(help="How many runs at a time; as many as the cores allow.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
+) -> None:
+    """Train every combination of several values.
+
+    The runs become children of one run in MLflow. Where a sweep was stopped, the same command goes on with it.
+
+    Example: lab sweep optimizer.lr=1e-4,1e-3,1e-2 loss=cross_entropy
+    """
+    from lab_code.sweep import plan_sweep, run_sweep
+
+    kit = find_kit()
+    plan = plan_sweep(kit.root, changes or [], lambda overrides: _compose(kit, overrides))
+    console = make_console()
+    if dry_run:
+        for planned in plan.jobs:
+            console.print(f"{'done before' if planned.run_id else 'to train':<12}{planned.text}", markup=False)
+        return
+    outcome = run_sweep(kit.root, plan, _tags(kit), jobs)
+    table = Table("run", "changes", title=f"Sweep '{plan.name}'", title_justify="left")
+    for name in ("balanced accuracy", "accuracy", "seconds"):
+        table.add_column(name, justify="right")
+    for run in outcome.runs:
+        scores = [f"{run.metrics.get(f'best_{key}', float('nan')):.3f}" for key in ("balanced_accuracy", "accuracy")]
+        table.add_row(run.run_id[:8], escape(run.tags["sweep.job"]), *scores, f"{run.seconds or 0:.0f}")
+    console.print(table)
+    if outcome.failed:
+        failures = "; ".join(f"{text}: {reason}" for text, reason in outcome.failed)
+        raise LabError(f"{len(outcome.failed)} of {len(plan.jobs)} runs failed: {failures}", hint=outcome.hint)
+
+
+def compare(
+    runs: Annotated[list[str] | None, typer.Argument(help="Two runs by name; the newest two if left out.")] = None,
+    code: Annotated[bool, typer.Option("--code", help="Show every line of the code that differs.")] = False,
+) -> None:
+    """Show two runs side by side: what was changed, and what it did.
+
+    Example: lab compare baseline balanced
+    """
+    from lab_code.compare import choose_runs, compare_code, compare_runs
+    from lab_code.runs import read_runs
+
+    comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
+    first, second = escape(comparison.first.name), escape(comparison.second.name)
+    changed = Table("what was changed", first, second, title="Settings", title_justify="left")
+    for row in comparison.changed:
+        changed.add_row(*map(escape, row))
+    did = Table("what it did (validation)", title="Results of the best epoch", title_justify="left")
+    for name in (first, second, "difference"):
+        did.add_column(name, justify="right")
+    for score in comparison.scores:
+        did.add_row(score.name.replace("_", " "), *score.texts, score.difference)
+    console = make_console()
+    console.print(changed if comparison.changed else "The two runs have the same settings.")
+    console.print(did)
+    if any("(" in text for score in comparison.scores for text in score.texts):
+        console.print("(in brackets: 95 % intervals, by bootstrap over lesions)", style="dim")
+    difference = compare_code(comparison.first, comparison.second)
+    if difference and code:
+        console.print(difference, markup=False)
+    elif difference:
+        files = [line.removeprefix("+++ b/") for line in difference.splitlines() if line.startswith("+++ b/")]
+        console.print(f"The code differs in {', '.join(files)}; every line of it: --code", markup=False)
+
+
+def predict(
+    image: Annotated[Path, typer.Argument(help="A photograph: .jpg or .png")],
+    run: Annotated[str | None, typer.Option(help="Name or id of a finished run; the newest if left out.")] = None,
+) -> None:
+    """Ask a trained model about one photograph, and show what in it spoke for the answer (Grad-CAM).
+
+    Example: lab predict data/HAM10000_images_part_1/SYN_0000000.jpg --run balanced
+    """
+    from lab_code.compare import find_run
+    from lab_code.data.ham10000 import DIAGNOSES, DIAGNOSIS_NAMES
+    from lab_code.data.photographs import decode_photograph
+    from lab_code.experiment import load_learner
+    from lab_code.explain import explain
+    from lab_code.files import write_whole
+    from lab_code.plots import plot_explanation, to_png
+    from lab_code.records import WEIGHTS
+    from lab_code.runs import read_runs
+
+    kit = find_kit()
+    if not image.is_file():
+        raise LabError(f"there is no photograph {image}", hint="name a .jpg or .png file")
+    finished = [r for r in read_runs(kit.root) if r.status == "FINISHED" and (r.artifacts / WEIGHTS).is_file()]
+    if not finished:
+        raise LabError("there is no finished run yet", hint="train first: lab train")
+    chosen = find_run(finished, run) if run else finished[-1]
+    config = _load_run_config(kit, chosen.artifacts)
+    learner = load_learner(config, chosen.artifacts / WEIGHTS)
+    pixels = decode_photograph(image, config.data.image_size)
+    probabilities, heat = explain(learner, pixels)
+    table = Table("diagnosis", "", title=f"{image.name}, as run '{escape(chosen.name)}' sees it", title_justify="left")
+    table.add_column("probability", justify="right")
+    for index in probabilities.argsort()[::-1]:
+        table.add_row(DIAGNOSES[index], DIAGNOSIS_NAMES[DIAGNOSES[index]], f"{probabilities[index]:.1%}")
+    console = make_console()
+    console.print(table)
+    shown = decode_photograph(image, max(224, config.data.image_size))
+    target = kit.root / "predictions" / f"{image.stem}-{chosen.name}-{chosen.run_id[:4]}.png"
+    write_whole(target, to_png(plot_explanation(shown, heat, probabilities, DIAGNOSES)))
+    console.print(f"picture: {target.relative_to(kit.root)}", markup=False)
+    if heat is None:
+        console.print("(no Grad-CAM: this run's model has no convolutions that can be asked)", style="dim")
+    console.print(_NOT_CLINICAL, style="dim")
+
+
+def _compose(kit: Kit, changes: list[str]) -> "Config":
+    """The configuration, or an error that says which stage opens what is missing."""
+    _prepare_threads()
+    from lab_code.config import UnknownChoiceError, compose_config
+
+    try:
+        return compose_config(changes, kit.root / "lab_code" / "conf")
+    except UnknownChoiceError as error:
+        raise _explain_locked(kit, error.group, error.choice) or error from error
+
+
+def _prepare_threads() -> None:
+    # Threads that wait by sleeping: beside a browser and MLflow's page, spinning ones make training several times
+    # slower. OpenMP reads this once, when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None) -> str:
+    """Train, tell, and return the id of the run."""
+    doing = "going on with the run" if resume else "reading the photographs, opening MLflow"
+    make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
+    _prepare_threads()
+    from lab_code.experiment import run_experiment
+    from lab_code.progress_bar import ProgressBar
+    from lab_code.workshop.progress import append_event
+
+    try:
+        run_id, best = run_experiment(config, kit.root, {**_tags(kit), **tags}, ProgressBar(config.name), resume)
+    except KeyboardInterrupt:
+        note = spell_commands("stopped; this goes on with it: lab resume")
+        make_console(stderr=True).print(note, style="dim")
+        raise
+    if not run_id:  # one of several processes, and not the one that tracks
+        return run_id
+    append_event(kit.root, "trained", run=run_id, name=config.name)
+    metrics = best.metrics
+    make_console().print(
+        f"[bold green]Run '{escape(config.name)}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
+        f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
+    )
+    return run_id
+
+
+def _load_run_config(kit: Kit, artifacts: Path) -> "Config":
+    from lab_code.config import load_config
+
+    if not (artifacts / "config.yaml").is_file():
+        raise LabError(
+            f"the run has no {(artifacts / 'config.yaml').relative_to(kit.root)}: it was stopped before it began",
+            hint="train it again: lab train …",
+        )
+    return load_config(artifacts / "config.yaml")
+
+
+def _explain_locked(kit: Kit, group: str, choice: str) -> LabError | None:
+    """The error for a configuration file that a lock will bring, or None where no lock does."""
+    stage = kit.stage_that_opens(f"lab_code/conf/{group}/{choice}.yaml")
+    if stage is None:
+        return None
+    number = kit.number(stage)
+    return LabError(
+        f"{group} '{choice}' is still locked: stage {number} '{stage.title}' opens it",
+        hint=f"answer the questions of stage {number} (lab status shows them), then: lab unlock --answers …",
+    )
+
+
+def _tags(kit: Kit) -> dict[str, str]:
+    """What every run is tagged with; its stage is the last one that is open, and empty before the first."""
+    from lab_code.workshop.progress import read_journal
+
+    journal = read_journal(kit.root)
+    stage = next((stage.id for stage in reversed(kit.stages) if journal.unlocked(stage.id)), "")
+    return {**kit.tags(), "stage": stage}

@@ -1,0 +1,114 @@
+"""From image files to one uint8 array: decoded once, then kept in a cache beside the photographs.
+
+`decode_photographs(photographs, size, folder)` gives pixels and the faults it met. The cache knows every file by the
+SHA-256 of its content, and by size and time of change, as git does: an untouched file is not even opened, and a copied
+or renamed one is recognised. Where the folder cannot be written, everything works without a cache.
+"""
+
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from lab_code.data.table import Photograph
+from lab_code.errors import LabError
+from lab_code.files import open_whole, sha256_file
+
+CACHE_FOLDER = ".cache"
+_DECODER = 1  # raise this number when decoding changes: older caches are then left unused
+_MAX_PIXELS = 50_000_000  # a photograph from a phone has 12 million; beyond this a file is damaged or a trap
+
+
+def decode_photographs(
+    photographs: Sequence[Photograph], size: int, folder: Path, progress: Callable[[], object] | None = None
+) -> tuple[np.ndarray, dict[int, LabError]]:
+    """Pixels (N, size, size, 3) uint8, and the faults by index; the pixels of a faulty photograph are zero.
+
+    `progress` is called once a photograph. The cache is `folder/.cache/`.
+    """
+    cache = folder / CACHE_FOLDER / f"{size}px-{_DECODER}.npz"
+    known = _read_cache(cache)
+    images = np.zeros((len(photographs), size, size, 3), np.uint8)
+    digests, faults = [""] * len(photographs), {}
+    names = [_stamp(photograph.path, folder) for photograph in photographs]
+
+    def load(index: int) -> bool:
+        """Fill one place; returns whether it had to be decoded."""
+        path = photographs[index].path
+        digest = digests[index] = known.digests.get(names[index]) or sha256_file(path)
+        cached = known.rows.get(digest)
+        if cached is not None:
+            images[index] = known.images[cached]
+        else:
+            try:
+                images[index] = decode_photograph(path, size)
+            except LabError as error:
+                faults[index] = error
+        if progress:
+            progress()
+        return cached is None
+
+    with ThreadPoolExecutor() as pool:  # Pillow decodes and resizes without holding Python's lock
+        decoded = sum(pool.map(load, range(len(photographs))))
+    sound = [index for index in range(len(photographs)) if index not in faults]
+    if decoded > len(faults) or known.digests.keys() != {names[index] for index in sound}:
+        with suppress(OSError):  # a full or write-protected disk: the next start decodes again
+            pixels = images[sound] if faults else images
+            _write_cache(cache, pixels, [names[index] for index in sound], [digests[index] for index in sound])
+    return images, dict(sorted(faults.items()))
+
+
+def decode_photograph(path: Path, size: int) -> np.ndarray:
+    """The middle square of a photograph, resized: (size, size, 3) uint8."""
+    picture = open_photograph(path, size)
+    return np.array(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
+
+
+def open_photograph(path: Path, size: int) -> Image.Image:
+    """A photograph as RGB, decoded no larger than needed for `size` pixels. Raises `LabError` for anything else."""
+    try:
+        with Image.open(path) as file:
+            if file.width * file.height > _MAX_PIXELS:
+                raise LabError(
+                    f"{path} has {file.width} x {file.height} pixels", hint="resize it to at most 7000 x 7000"
+                )
+            file.draft("RGB", (2 * size, 2 * size))
+            return file.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise LabError(
+            f"{path} is not a readable photograph: {error}",
+            hint="copy the file again, or remove its line from the table",
+        ) from error
+
+
+class _Cache:
+    """What a cache file holds: pixels, and which content they belong to."""
+
+    def __init__(self, images: np.ndarray, names: Sequence[str], digests: Sequence[str]) -> None:
+        self.images = images
+        self.digests = dict(zip(names, digests, strict=True))
+        self.rows = {digest: row for row, digest in enumerate(digests)}
+
+
+def _stamp(path: Path, folder: Path) -> str:
+    """What an untouched file keeps: its place, its size, its time of change."""
+    status = path.stat()
+    return f"{path.relative_to(folder).as_posix()}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _read_cache(path: Path) -> _Cache:
+    """The cache, or an empty one where it is missing or damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return _Cache(archive["images"], archive["names"].tolist(), archive["digests"].tolist())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return _Cache(np.empty((0, 0, 0, 3), np.uint8), [], [])
+
+
+def _write_cache(path: Path, images: np.ndarray, names: list[str], digests: list[str]) -> None:
+    with open_whole(path) as file:
+        np.savez(file, images=images, names=np.array(names, str), digests=np.array(digests, str))

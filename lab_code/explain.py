@@ -1,0 +1,50 @@
+"""Why does the network say so? Grad-CAM: how much every place of the photograph spoke for the predicted class.
+
+Selvaraju et al., Grad-CAM, ICCV 2017, arXiv:1610.02391: the last maps of the network, weighted by the mean gradient
+of the class's logit, summed, and cut at zero. It shows where, not why; a plausible map is no proof of a right reason.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from lab_code.data.augment import to_float
+from lab_code.frameworks import Learner
+
+
+def explain(learner: Learner, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Probabilities (C,) and the heat map, the size of the photograph, from 0 to 1.
+
+    `image` is (H, W, 3) uint8. The map is None for learners that are no PyTorch network with convolutions.
+    """
+    probabilities = learner.predict(image[None])[0]
+    model = getattr(learner, "model", None)
+    if not isinstance(model, nn.Module):
+        return probabilities, None
+    return probabilities, grad_cam(model, image, int(probabilities.argmax()))
+
+
+def grad_cam(model: nn.Module, image: np.ndarray, label: int) -> np.ndarray | None:
+    """(H, W) float32 from 0 to 1; None where the model makes no maps."""
+    model.eval()
+    batch = torch.from_numpy(image[None]).permute(0, 3, 1, 2).to(next(model.parameters()).device)
+    maps: list[torch.Tensor] = []  # what every layer gave that still has height and width
+
+    def keep(_layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        if output.ndim == 4 and output.shape[2:].numel() > 1:
+            maps.append(output)
+
+    hooks = [layer.register_forward_hook(keep) for layer in model.modules() if not list(layer.children())]
+    try:
+        with torch.enable_grad():
+            logit = model(to_float(batch))[0, label]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not maps:
+        return None
+    (gradient,) = torch.autograd.grad(logit, maps[-1])
+    heat = (gradient.mean(dim=(2, 3), keepdim=True) * maps[-1]).sum(dim=1, keepdim=True).relu()  # (1, 1, h, w)
+    heat = nn.functional.interpolate(heat, image.shape[:2], mode="bilinear", align_corners=False)[0, 0]
+    heat = heat.detach().cpu().numpy()
+    return heat / heat.max() if heat.max() > 0 else heat

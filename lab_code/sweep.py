@@ -1,0 +1,151 @@
+"""Many runs at once: every combination of several values, as children of one parent run in MLflow.
+
+`plan_sweep` says which runs there would be and which are done already; `run_sweep` trains the rest, each in a process
+of its own, several at a time where there are cores. A sweep that was stopped goes on with the same command: finished
+runs stay, stopped ones are resumed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lab_code.config import Config, expand_sweep
+from lab_code.errors import LabError
+from lab_code.experiment import EXPERIMENT
+from lab_code.running import run_folder
+from lab_code.runs import Run, read_runs
+from lab_code.tracking import track_group
+
+_AT_ONCE = 4  # at most, unless it is asked for: every run needs about a gigabyte of memory
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep: its changes, and where it stands."""
+
+    text: str  # the changes, as they are typed
+    overrides: list[str]
+    run_id: str | None = None  # of the run that is finished already
+    stopped: str | None = None  # of a run to go on with
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """All runs of a sweep; `parent` is the run that holds them, where an earlier try made one."""
+
+    name: str
+    key: str
+    jobs: list[Job]
+    parent: str | None
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """The finished runs, best first, and (changes, reason) of those that failed."""
+
+    runs: list[Run]
+    failed: list[tuple[str, str]]
+    hint: str = "the same command trains only what is missing"
+
+
+def plan_sweep(store: Path, changes: Sequence[str], compose: Callable[[list[str]], Config]) -> SweepPlan:
+    """Every combination, checked: a wrong key or value is a `LabError` before anything is trained."""
+    combinations = expand_sweep(changes)
+    if len(combinations) < 2:
+        raise LabError("a sweep needs a key with several values", hint="lab sweep optimizer.lr=1e-3,1e-2 seed=0,1")
+    fixed = set.intersection(*map(set, combinations))
+    key = json.dumps(list(changes))
+    runs = read_runs(store)
+    parent = next((run.run_id for run in reversed(runs) if run.tags.get("sweep") == key), None)
+    children = {run.tags.get("sweep.job"): run for run in runs if run.tags.get("mlflow.parentRunId") == parent}
+    jobs, names = [], set()
+    for overrides in combinations:
+        config = compose(overrides)
+        own = [override for override in overrides if override not in fixed]
+        text = " ".join(own)
+        before = children.get(text) if parent else None
+        done = before is not None and before.status == "FINISHED"
+        name = "-".join([config.name, *map(_shorten, own)])
+        named = overrides if any(o.startswith("name=") for o in overrides) else [*overrides, f"name={_plain(name)}"]
+        if not any(o.startswith("trainer.threads=") for o in overrides):
+            named = [*named, "trainer.threads=1"]  # small networks: several runs beside each other beat several threads
+        jobs.append(
+            Job(
+                text,
+                named,
+                run_id=before.run_id if before and done else None,
+                stopped=before.run_id if before and not done and _can_resume(store, before) else None,
+            )
+        )
+        names.add(config.name)
+    return SweepPlan(f"sweep of {', '.join(sorted(names))}", key, jobs, parent)
+
+
+def run_sweep(store: Path, plan: SweepPlan, tags: Mapping[str, str], at_once: int | None = None) -> SweepOutcome:
+    """Train what is missing; `at_once` runs at a time (default: one for each core, at most four)."""
+    todo = [job for job in plan.jobs if job.run_id is None]
+    cores = os.cpu_count() or 1
+    at_once = at_once or min(cores, _AT_ONCE)
+    failed: list[tuple[str, str]] = []
+    with track_group(store, EXPERIMENT, plan.name, {**tags, "sweep": plan.key}, plan.parent) as parent:
+        done, quiet = len(plan.jobs) - len(todo), not sys.stderr.isatty()
+        bar = tqdm(total=len(plan.jobs), initial=done, unit="run", file=sys.stderr, disable=quiet)
+        with bar, ThreadPoolExecutor(at_once) as pool:
+            waiting = {pool.submit(_train, store, job, parent.run_id): job for job in todo}
+            for future in as_completed(waiting):
+                job, (seconds, reason) = waiting[future], future.result()
+                tqdm.write(f"{job.text}: {reason or 'finished'} ({seconds:.0f} s)", file=sys.stderr)
+                bar.update()
+                if reason:
+                    failed.append((job.text, reason))
+        runs = [run for run in read_runs(store) if run.tags.get("mlflow.parentRunId") == parent.run_id]
+        finished = [run for run in runs if run.status == "FINISHED" and "best_balanced_accuracy" in run.metrics]
+        finished.sort(key=lambda run: (-run.metrics["best_balanced_accuracy"], run.started_ms))
+        if finished:
+            parent.log_metrics({"highest_balanced_accuracy": finished[0].metrics["best_balanced_accuracy"]})
+            parent.set_tag("sweep.best", finished[0].tags["sweep.job"])
+    return SweepOutcome(finished, failed)
+
+
+def _train(store: Path, job: Job, parent: str) -> tuple[float, str]:
+    """One run in a process of its own; returns seconds, and the reason where it failed."""
+    if job.stopped:
+        arguments = ["resume", job.stopped]
+    else:
+        arguments = ["train", *job.overrides, "--parent", parent, "--job", job.text]
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "lab_code.cli", *arguments],
+        cwd=store,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    reason = ""
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        reason = errors[-1].removeprefix("error: ") if errors else f"exit code {done.returncode}"
+    return time.perf_counter() - started, reason
+
+
+def _can_resume(store: Path, run: Run) -> bool:
+    return run.status in ("KILLED", "FAILED") and run_folder(store, run.run_id).is_dir()
+
+
+def _shorten(override: str) -> str:
+    """`optimizer.lr=0.001` as part of a name: `lr-0.001`."""
+    key, _, value = override.partition("=")
+    return f"{key.rpartition('.')[2]}-{value}"
+
+
+def _plain(name: str) -> str:
+    """A name that needs no quotes on a command line."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

@@ -1,0 +1,142 @@
+"""Sweeps: every combination once, children of one parent, gone on with after a stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab_code.config import expand_sweep
+from lab_code.errors import LabError
+from lab_code.runs import read_runs
+from lab_code.sweep import plan_sweep
+from tests.conftest import KitOnDisk, hear_interrupts
+from tests.lab_code.conftest import compose_quick
+
+TINY = ["trainer.epochs=1", "model.width=2", "data.image_size=16"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        (["optimizer.lr=1e-3,1e-2", "seed=0,1,2"], 6),
+        (["seed=range(0,4)"], 4),
+        (["optimizer=adamw,sgd", "trainer.epochs=3"], 2),
+        (["seed=1"], 1),
+    ],
+)
+def test_a_sweep_is_every_combination(changes: list[str], count: int) -> None:
+    combinations = expand_sweep(changes)
+    assert len(combinations) == count == len({tuple(combination) for combination in combinations})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["seed=1"], "a sweep needs a key with several values"),
+        (["optimizr.lr=1,2"], "there is no key 'optimizr.lr'"),
+        (["optimizer.lr=0.1,100"], "optimizer.lr is 100"),
+        (["model=small_cnn,vit"], "model 'vit' does not exist"),
+        (["seed"], "each change is written key=value"),
+    ],
+)
+def test_a_wrong_sweep_is_an_error_before_anything_is_trained(tmp_path: Path, changes: list[str], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        plan_sweep(tmp_path, changes, lambda overrides: compose_quick(*overrides))
+
+
+def test_a_plan_names_every_run_after_its_changes(tmp_path: Path) -> None:
+    plan = plan_sweep(tmp_path, ["optimizer.lr=1e-3,1e-2", "trainer.epochs=3"], lambda o: compose_quick(*o))
+    assert [job.text for job in plan.jobs] == ["optimizer.lr=0.001", "optimizer.lr=0.01"]
+    assert plan.jobs[0].overrides == [
+        "optimizer.lr=0.001", "trainer.epochs=3", "name=default-lr-0.001", "trainer.threads=1"
+    ]  # fmt: skip
+    assert plan.parent is None
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_its_children_once_and_names_what_failed(kit: KitOnDisk) -> None:
+    changes = ["optimizer.lr=0.001,0.01", *TINY]
+    listed = kit.lab("sweep", *changes, "--dry-run").stdout
+    assert listed.count("to train") == 2 and read_runs(kit.root) == []
+    shown = kit.lab("sweep", *changes).stdout
+    assert "optimizer.lr=0.01" in shown and "balanced accuracy" in shown
+    parent, *children = sorted(read_runs(kit.root), key=lambda run: "sweep" not in run.tags)
+    assert json.loads(parent.tags["sweep"]) == changes and parent.status == "FINISHED"
+    assert {run.tags["mlflow.parentRunId"] for run in children} == {parent.run_id}
+    assert {run.tags["group"] for run in children} == {"group-1"}
+    highest = max(run.metrics["best_balanced_accuracy"] for run in children)
+    assert parent.metrics == {"highest_balanced_accuracy": highest}
+    again = plan_sweep(kit.root, changes, lambda overrides: compose_quick(*overrides))
+    assert {job.run_id for job in again.jobs} == {run.run_id for run in children}
+
+    broken = ["data.folder=data,nowhere", *TINY]
+    done = kit.lab("sweep", *broken, check=False)
+    assert done.returncode == 1 and "1 of 2 runs failed: data.folder=nowhere: there is no folder" in done.stderr
+    assert "data.folder=data" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that take Ctrl-C alike")
+def test_a_stopped_sweep_goes_on_with_the_same_command(kit: KitOnDisk) -> None:
+    changes = ["seed=0,1", *TINY[1:], "trainer.epochs=400"]
+    process = subprocess.Popen(
+        [sys.executable, str(kit.root / "lab"), "sweep", *changes, "--jobs", "2"],
+        cwd=kit.root,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_interrupts,
+    )
+    while process.poll() is None and len(list(kit.root.glob("checkpoints/*/*.safetensors"))) < 2:
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in errors
+    stopped = {run.run_id for run in read_runs(kit.root) if run.status == "KILLED"}
+    assert len(stopped) == 3
+
+    for run_id in stopped:  # a shorter way to the end than 400 epochs
+        for config in kit.root.glob(f"mlartifacts/*/{run_id}/artifacts/config.yaml"):
+            config.write_text(config.read_text(encoding="utf-8").replace("epochs: 400", "epochs: 1"), encoding="utf-8")
+    kit.lab("sweep", *changes)
+    assert {run.run_id for run in read_runs(kit.root) if run.status == "FINISHED"} == stopped
+
+
+@pytest.mark.slow
+def test_the_other_commands_about_runs_work_as_they_are_typed(kit: KitOnDisk) -> None:
+    kit.lab("train", *TINY, "name=first")
+    assert "The same to the last digit" in kit.lab("repeat", "first").stdout
+    photograph = next((kit.root / "data" / "HAM10000_images_part_1").glob("*.jpg"))
+    shown = kit.lab("predict", str(photograph), "--run", "first").stdout
+    assert "never for clinical use" in shown and "melanoma" in shown
+    (picture,) = (kit.root / "predictions").iterdir()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    (kit.root / "lab_code" / "losses" / "extra.py").write_text('"""Mine."""\n', encoding="utf-8")
+    kit.lab("train", *TINY, "name=second", "framework=sklearn")
+    compared = kit.lab("compare", "first", "second", "--code").stdout
+    assert "colour_texture" in compared and '+"""Mine."""' in compared
+    assert "no Grad-CAM" in kit.lab("predict", str(photograph)).stdout
+    (kit.root / "text.jpg").write_text("no picture", encoding="utf-8")
+    assert "not a readable photograph" in kit.lab("predict", "text.jpg", check=False).stderr
+    found = kit.lab("data").stdout
+    assert "210 photographs" in found and "missing: 0   unreadable: 0" in found
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["resume"], "no stopped run"),
+        (["repeat", "nothing"], "no finished run 'nothing'"),
+        (["predict", "nowhere.jpg"], "there is no photograph nowhere.jpg"),
+        (["data", "nowhere"], "there is no folder nowhere"),
+        (["sweep", "seed=1"], "several values"),
+        (["train", "trainer.patience=10"], "it never stops a run"),
+    ],
+)
+def test_misuse_of_the_other_commands_ends_in_two_lines(kit: KitOnDisk, argv: list[str], message: str) -> None:
+    done = kit.lab(*argv, check=False)
+    assert done.returncode == 1 and message in done.stderr and "hint: " in done.stderr
