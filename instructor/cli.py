@@ -13,11 +13,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table
-from tqdm import tqdm
 
 from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
 from lab_code.files import write_whole
+from lab_code.progress_bar import start_bar
 from lab_code.terminal import make_console, run_app
 
 _FEW_PHOTOGRAPHS = 500
@@ -237,8 +237,7 @@ def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
 
 
 def _progress(title: str, total: int) -> Callable[[], object]:
-    """A bar on stderr; silent where no terminal looks."""
-    return tqdm(total=total, desc=title, file=sys.stderr, disable=not sys.stderr.isatty()).update
+    return start_bar(title, total).update
 
 
 if __name__ == "__main__":

@@ -41,8 +41,9 @@ def data(
     """
     from lab_code.data.ham10000 import DIAGNOSIS_NAMES
     from lab_code.data.lesions import find_lesions
+    from lab_code.progress_bar import ProgressBar
 
-    found = find_lesions(place or find_kit().root / "data", image_size=64)[1]
+    found = find_lesions(place or find_kit().root / "data", 64, ProgressBar("data").start_reading)[1]
     table = Table("diagnosis", "", title=f"{sum(found.photographs.values())} photographs of {found.lesions} lesions")
     table.title_justify = "left"
     for name in ("photographs", "lesions", "share"):

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from lab_code.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lab_code.config import Config
 from lab_code.data.lesions import Findings, Lesions, find_lesions, is_medmnist, load_part, split_by_lesion
+from lab_code.data.photographs import Progress
 from lab_code.devices import join_team, seed_everything, use_threads
 from lab_code.errors import LabError
 from lab_code.frameworks import Learner, build_learner
@@ -42,7 +43,7 @@ def run_experiment(
 
     # 2. Data: photographs in memory, divided by lesion.
     started = time.perf_counter()
-    train, validation, findings = load_split(config, root)
+    train, validation, findings = load_split(config, root, bar.start_reading if bar else None)
     timings = {"data_s": time.perf_counter() - started}
     if bar:
         bar.note(findings.summary())
@@ -72,13 +73,13 @@ def run_experiment(
     return run.run_id, past.best.result
 
 
-def load_split(config: Config, root: Path) -> tuple[Lesions, Lesions, Findings]:
+def load_split(config: Config, root: Path, progress: Progress | None = None) -> tuple[Lesions, Lesions, Findings]:
     """Training and validation photographs, no lesion in both, and what was found.
 
     DermaMNIST is divided as published. Raises `LabError` where one side would be empty.
     """
     place = root / config.data.folder
-    lesions, findings = find_lesions(place, config.data.image_size, on_fault=config.data.on_fault)
+    lesions, findings = find_lesions(place, config.data.image_size, progress, config.data.on_fault)
     if is_medmnist(place):
         sides = [load_part(place, part, config.data.image_size) for part in ("train", "val")]
     else:

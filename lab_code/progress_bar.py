@@ -1,11 +1,20 @@
-"""A progress bar for training: on stderr, with the newest scores, silent where no terminal looks."""
+"""Progress bars: on stderr, silent where no terminal looks; that of training says the newest scores."""
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from lab_code.trainer import EpochResult
+if TYPE_CHECKING:
+    from lab_code.trainer import EpochResult
+
+
+def start_bar(title: str, total: int, unit: str = "it", done: int = 0, delay: float = 1.0) -> tqdm:
+    """A bar that appears after `delay` seconds, so that short work shows none; its `update` advances it."""
+    return tqdm(
+        total=total, initial=done, desc=title, unit=unit, delay=delay, file=sys.stderr, disable=not sys.stderr.isatty()
+    )
 
 
 class ProgressBar:
@@ -24,16 +33,25 @@ class ProgressBar:
 
     def start(self, steps: int, epochs_done: int = 0, epochs: int = 1) -> Callable[[], object]:
         """Begin; the returned function is called after every step."""
-        done = steps * epochs_done // epochs
-        quiet = not sys.stderr.isatty()
-        self._bar = tqdm(total=steps, initial=done, desc=self._name, unit="step", file=sys.stderr, disable=quiet)
+        self._bar = start_bar(self._name, steps, "step", done=steps * epochs_done // epochs, delay=0)
         return self._bar.update
+
+    def start_reading(self, photographs: int) -> Callable[[], object]:
+        """Begin to decode; the returned function is called after every photograph."""
+        bar = start_bar("photographs", photographs, "photo")
+
+        def advance() -> None:
+            bar.update()
+            if bar.n == bar.total:
+                bar.close()
+
+        return advance
 
     def note(self, text: str) -> None:
         """A line that is not an epoch."""
         tqdm.write(text, file=sys.stderr)
 
-    def show_epoch(self, result: EpochResult) -> None:
+    def show_epoch(self, result: "EpochResult") -> None:
         """One line an epoch, above the bar."""
         text = (
             f"epoch {result.epoch:>3}  loss {result.train_loss:.3f}  accuracy {result.metrics['accuracy']:.3f}"

@@ -7,7 +7,7 @@ has already seen, and the score would flatter it.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from PIL import Image
 from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, METADATA_NAMES, missing_images, read_ham10000
 from lab_code.data.image_table import read_image_table
 from lab_code.data.medmnist import read_part
-from lab_code.data.photographs import decode_photographs
+from lab_code.data.photographs import Progress, decode_photographs
 from lab_code.data.table import Photograph, Reading
 from lab_code.errors import LabError
 
@@ -79,10 +79,8 @@ class Findings:
         return text + (f"; none of {', '.join(absent)}" if absent else "")
 
 
-def load_lesions(
-    place: Path, image_size: int, progress: Callable[[], object] | None = None, on_fault: str = "stop"
-) -> Lesions:
-    """All photographs at `place`, `image_size` pixels square; `progress` is called once a photograph.
+def load_lesions(place: Path, image_size: int, progress: Progress | None = None, on_fault: str = "stop") -> Lesions:
+    """All photographs at `place`, `image_size` pixels square; `progress(total)` gives what is called after each one.
 
     Raises `LabError` for a table that cannot be read and, unless `on_fault` is `leave_out`, for photographs that are
     missing or unreadable.
@@ -94,7 +92,7 @@ def load_lesions(
 
 
 def find_lesions(
-    place: Path, image_size: int, progress: Callable[[], object] | None = None, on_fault: str = "leave_out"
+    place: Path, image_size: int, progress: Progress | None = None, on_fault: str = "leave_out"
 ) -> tuple[Lesions, Findings]:
     """The readable photographs at `place`, and a report of everything that was found."""
     if is_medmnist(place):

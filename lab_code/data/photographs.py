@@ -19,21 +19,23 @@ from lab_code.errors import LabError
 from lab_code.files import open_whole, sha256_file
 
 CACHE_FOLDER = ".cache"
+Progress = Callable[[int], Callable[[], object]]  # told a number of photographs, gives what is called after each
 _DECODER = 1  # raise this number when decoding changes: older caches are then left unused
 _MAX_PIXELS = 50_000_000  # a photograph from a phone has 12 million; beyond this a file is damaged or a trap
 
 
 def decode_photographs(
-    photographs: Sequence[Photograph], size: int, folder: Path, progress: Callable[[], object] | None = None
+    photographs: Sequence[Photograph], size: int, folder: Path, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[int, LabError]]:
     """Pixels (N, size, size, 3) uint8, and the faults by index; the pixels of a faulty photograph are zero.
 
-    `progress` is called once a photograph. The cache is `folder/.cache/`.
+    `progress(total)` gives a function that is called once a photograph. The cache is `folder/.cache/`.
     """
     cache = folder / CACHE_FOLDER / f"{size}px-{_DECODER}.npz"
     known = _read_cache(cache)
     images = np.zeros((len(photographs), size, size, 3), np.uint8)
     digests, faults = [""] * len(photographs), {}
+    advance = progress(len(photographs)) if progress else None
     names = [_stamp(photograph.path, folder) for photograph in photographs]
 
     def load(index: int) -> bool:
@@ -48,12 +50,14 @@ def decode_photographs(
                 images[index] = decode_photograph(path, size)
             except LabError as error:
                 faults[index] = error
-        if progress:
-            progress()
         return cached is None
 
+    decoded = 0
     with ThreadPoolExecutor() as pool:  # Pillow decodes and resizes without holding Python's lock
-        decoded = sum(pool.map(load, range(len(photographs))))
+        for was_decoded in pool.map(load, range(len(photographs))):
+            decoded += was_decoded
+            if advance:
+                advance()
     sound = [index for index in range(len(photographs)) if index not in faults]
     if decoded > len(faults) or known.digests.keys() != {names[index] for index in sound}:
         with suppress(OSError):  # a full or write-protected disk: the next start decodes again

@@ -87,7 +87,7 @@ def write_photographs(folder: Path) -> None:
 def test_photographs_are_square_uint8_in_the_order_of_the_table(tmp_path: Path) -> None:
     write_photographs(tmp_path)
     seen: list[int] = []
-    lesions = load_lesions(tmp_path, 32, lambda: seen.append(1))
+    lesions = load_lesions(tmp_path, 32, lambda total: lambda: seen.append(total))
     assert lesions.images.shape == (2, 32, 32, 3) and lesions.images.dtype == np.uint8
     assert [DIAGNOSES[label] for label in lesions.labels] == ["nv", "mel"]
     assert np.abs(lesions.images[1].mean(axis=(0, 1)) - [200, 40, 90]).max() < 4
