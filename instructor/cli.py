@@ -1,10 +1,10 @@
 """The command `instructor`: one small function per command, which parses, calls and prints.
 
-What takes long to import (MLflow, torch) is imported only inside the commands that need it.
+What takes long to import (MLflow, torch) is imported only inside the commands that need it. The commands about locks
+are in `cli_locks.py`.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +14,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from instructor.cli_locks import add_commands, summarise_audit
+from instructor.options import BuildOption, WorkshopOption, default_build
 from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
 from lab_code.files import write_whole
@@ -21,14 +23,6 @@ from lab_code.progress_bar import start_bar
 from lab_code.terminal import make_console, run_app
 
 _FEW_PHOTOGRAPHS = 500
-
-
-def _default_build() -> Path:
-    """The project's build/, as it is seen from the current folder."""
-    try:
-        return Path(os.path.relpath(PROJECT / "build"))
-    except ValueError:  # another drive of a Windows machine
-        return PROJECT / "build"
 
 
 def _make_app(help_text: str) -> typer.Typer:
@@ -46,14 +40,8 @@ quiz = _make_app("The quiz bank.")
 export = _make_app("Write the quiz for other programs.")
 app.add_typer(quiz, name="quiz")
 quiz.add_typer(export, name="export")
-
-WorkshopOption = Annotated[
-    Path, typer.Option("--workshop", show_default="instructor/workshop.yaml", help="The workshop's description.")
-]
-BuildOption = Annotated[
-    Path,
-    typer.Option("--build", default_factory=_default_build, show_default="build", help="The folder for what is built."),
-]
+locks = _make_app("The locks.")
+app.add_typer(locks, name="locks")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,6 +82,11 @@ def provision(
         raise LabError(
             f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}", hint="make provision again"
         )
+    weak = summarise_audit(described, done.variants)
+    for line in weak:
+        console.print(f"  note: {line}")
+    if weak:
+        console.print("  (all about it: instructor locks audit)")
     if shipped < _FEW_PHOTOGRAPHS:
         console.print(f"  note: {shipped} photographs are enough to try the kits, but not to learn from")
     console.print(f"[bold green]{len(described.groups)} kits are ready.[/] The key: {build / 'vault' / 'key.pdf'}")
@@ -127,6 +120,9 @@ def key(
         for entry in entries:
             table.add_row(name, entry["stage"], entry["answers"], entry["rescue"])
     make_console().print(table)
+
+
+add_commands(app, locks)
 
 
 @app.command()
@@ -201,7 +197,7 @@ def kahoot(
     out: Annotated[
         Path,
         typer.Option(
-            default_factory=lambda: _default_build() / "quiz",
+            default_factory=lambda: default_build() / "quiz",
             show_default="build/quiz",
             help="The folder to write into.",
         ),

@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+from instructor.locks.room_code import make_room_code
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.workshop.codes import make_code
@@ -34,6 +35,11 @@ class Vault:
     def rescue_code(self, workshop: str, group: str, stage: str) -> str:
         """The same as it is read aloud."""
         return make_code(self.rescue_secret(workshop, group, stage))
+
+    def room_code(self, workshop: str, stage: str) -> str:
+        """The words that open a stage together with the answers, the same for all groups: `acorn-lemon-tiger`."""
+        message = "\0".join(("room", workshop, stage)).encode()
+        return make_room_code(hmac.digest(self._master(), message, hashlib.sha256))
 
     def read_key(self) -> Key:
         """Answers and rescue codes of all groups. Raises `LabError` before the first `make provision`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from instructor.schema import read_yaml
 from lab_code.errors import LabError
+from lab_code.workshop.points import PointRules
 
 PROJECT = Path(__file__).parent.parent
 WORKSHOP_FILE = Path(__file__).parent / "workshop.yaml"
@@ -40,6 +41,22 @@ class LockCost:
 
 
 @dataclass
+class LockSettings(LockCost):
+    room_code: bool = False
+
+
+@dataclass
+class Points:
+    stage: int = 10
+    rescued: int = 4
+    hints: list[int] = field(default_factory=lambda: [1, 2])
+
+    def rules(self) -> PointRules:
+        """As the kits count them."""
+        return PointRules(self.stage, self.rescued, tuple(self.hints))
+
+
+@dataclass
 class Workshop:
     """Everything that makes one workshop; `instructor/workshop.yaml` explains every key."""
 
@@ -49,7 +66,9 @@ class Workshop:
     groups: list[str]
     stages: list[StageSpec]
     data: DataSource = field(default_factory=DataSource)
-    locks: LockCost = field(default_factory=LockCost)
+    locks: LockSettings = field(default_factory=LockSettings)
+    points: Points = field(default_factory=Points)
+    activity_minutes: int = 30
 
 
 def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
@@ -78,6 +97,8 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
         "data.difficulty": 0 < data.difficulty <= 1,
         "data.test_imbalance": 0 <= data.test_imbalance <= 1,
         "stages.questions": all(1 <= stage.questions <= 12 for stage in workshop.stages),
+        "activity_minutes": 1 <= workshop.activity_minutes <= 600,
+        "points": all(0 <= n <= 1000 for n in (workshop.points.stage, workshop.points.rescued, *workshop.points.hints)),
         "locks": 8 <= workshop.locks.memory_kib <= 262_144 and 1 <= workshop.locks.iterations <= 16,
     }
     for key, holds in checks.items():
@@ -92,3 +113,12 @@ def find_group(workshop: Workshop, name: str) -> str:
         if name in (group, str(number)):
             return group
     raise LabError(f"there is no group '{name}'", hint=f"groups: {', '.join(workshop.groups)}")
+
+
+def find_stage(workshop: Workshop, name: str) -> StageSpec:
+    """A stage by its id or its number."""
+    for number, stage in enumerate(workshop.stages, 1):
+        if name in (stage.id, str(number)):
+            return stage
+    ids = ", ".join(f"{number} = {stage.id}" for number, stage in enumerate(workshop.stages, 1))
+    raise LabError(f"there is no stage '{name}'", hint=f"stages: {ids}")

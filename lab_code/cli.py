@@ -1,25 +1,31 @@
 """The command `lab`: one small function per command, which parses, calls and prints.
 
-Here are the commands of the workshop (status, unlock, handin); those about runs are in `cli_runs.py`. torch, mlflow and
-hydra are imported only inside the commands that need them, so that `lab --help`, `lab status` and `lab unlock` start at
-once.
+Here are the commands of the workshop (status, unlock, hint, handin); those about runs are in `cli_runs.py`. torch,
+mlflow and hydra are imported only inside the commands that need them, so that `lab --help`, `lab status` and
+`lab unlock` start at once.
 """
 
+import math
 import os
-import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from lab_code.cli_runs import add_commands
 from lab_code.errors import LabError
-from lab_code.terminal import make_console, run_app, spell_commands, wrap
+from lab_code.terminal import make_console, make_table, run_app, spell_commands, wrap
 from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
+
+if TYPE_CHECKING:
+    from rich.status import Status
+    from rich.table import Table
+
+    from lab_code.workshop.unlock import Unlocked
 
 _HANDED_OVER = "LAB_HANDED_OVER"  # set while another kit's launcher runs, which must not hand over again
 
@@ -37,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `lab` and return its exit code: 0 done, 1 failed, 2 misuse."""
     other = _launcher_of_another_kit()
     if other is not None and _HANDED_OVER not in os.environ:
+        import subprocess
+
         command = [sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)]
         return subprocess.call(command, env={**os.environ, _HANDED_OVER: "1"})
     return run_app(app, argv, log_folder=Path.cwd())
@@ -54,7 +62,7 @@ def status() -> None:
 
     kit = find_kit()
     console = make_console()
-    console.print(f"[bold]{escape(kit.title)}[/]  ·  {kit.group}\n")
+    console.print(f"[bold]{escape(kit.title)}[/]  ·  {kit.group}  ·  {_points(kit)}\n")
     current = next_stage(kit)
     for stage in kit.stages:
         _print_stage(kit, stage, is_next=stage == current)
@@ -71,6 +79,9 @@ def unlock(
     answers: Annotated[str | None, typer.Option(help="All answers of the stage, with commas: 3,1,4")] = None,
     rescue: Annotated[str | None, typer.Option(help="The instructor's rescue code, instead of answers.")] = None,
     stage: Annotated[str | None, typer.Option(help="Number of the stage; the next locked one if left out.")] = None,
+    room_code: Annotated[
+        str | None, typer.Option(help="The words that the instructor shows, if the stage asks.")
+    ] = None,
 ) -> None:
     """Open a stage with the answers to its questions.
 
@@ -81,23 +92,56 @@ def unlock(
     kit = find_kit()
     if (answers is None) == (rescue is None):
         raise LabError("unlock needs either answers or a rescue code", hint="lab unlock --answers 3,1,4")
+    if rescue is not None:
+        _print_unlocked(kit, unlock_with_rescue(kit, kit.stage(stage) if stage else None, rescue))
+        return
     chosen = kit.stage(stage) if stage else next_stage(kit)
     if chosen is None:
         make_console().print("All stages are open already. Next: lab train, lab compare, lab handin")
         return
-    notes = make_console(stderr=True)
-    with notes.status(f"opening stage {kit.number(chosen)} …"):
-        if rescue is not None:
-            done = unlock_with_rescue(kit, chosen, rescue)
-        else:
-            done = unlock_with_answers(kit, chosen, answers or "")
-    make_console().print(f"[bold green]Stage {kit.number(chosen)} '{escape(chosen.title)}' is open.[/]")
-    for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
-        for name in names:
-            if name in chosen.opens:
-                make_console().print(f"  {heading}: {name}")
-    if done.kept:
-        notes.print("To get an original back, rename your file and run the same unlock again.")
+    with make_console(stderr=True).status("reading the lock …") as status:
+
+        def on_try() -> None:
+            status.update(f"opening stage {kit.number(chosen)} …")
+
+        def pause(left: float) -> None:
+            _count_down(status, left)
+
+        done = unlock_with_answers(kit, chosen, answers or "", room_code, pause, on_try)
+    _print_unlocked(kit, done)
+
+
+@app.command()
+def hint(
+    question: Annotated[int | None, typer.Argument(help="Number of the question; all prices if left out.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Number of the stage; the next locked one if left out.")] = None,
+) -> None:
+    """Get the next hint to a question. Hints cost points; without a number, only the prices are shown.
+
+    Example: lab hint 2
+    """
+    from lab_code.workshop.hints import list_hints, take_hint
+    from lab_code.workshop.unlock import next_stage
+
+    kit = find_kit()
+    chosen = kit.stage(stage) if stage else next_stage(kit)
+    if chosen is None:
+        make_console().print("All stages are open already: no hint is needed.")
+        return
+    if question is not None:
+        text, price = take_hint(kit, chosen, question)
+        console = make_console()
+        console.print(
+            f"Hint to question {question} (cost {_count(price, 'point')}, you have {_points(kit)}):", style="bold"
+        )
+        console.print(wrap(text, "  "), markup=False)
+        return
+    title = f"Stage {kit.number(chosen)}: what a hint costs"
+    table = make_table("question", "hints so far", title=title, right=["the next one"])
+    for number, state in enumerate(list_hints(kit, chosen), 1):
+        price = "there is none" if state.price is None else _count(state.price, "point")
+        table.add_row(str(number), escape("\n".join(state.taken)) or "–", price)
+    make_console().print(table)
 
 
 add_commands(app)
@@ -116,6 +160,40 @@ def handin() -> None:
     console = make_console()
     console.print(f"[bold green]Handed in:[/] {path.relative_to(kit.root)}  ({runs} finished runs)")
     console.print(f"Receipt: [bold]{code}[/]   (read it aloud; you may hand in again, the newest counts)")
+
+
+def _print_unlocked(kit: Kit, done: "Unlocked") -> None:
+    console = make_console()
+    console.print(f"[bold green]Stage {kit.number(done.stage)} '{escape(done.stage.title)}' is open.[/]")
+    for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
+        for name in names:
+            if name in done.stage.opens:
+                console.print(f"  {heading}: {name}")
+    if done.kept:
+        note = "To get an original back, rename your file and run the same unlock again."
+        make_console(stderr=True).print(note)
+
+
+def _count_down(status: "Status", left: float) -> None:
+    """Wait, and show how long it still takes; one line where no terminal looks."""
+    text = "two or more wrong lists in a row: time to look again. Next try in {} s"
+    if not sys.stderr.isatty():
+        make_console(stderr=True).print(text.format(math.ceil(left)))
+    end = time.monotonic() + left
+    while (remaining := end - time.monotonic()) > 0:
+        status.update(text.format(math.ceil(remaining)))
+        time.sleep(min(remaining, 1))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _points(kit: Kit) -> str:
+    from lab_code.workshop.points import count_points
+    from lab_code.workshop.progress import read_journal
+
+    return _count(count_points(read_journal(kit.root), [stage.id for stage in kit.stages], kit.points), "point")
 
 
 def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
@@ -154,18 +232,16 @@ def _print_next_step(kit: Kit, current: Stage | None, runs: list) -> None:
     if untried:
         step = f"lab train experiment={untried[0]}"
     elif current is not None:
-        step = (
-            f"lab unlock --answers {example_answers(current)}   (with your own answers to stage {kit.number(current)})"
-        )
+        words = ' --room-code "the words on the wall"' if current.room_code else ""
+        yours = f"   (with your own answers to stage {kit.number(current)})"
+        step = f"lab unlock --answers {example_answers(current.questions)}{words}{yours}"
     else:
         step = "lab compare, then lab handin"
     make_console().print(f"Next: [bold]{spell_commands(step)}[/]")
 
 
-def _runs_table(runs: list) -> Table:
-    table = Table("run", "id", "state", title="Runs", title_justify="left")
-    for name in ("balanced accuracy", "accuracy", "seconds"):
-        table.add_column(name, justify="right")
+def _runs_table(runs: list) -> "Table":
+    table = make_table("run", "id", "state", title="Runs", right=["balanced accuracy", "accuracy", "seconds"])
     for run in runs:
         scores = [run.metrics.get(f"best_{key}") for key in ("balanced_accuracy", "accuracy")]
         cells = ["–" if score is None else f"{score:.3f}" for score in scores]

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from lab_code.errors import LabError
-from lab_code.terminal import make_console, spell_commands
+from lab_code.terminal import make_console, make_table, spell_commands
 from lab_code.workshop.kit import Kit, find_kit
 
 if TYPE_CHECKING:
@@ -44,10 +43,8 @@ def data(
     from lab_code.progress_bar import ProgressBar
 
     found = find_lesions(place or find_kit().root / "data", 64, ProgressBar("data").start_reading)[1]
-    table = Table("diagnosis", "", title=f"{sum(found.photographs.values())} photographs of {found.lesions} lesions")
-    table.title_justify = "left"
-    for name in ("photographs", "lesions", "share"):
-        table.add_column(name, justify="right")
+    title = f"{sum(found.photographs.values())} photographs of {found.lesions} lesions"
+    table = make_table("diagnosis", "", title=title, right=["photographs", "lesions", "share"])
     total = sum(found.photographs.values()) or 1
     for dx, count in sorted(found.photographs.items(), key=lambda pair: -pair[1]):
         table.add_row(dx, DIAGNOSIS_NAMES[dx], str(count), str(found.lesions_of[dx]), f"{count / total:.1%}")
@@ -118,7 +115,7 @@ def repeat(run: Annotated[str, typer.Argument(help="Name or id of a finished run
             f"[bold green]The same to the last digit:[/] all {result.compared} scores of '{escape(first.name)}'."
         )
         return
-    table = Table("score", "then", "now", title=f"{len(result.scores)} of {result.compared} scores differ")
+    table = make_table("score", "then", "now", title=f"{len(result.scores)} of {result.compared} scores differ")
     for name, then, now in result.scores:
         table.add_row(name, f"{then:.9g}", f"{now:.9g}")
     console.print(table)
@@ -149,9 +146,8 @@ def sweep(
             console.print(f"{'done before' if planned.run_id else 'to train':<12}{planned.text}", markup=False)
         return
     outcome = run_sweep(kit.root, plan, _tags(kit), jobs)
-    table = Table("run", "changes", title=f"Sweep '{plan.name}'", title_justify="left")
-    for name in ("balanced accuracy", "accuracy", "seconds"):
-        table.add_column(name, justify="right")
+    scores = ["balanced accuracy", "accuracy", "seconds"]
+    table = make_table("run", "changes", title=f"Sweep '{plan.name}'", right=scores)
     for run in outcome.runs:
         scores = [f"{run.metrics.get(f'best_{key}', float('nan')):.3f}" for key in ("balanced_accuracy", "accuracy")]
         table.add_row(run.run_id[:8], escape(run.tags["sweep.job"]), *scores, f"{run.seconds or 0:.0f}")
@@ -174,12 +170,11 @@ def compare(
 
     comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
     first, second = escape(comparison.first.name), escape(comparison.second.name)
-    changed = Table("what was changed", first, second, title="Settings", title_justify="left")
+    changed = make_table("what was changed", first, second, title="Settings")
     for row in comparison.changed:
         changed.add_row(*map(escape, row))
-    did = Table("what it did (validation)", title="Results of the best epoch", title_justify="left")
-    for name in (first, second, "difference"):
-        did.add_column(name, justify="right")
+    columns = [first, second, "difference"]
+    did = make_table("what it did (validation)", title="Results of the best epoch", right=columns)
     for score in comparison.scores:
         did.add_row(score.name.replace("_", " "), *score.texts, score.difference)
     console = make_console()
@@ -224,8 +219,8 @@ def predict(
     learner = load_learner(config, chosen.artifacts / WEIGHTS)
     pixels = decode_photograph(image, config.data.image_size)
     probabilities, heat = explain(learner, pixels)
-    table = Table("diagnosis", "", title=f"{image.name}, as run '{escape(chosen.name)}' sees it", title_justify="left")
-    table.add_column("probability", justify="right")
+    title = f"{image.name}, as run '{escape(chosen.name)}' sees it"
+    table = make_table("diagnosis", "", title=title, right=["probability"])
     for index in probabilities.argsort()[::-1]:
         table.add_row(DIAGNOSES[index], DIAGNOSIS_NAMES[DIAGNOSES[index]], f"{probabilities[index]:.1%}")
     console = make_console()

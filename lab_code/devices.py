@@ -7,9 +7,10 @@
 `torchrun --nproc-per-node=4 -m lab_code.cli train …` starts four processes; each takes its share of every batch.
 """
 
+import gc
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -87,11 +88,20 @@ class Team:
         """A share's mean loss, so that the average of all gradients is that of the batch's mean loss."""
         return loss if self.size == 1 else loss * (self.size * len(share) / len(batch))
 
-    def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The model, made to average its gradients over the team."""
+    @contextmanager
+    def wrap(self, model: nn.Module, device: torch.device) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+        """The model as a function whose gradients are averaged over the team."""
         if self.size == 1:
-            return model
-        return nn.parallel.DistributedDataParallel(model, [device.index] if device.type == "cuda" else None)
+            yield model
+            return
+        wrapped = [nn.parallel.DistributedDataParallel(model, [device.index] if device.type == "cuda" else None)]
+        try:
+            yield lambda images: wrapped[0](images)
+        finally:
+            # The wrapper must be gone before the team parts: were it the last to hold the group, it would wait for the
+            # group's threads while it keeps Python's lock, and they for the lock: the process would never end.
+            wrapped.clear()
+            gc.collect()
 
     def agree(self, model: nn.Module) -> None:
         """Give everyone the leader's buffers (running means of normalisation), so that all evaluate the same model."""

@@ -33,6 +33,12 @@ def open_whole(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what was written beside `path` by processes that were killed; only its one writer may call this."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        part.unlink(missing_ok=True)
+
+
 def to_json(value: Any) -> str:
     """JSON as people read it: indented, UTF-8, a newline at the end."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

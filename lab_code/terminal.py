@@ -12,11 +12,15 @@ import traceback
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from lab_code.errors import LabError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _INTERRUPTED = 130
 
@@ -24,6 +28,16 @@ _INTERRUPTED = 130
 def make_console(*, stderr: bool = False) -> Console:
     """A console on the stream of this moment (tests and notebooks replace `sys.stdout`)."""
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def make_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> "Table":
+    """A table with its title on the left; the columns of `right` hold numbers."""
+    from rich.table import Table  # only here: commands without a table start sooner
+
+    table = Table(*columns, title=title or None, title_justify="left")
+    for column in right:
+        table.add_column(column, justify="right")
+    return table
 
 
 def wrap(text: str, indent: str, first: str | None = None) -> str:
@@ -41,7 +55,9 @@ def spell_commands(text: str) -> str:
     if Path(sys.argv[0]).name != "lab" or Path(sys.argv[0]).parent.name in ("bin", "Scripts") or os.name == "nt":
         return text
     return re.sub(
-        r"(?<![\w/.-])lab (?=(status|unlock|data|train|resume|repeat|sweep|compare|predict|handin)\b)", "./lab ", text
+        r"(?<![\w/.-])lab (?=(status|unlock|hint|data|train|resume|repeat|sweep|compare|predict|handin)\b)",
+        "./lab ",
+        text,
     )
 
 

@@ -50,7 +50,6 @@ class Trainer:
         self.precision = choose_precision(config.trainer.precision, self.device, model)
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.loss = loss.to(self.device)
-        self.network = self.team.wrap(self.model, self.device)
         self.optimizer = build_optimizer(config.optimizer, self.model)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch = 0  # the last one that is complete
@@ -66,34 +65,41 @@ class Trainer:
             optimizer_state, schedule_state = self._resumed
             self.optimizer.load_state_dict(optimizer_state)
             self.schedule.load_state_dict(schedule_state)
-        while self.epoch < self.config.trainer.epochs:
-            started = time.perf_counter()
-            train_loss = self._train_epoch(images, labels, on_step)
-            self._check_loss(train_loss)
-            self.team.agree(self.model)
-            probabilities = predict(self.model, validation.images, self.precision)
-            self.epoch += 1
-            yield EpochResult(
-                epoch=self.epoch,
-                train_loss=train_loss,
-                learning_rate=self.schedule.get_last_lr()[0],
-                seconds=time.perf_counter() - started,
-                metrics=evaluate(validation.labels, probabilities, DIAGNOSES),
-                probabilities=probabilities,
-            )
+        with self.team.wrap(self.model, self.device) as network:
+            while self.epoch < self.config.trainer.epochs:
+                started = time.perf_counter()
+                train_loss = self._train_epoch(network, images, labels, on_step)
+                self._check_loss(train_loss)
+                self.team.agree(self.model)
+                probabilities = predict(self.model, validation.images, self.precision)
+                self.epoch += 1
+                yield EpochResult(
+                    epoch=self.epoch,
+                    train_loss=train_loss,
+                    learning_rate=self.schedule.get_last_lr()[0],
+                    seconds=time.perf_counter() - started,
+                    metrics=evaluate(validation.labels, probabilities, DIAGNOSES),
+                    probabilities=probabilities,
+                )
 
-    def _train_epoch(self, images: torch.Tensor, labels: torch.Tensor, on_step: Callable[[], object] | None) -> float:
+    def _train_epoch(
+        self,
+        network: Callable[[torch.Tensor], torch.Tensor],
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        on_step: Callable[[], object] | None,
+    ) -> float:
         """One pass over the photographs; returns the mean loss."""
         total, seen = [], 0
         pixels = images.permute(0, 2, 3, 1)  # (N, H, W, 3), as they lie in memory
-        self.network.train()
+        self.model.train()
         for batch in self._draw_batches(labels):
             mine = self.team.share(batch)
             batch_images = pixels.index_select(0, mine.to(self.device)).permute(0, 3, 1, 2)  # (B, 3, H, W) uint8
             if self.config.data.augment == "flips":
                 batch_images = flip_batch(batch_images, self.generator)
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-                logits = self.network(to_float(batch_images))
+                logits = network(to_float(batch_images))
             step_loss = self.loss(logits.float(), labels[mine])
             self.optimizer.zero_grad(set_to_none=True)
             self.team.weigh(step_loss, mine, batch).backward()

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from instructor.provision.workshop_kits import provision
 from instructor.vault import Vault
-from instructor.workshop import DataSource, LockCost, StageSpec, Workshop, read_workshop
+from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
 
 PROJECT = Path(__file__).parent.parent
 
@@ -20,6 +21,9 @@ PROJECT = Path(__file__).parent.parent
 def pytest_configure() -> None:
     # Two tests run at once on two cores: spinning threads would fight.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # The same examples each time: a test that fails must fail again.
+    settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+    settings.load_profile("fixed")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class KitOnDisk:
     group: str
     answers: list[str]  # of the stages, each as it is typed
     rescue: list[str]
+    room_codes: list[str]  # whether the locks ask for them or not
 
     def lab(self, *argv: str, check: bool = True, timeout: int = 300) -> subprocess.CompletedProcess[str]:
         """Run the kit's own launcher; where `check` is set it must succeed."""
@@ -69,7 +74,7 @@ def make_small_workshop(**changes: object) -> Workshop:
         "groups": ["group-1", "group-2", "group-3"],
         "stages": [StageSpec(stage.id, stage.title, stage.questions) for stage in real.stages],
         "data": DataSource(images=210, image_size=32, test_images=70, seed=3),
-        "locks": LockCost(memory_kib=64, iterations=1, lanes=1),
+        "locks": LockSettings(memory_kib=64, iterations=1, lanes=1),
     }
     return Workshop(**{**values, **changes})
 
@@ -106,7 +111,8 @@ def make_kit(build: Path, tmp_path: Path):
         shutil.copytree(build / "kits" / group, tmp_path / "kits" / group)
         key = Vault(build).read_key()[group]
         answers, rescue = [entry["answers"] for entry in key], [entry["rescue"] for entry in key]
-        return KitOnDisk(tmp_path / "kits" / group, group, answers, rescue)
+        room_codes = [Vault(build).room_code("small", entry["stage"]) for entry in key]
+        return KitOnDisk(tmp_path / "kits" / group, group, answers, rescue, room_codes)
 
     return make
 

@@ -22,6 +22,7 @@ from lab_code.experiment import EXPERIMENT
 from lab_code.files import sha256_file
 from lab_code.runs import ARTIFACTS, DATABASE, read_runs
 from lab_code.tracking import create_store
+from lab_code.workshop.points import count_points
 
 
 @dataclass
@@ -58,7 +59,7 @@ def collect_handins(
         advance = progress("scoring", len(handins))
         rows = []
         for handin in handins.values():
-            row = _collect_one(handin, store, final, experiment_id, test_set, build, collected)
+            row = _collect_one(handin, workshop, store, final, experiment_id, test_set, build, collected)
             if row:
                 rows.append(row)
             advance()
@@ -91,6 +92,7 @@ def _read_all(
 
 def _collect_one(
     handin: HandIn,
+    workshop: Workshop,
     store: Path,
     final: Path,
     experiment_id: int,
@@ -128,6 +130,7 @@ def _collect_one(
         validation_balanced_accuracy=best.metrics["best_balanced_accuracy"] if best else None,
         runs=len(runs),
         stages_open=sum(journal.unlocked(stage.id) for stage in handin.kit.stages),
+        points=count_points(journal, [stage.id for stage in workshop.stages], workshop.points.rules()),
         wrong_answers=len(journal.of("unlock_failed")),
         handed_in=handin.written,
         receipt=handin.receipt,

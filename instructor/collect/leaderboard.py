@@ -26,6 +26,7 @@ class Row:
     validation_balanced_accuracy: float | None
     runs: int
     stages_open: int
+    points: int
     wrong_answers: int
     handed_in: str
     receipt: str

@@ -17,10 +17,10 @@ from lab_code.errors import LabError
 from lab_code.runs import ARTIFACTS, DATABASE
 from lab_code.workshop.handin import MANIFEST, receipt
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json
-from lab_code.workshop.progress import JOURNAL, Journal, read_journal
+from lab_code.workshop.progress import HEAD, JOURNAL, Journal, read_journal
 
 _MAX_BYTES = 1_000_000_000  # of all members together, unpacked
-_TOP_FILES = {KIT_FILE, JOURNAL, DATABASE, "feedback.json"}
+_TOP_FILES = {KIT_FILE, JOURNAL, DATABASE, "feedback.json", HEAD}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """Write a locked file: the counterpart of `lab_code.workshop.locks`, which says how a lock works.
 
-    lock = write_lock(spec, answers=["2", "4", "1"], rescue=ten_bytes, chain=None, files={"lab_code/…": b"…"})
+    lock = write_lock(spec, Secrets(["2", "4", "1"], rescue=ten_bytes), files={"lab_code/…": b"…"})
 
-Salts, nonces and the file key are fresh in every lock; the rescue code and the chain value are the caller's.
+Salts, nonces and the file key are fresh in every lock; the rescue code, the chain value and the room code are the
+caller's.
 """
 
 import base64
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,7 +30,7 @@ from lab_code.workshop.locks import (
 
 @dataclass(frozen=True)
 class LockSpec:
-    """Whose lock it is. `chain_file` is the file of the stage before that holds `chain`, or None."""
+    """Whose lock it is. `chain_file` is the file of the stage before that holds the chain value, or None."""
 
     workshop: str
     group: str
@@ -40,32 +42,52 @@ class LockSpec:
     cost: LockCost
 
 
-def write_lock(
-    spec: LockSpec, *, answers: list[str], rescue: bytes, chain: bytes | None, files: dict[str, bytes]
-) -> bytes:
-    """The bytes of a `.lab` file. `answers` are in canonical spelling; `files` are paths in the kit and contents."""
+@dataclass(frozen=True)
+class Secrets:
+    """What opens a lock: the answers (with the chain value and the room code, where there are any), or the rescue code.
+
+    `answers` and `room_code` are in their canonical spelling; `rescue` is 10 bytes.
+    """
+
+    answers: list[str]
+    rescue: bytes
+    chain: bytes | None = None
+    room_code: str | None = None
+
+
+def write_lock(spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> bytes:
+    """The bytes of a `.lab` file; `files` are paths in the kit and contents."""
     for name in files:
         check_inside(name)
-    header = _make_header(spec)
-    file_key = os.urandom(KEY_BYTES)
+    return seal(spec, secrets, encode_files(files))
+
+
+def encode_files(files: dict[str, bytes]) -> bytes:
+    """The payload before it is encrypted."""
+    return json.dumps({name: _encode(content) for name, content in files.items()}).encode("utf-8")
+
+
+def seal(spec: LockSpec, secrets: Secrets, payload: bytes, random: Callable[[int], bytes] = os.urandom) -> bytes:
+    """A lock around any payload. Only test vectors, which must be the same each time, replace `random`."""
+    header = _make_header(spec, secrets)
+    file_key = random(KEY_BYTES)
     slots = {}
     for kind in ("answers", "rescue"):
-        salt, nonce = os.urandom(16), os.urandom(12)
+        salt, nonce = random(16), random(12)
         key = (
-            derive_answer_key(answers, chain, salt, header)
+            derive_answer_key(secrets.answers, secrets.chain, secrets.room_code, salt, header)
             if kind == "answers"
-            else derive_rescue_key(rescue, salt, header)
+            else derive_rescue_key(secrets.rescue, salt, header)
         )
         wrapped = AESGCM(key).encrypt(nonce, file_key, wrap_context(header, kind))
         slots[kind] = {"salt": _encode(salt), "nonce": _encode(nonce), "key": _encode(wrapped)}
-    nonce = os.urandom(12)
-    payload = json.dumps({name: _encode(content) for name, content in files.items()}).encode("utf-8")
+    nonce = random(12)
     data = AESGCM(file_key).encrypt(nonce, payload, payload_context(header, slots))
     document = {"header": header, "slots": slots, "payload": {"nonce": _encode(nonce), "data": _encode(data)}}
     return to_json(document).encode("utf-8")
 
 
-def _make_header(spec: LockSpec) -> dict:
+def _make_header(spec: LockSpec, secrets: Secrets) -> dict:
     return {
         "about": "A locked file of the lab. The answers to the stage's questions open it: lab unlock --answers 3,1,4",
         "format": FORMAT,
@@ -83,6 +105,7 @@ def _make_header(spec: LockSpec) -> dict:
             "lanes": spec.cost.lanes,
         },
         "chain_file": spec.chain_file,
+        "room_code": secrets.room_code is not None,
     }
 
 

@@ -9,14 +9,15 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from instructor.dataset.prepare import CHECKSUMS, PreparedData, shipped_files
-from instructor.locks.lock import LockSpec, write_lock
+from instructor.locks.lock import LockSpec, Secrets, write_lock
+from instructor.provision.leaks import SecretSearch, refuse_leaks
 from instructor.provision.sheet import write_group_sheet
 from instructor.quizbank.variants import GroupQuestion
 from instructor.vault import Vault
@@ -64,7 +65,12 @@ class KitPlan:
         """Changes with anything that would make another kit (but not with the random parts of its locks)."""
         described = {
             "group": self.group,
-            "workshop": [self.workshop.id, self.workshop.title, vars(self.workshop.locks)],
+            "workshop": [
+                self.workshop.id,
+                self.workshop.title,
+                vars(self.workshop.locks),
+                vars(self.workshop.points),
+            ],
             "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith("data/")},
             "written": {name: hashlib.sha256(content).hexdigest() for name, content in self.written.items()},
             "data": sha256_file(self.data.folder / CHECKSUMS),
@@ -100,12 +106,25 @@ def plan_kit(
     return KitPlan(workshop, group, number, stages, copied, written, data)
 
 
+@dataclass(frozen=True)
+class StartedLocks:
+    """The locks of a kit while they are made, and the chain values that were drawn for them."""
+
+    files: list[Future[bytes]]
+    chains: list[bytes]
+
+
 def build_kit(
-    plan: KitPlan, folder: Path, locks: list[Future[bytes]], on_lock: Callable[[], object] | None = None
+    plan: KitPlan,
+    folder: Path,
+    locks: StartedLocks,
+    secrets: SecretSearch,
+    on_lock: Callable[[], object] | None = None,
 ) -> None:
     """Write the kit into `folder`, which the caller moves into place once it is whole.
 
-    `locks` are those that `start_locks` began. `on_lock` is called once a lock.
+    `locks` are those that `start_locks` began; `on_lock` is called once a lock. Raises `LabError` where any of
+    `secrets` is found in what was written.
     """
     for name, source in plan.copied.items():
         path = folder / name
@@ -121,14 +140,15 @@ def build_kit(
         number=plan.number,
         stages=[_sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
     )
-    for stage, lock in zip(plan.stages, locks, strict=True):
+    for stage, lock in zip(plan.stages, locks.files, strict=True):
         write_whole(folder / stage.stage.lock, lock.result())
         if on_lock:
             on_lock()
     write_whole(folder / KIT_FILE, to_json(kit_to_json(_identify(plan, folder))))
+    refuse_leaks(folder, secrets)
 
 
-def start_locks(plan: KitPlan, vault: Vault, pool: Executor) -> list[Future[bytes]]:
+def start_locks(plan: KitPlan, vault: Vault, pool: Executor) -> StartedLocks:
     """Begin to write every lock of a kit, which is where the time goes; the results are the bytes of the files."""
     chains = {stage.gives_chain: os.urandom(32).hex().encode() for stage in plan.stages if stage.gives_chain}
     futures = []
@@ -143,18 +163,37 @@ def start_locks(plan: KitPlan, vault: Vault, pool: Executor) -> list[Future[byte
             chain_file=stage.needs_chain,
             cost=plan.workshop.locks,
         )
-        extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
-        futures.append(
-            pool.submit(
-                write_lock,
-                spec,
-                answers=stage.answers,
-                rescue=vault.rescue_secret(plan.workshop.id, plan.group, stage.stage.id),
-                chain=chains[stage.needs_chain] if stage.needs_chain else None,
-                files={**stage.files, **extra},
-            )
+        secrets = Secrets(
+            answers=stage.answers,
+            rescue=vault.rescue_secret(plan.workshop.id, plan.group, stage.stage.id),
+            chain=chains[stage.needs_chain] if stage.needs_chain else None,
+            room_code=vault.room_code(plan.workshop.id, stage.stage.id) if plan.workshop.locks.room_code else None,
         )
-    return futures
+        extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
+        futures.append(pool.submit(write_lock, spec, secrets, {**stage.files, **extra}))
+    return StartedLocks(futures, list(chains.values()))
+
+
+def gather_secrets(plans: Sequence[KitPlan], started: Sequence[StartedLocks], vault: Vault) -> SecretSearch:
+    """What must be in none of the kits, whichever group it belongs to."""
+    secrets = SecretSearch()
+    for plan in plans:
+        for stage in plan.stages:
+            name = f"{plan.group}, stage {stage.stage.id}"
+            code = vault.rescue_code(plan.workshop.id, plan.group, stage.stage.id)
+            secrets.add_answers(f"answers of {name}", stage.answers)
+            raw = vault.rescue_secret(plan.workshop.id, plan.group, stage.stage.id)
+            secrets.add_code(f"rescue code of {name}", code, raw)
+    for locks in started:
+        for chain in locks.chains:
+            secrets.add_code("a chain value", chain.decode(), bytes.fromhex(chain.decode()))
+    for stage in plans[0].stages:
+        room_code = vault.room_code(plans[0].workshop.id, stage.stage.id)
+        secrets.add_code(f"room code of stage {stage.stage.id}", room_code)
+        for name, content in stage.files.items():
+            secrets.add_source(f"locked source {name}", content)
+    secrets.add_vault(vault.folder)
+    return secrets
 
 
 def _plan_stages(workshop: Workshop, variant: dict[str, list[GroupQuestion]], project: Path) -> list[StagePlan]:
@@ -162,7 +201,8 @@ def _plan_stages(workshop: Workshop, variant: dict[str, list[GroupQuestion]], pr
     plans: list[StagePlan] = []
     for spec, following_id in zip(workshop.stages, following, strict=True):
         files = _locked_files(project / "locked" / spec.id)
-        stage = Stage(spec.id, spec.title, f"locked/{spec.id}.lab", tuple(files), spec.questions)
+        lock, room_code = f"locked/{spec.id}.lab", workshop.locks.room_code
+        stage = Stage(spec.id, spec.title, lock, tuple(files), spec.questions, room_code)
         needs = plans[-1].gives_chain if plans else None
         gives = f"locked/{following_id}.chain" if following_id else None
         plans.append(StagePlan(stage, variant[spec.id], files, needs, gives))
@@ -219,4 +259,5 @@ def _identify(plan: KitPlan, root: Path) -> Kit:
         if not name.startswith("data/") or name == f"data/{CHECKSUMS}"
     }
     workshop = plan.workshop
-    return Kit(root, workshop.id, workshop.title, plan.group, tuple(stage.stage for stage in plan.stages), files)
+    stages = tuple(stage.stage for stage in plan.stages)
+    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, workshop.points.rules())

@@ -14,10 +14,11 @@ from datetime import datetime
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData, prepare_data
-from instructor.provision.kit import KitPlan, build_kit, plan_kit, start_locks
+from instructor.provision.kit import KitPlan, StartedLocks, build_kit, gather_secrets, plan_kit, start_locks
+from instructor.provision.leaks import SecretSearch
 from instructor.provision.sheet import write_key
 from instructor.quizbank.bank import load_bank
-from instructor.quizbank.variants import make_variant
+from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, SYNTHETIC, Workshop
 from lab_code.data.ham10000 import IMAGE_FOLDERS
@@ -38,6 +39,7 @@ class Provisioned:
     """What was done to each group's kit, and why where it failed."""
 
     data: PreparedData
+    variants: dict[str, dict[str, list[GroupQuestion]]]
     built: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
     moved: dict[str, Path] = field(default_factory=dict)
@@ -53,9 +55,10 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     bank = load_bank(workshop, project=project)
     (build / "kits").mkdir(parents=True, exist_ok=True)
     data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
-    plans = [plan_kit(workshop, group, make_variant(workshop, bank, group), data, project) for group in workshop.groups]
+    variants = make_variants(workshop, bank)
+    plans = [plan_kit(workshop, group, variants[group], data, project) for group in workshop.groups]
     vault = Vault(build)
-    done = Provisioned(data)
+    done = Provisioned(data, variants)
     _build_all(plans, build, vault, done, progress)
     key = {
         plan.group: [
@@ -110,20 +113,28 @@ def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisione
     advance = progress("locks", sum(len(plan.stages) for plan in outdated))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE)) as pool:
         started = [start_locks(plan, vault, pool) for plan in outdated]
+        secrets = gather_secrets(plans, started, vault)
         try:
             for plan, locks in zip(outdated, started, strict=True):
-                _build_one(plan, build, locks, done, advance)
+                _build_one(plan, build, locks, secrets, done, advance)
                 stamps[plan.group] = plan.fingerprint() if plan.group in done.built else ""
                 write_whole(vault.folder / "kits.json", to_json(stamps))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _build_one(plan: KitPlan, build: Path, locks: list, done: Provisioned, advance: Callable[[], object]) -> None:
+def _build_one(
+    plan: KitPlan,
+    build: Path,
+    locks: StartedLocks,
+    secrets: SecretSearch,
+    done: Provisioned,
+    advance: Callable[[], object],
+) -> None:
     target, staging = build / "kits" / plan.group, build / "kits" / f".staging-{plan.group}"
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        build_kit(plan, staging, locks, advance)
+        build_kit(plan, staging, locks, secrets, advance)
         moved = _clear_place(target, build)
         if moved:
             done.moved[plan.group] = moved

@@ -27,7 +27,7 @@ class BankEntry:
     stage: str
     text: str
     explanation: str
-    hint: str
+    hints: list[str]
     kind: str = CHOICE
     answer: str | None = None
     answer_from: dict[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class BankQuestion:
     wrong: tuple[str, ...]
     look_in: str
     explanation: str
-    hint: str
+    hints: tuple[str, ...]
     time_limit_s: int
     difficulty: int
 
@@ -103,7 +103,7 @@ def _resolve(entry: BankEntry, facts: CodeFacts, path: Path, workshop: Workshop)
         raise LabError(f"{where}: {error.message}", hint=error.hint) from error
     return BankQuestion(
         entry.id, entry.stage, entry.kind, entry.text.strip(), right, tuple(entry.wrong), entry.look_in,
-        entry.explanation.strip(), entry.hint.strip(), entry.time_limit_s, entry.difficulty,
+        entry.explanation.strip(), tuple(hint.strip() for hint in entry.hints), entry.time_limit_s, entry.difficulty,
     )  # fmt: skip
 
 
@@ -118,5 +118,7 @@ def _check_entry(entry: BankEntry, stages: list[str]) -> None:
         raise LabError("a number question has no wrong options", hint="remove `wrong`, or set kind: choice")
     if entry.kind == CHOICE and not 1 <= len(entry.wrong) <= 3:
         raise LabError(f"has {len(entry.wrong)} wrong options", hint="write one to three under `wrong`")
+    if not entry.hints or not all(hint.strip() for hint in entry.hints):
+        raise LabError("has no hint, or an empty one", hint="write at least one under `hints`")
     if len(set(entry.wrong)) != len(entry.wrong):
         raise LabError("two wrong options are the same", hint="change one of them")

@@ -1,8 +1,12 @@
-"""Codes that are read aloud and typed: rescue codes and receipts.
+"""Codes that are read aloud and typed: rescue codes, receipts, and the words of a room code.
 
 Crockford's base 32 leaves out I, L, O and U; whoever types O or I by mistake means 0 or 1. A last character checks
-the others (sum of value times position, modulo 31), so that one wrong or two swapped characters are noticed.
+the others: they are the coefficients of a polynomial over the field of 32 elements, evaluated at a generator. Any one
+wrong character and any two swapped ones are noticed in codes of up to 31 characters (a Reed-Solomon code with one
+check symbol: Reed and Solomon 1960).
 """
+
+import re
 
 from lab_code.errors import LabError
 
@@ -38,5 +42,18 @@ def read_code(text: str, size: int) -> bytes:
     return number.to_bytes(size, "big")
 
 
+def canonical_words(text: str) -> str:
+    """Words in their one spelling: `" Acorn, lemon TIGER "` and `acorn-lemon-tiger` are the same."""
+    return "-".join(re.findall(r"[a-z]+", text.lower()))
+
+
 def _check_character(characters: list[str]) -> str:
-    return _ALPHABET[sum(position * _ALPHABET.index(c) for position, c in enumerate(characters, 1)) % 31]
+    total = 0
+    for character in characters:
+        total = _times_generator(total) ^ _ALPHABET.index(character)
+    return _ALPHABET[_times_generator(total)]
+
+
+def _times_generator(value: int) -> int:
+    """Multiply by x modulo x^5 + x^2 + 1, which is primitive."""
+    return (value << 1) ^ (0b100101 if value & 0b10000 else 0)

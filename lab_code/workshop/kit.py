@@ -5,11 +5,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab_code.errors import LabError
+from lab_code.workshop.points import PointRules
 
 KIT_FILE = "kit.json"
 
@@ -23,6 +24,7 @@ class Stage:
     lock: str
     opens: tuple[str, ...]
     questions: int
+    room_code: bool = False  # whether the answers need the words that the instructor shows
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Kit:
     group: str
     stages: tuple[Stage, ...]
     files: dict[str, str]  # path -> SHA-256 of every file as it was shipped
+    points: PointRules = field(default_factory=PointRules)
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
@@ -80,7 +83,9 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     """Build a `Kit` from the parsed `kit.json`. Raises KeyError, TypeError or ValueError where it is not one."""
     stages = tuple(Stage(**{**stage, "opens": tuple(stage["opens"])}) for stage in document["stages"])
     texts = [str(document[key]) for key in ("workshop", "title", "group")]
-    return Kit(root, *texts, stages, dict(document["files"]))
+    rules = document["points"]
+    points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
+    return Kit(root, *texts, stages, dict(document["files"]), points)
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -91,6 +96,7 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "title": kit.title,
         "group": kit.group,
         "stages": [asdict(stage) for stage in kit.stages],
+        "points": asdict(kit.points),
         "files": kit.files,
     }
 

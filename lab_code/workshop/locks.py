@@ -3,8 +3,9 @@
 A lock is one JSON document that says at its top what it is. Argon2id (RFC 9106) turns the whole list of answers into
 a key; that key unwraps a random file key (AES-256-GCM), and the file key opens the files. A second slot holds the
 same file key for the instructor's rescue code. From the second stage on the answers need a random value as well that
-lies inside the stage before (Argon2's secret). The header is authenticated, so a lock cannot be renamed to another
-group or stage. The writer is the instructor's; this module holds what both must agree on.
+lies inside the stage before (Argon2's secret), and where the workshop wants it the words that the instructor shows.
+The header is authenticated, so a lock cannot be renamed to another group or stage. The writer is the instructor's; this
+module holds what both must agree on, and docs/lock-format.md describes every byte.
 """
 
 import base64
@@ -54,6 +55,11 @@ class Lock:
         """The file of the stage before that the answers need, or None for a first stage."""
         return self.header["chain_file"]
 
+    @property
+    def needs_room_code(self) -> bool:
+        """Whether the answers count only together with the words that the instructor shows."""
+        return self.header["room_code"]
+
 
 def read_lock(path: Path, workshop: str, group: str, stage: str) -> Lock:
     """Read a lock and check that it is one, whole, of a known version, and of this group and stage."""
@@ -78,22 +84,29 @@ def read_lock(path: Path, workshop: str, group: str, stage: str) -> Lock:
     return Lock(path, header, slots, payload)
 
 
-def open_with_answers(lock: Lock, answers: list[str], chain: bytes | None) -> dict[str, bytes]:
-    """The files inside, by their path in the kit. Raises `WrongKeyError` where the answers are not the right ones."""
+def open_with_answers(
+    lock: Lock, answers: list[str], chain: bytes | None, room_code: str | None = None
+) -> dict[str, bytes]:
+    """The files inside, by their path in the kit. Raises `WrongKeyError` where the answers are not the right ones.
+
+    `chain` is the content of `lock.chain_file`; `room_code` is in the spelling of `canonical_words`.
+    """
     slot = lock.slots["answers"]
-    key = derive_answer_key(answers, chain, _decode(slot["salt"]), lock.header)
-    return _open_payload(lock, slot, key, "these answers do not open the lock")
+    key = derive_answer_key(answers, chain, room_code, _decode(slot["salt"]), lock.header)
+    return _open_payload(lock, "answers", key, "these answers do not open the lock")
 
 
 def open_with_rescue(lock: Lock, code: bytes) -> dict[str, bytes]:
     """The files inside, by the instructor's rescue code."""
     slot = lock.slots["rescue"]
     key = derive_rescue_key(code, _decode(slot["salt"]), lock.header)
-    return _open_payload(lock, slot, key, "this rescue code is not the one of this group and stage")
+    return _open_payload(lock, "rescue", key, "this rescue code is not the one of this group and stage")
 
 
-def derive_answer_key(answers: list[str], chain: bytes | None, salt: bytes, header: dict[str, Any]) -> bytes:
-    """Argon2id over the canonical JSON of all answers; the chain value is its secret, the header associated data."""
+def derive_answer_key(
+    answers: list[str], chain: bytes | None, room_code: str | None, salt: bytes, header: dict[str, Any]
+) -> bytes:
+    """Argon2id over all answers and the room code; the chain value is its secret, the header associated data."""
     kdf = header["kdf"]
     derivation = Argon2id(
         salt=salt,
@@ -104,7 +117,7 @@ def derive_answer_key(answers: list[str], chain: bytes | None, salt: bytes, head
         ad=canonical_json(header),
         secret=chain,
     )
-    return derivation.derive(canonical_json(answers))
+    return derivation.derive(canonical_json({"answers": answers, "room_code": room_code}))
 
 
 def derive_rescue_key(code: bytes, salt: bytes, header: dict[str, Any]) -> bytes:
@@ -139,11 +152,14 @@ def check_inside(name: str) -> PurePosixPath:
 
 
 def _check_form(header: Any, slots: Any, payload: Any) -> None:
+    canonical_json(header)  # what cannot be spelt out (too deep, half a character) cannot be authenticated either
     for key in ("workshop", "group", "stage"):
         if not isinstance(header[key], str):
             raise TypeError(key)
     if header["chain_file"] is not None:
         check_inside(header["chain_file"])
+    if type(header["room_code"]) is not bool:
+        raise TypeError("room_code")
     if header["kdf"]["name"] != "argon2id":
         raise ValueError("kdf")
     for key, (low, high) in _BOUNDS.items():
@@ -164,8 +180,8 @@ def _check_form(header: Any, slots: Any, payload: Any) -> None:
                 raise ValueError(key)
 
 
-def _open_payload(lock: Lock, slot: dict[str, str], key: bytes, wrong: str) -> dict[str, bytes]:
-    kind = "answers" if slot is lock.slots["answers"] else "rescue"
+def _open_payload(lock: Lock, kind: str, key: bytes, wrong: str) -> dict[str, bytes]:
+    slot = lock.slots[kind]
     try:
         file_key = AESGCM(key).decrypt(_decode(slot["nonce"]), _decode(slot["key"]), wrap_context(lock.header, kind))
     except InvalidTag as error:

@@ -23,6 +23,7 @@ class Question:
     text: str
     options: tuple[str, ...]
     look_in: str
+    hints: tuple[str, ...] = ()
 
 
 def read_questions(kit: Kit) -> dict[str, list[Question]]:
@@ -31,7 +32,10 @@ def read_questions(kit: Kit) -> dict[str, list[Question]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return {
-            stage.id: [Question(**{**q, "options": tuple(q["options"])}) for q in document[stage.id]]
+            stage.id: [
+                Question(q["id"], q["text"], tuple(q["options"]), q["look_in"], tuple(q["hints"]))
+                for q in document[stage.id]
+            ]
             for stage in kit.stages
         }
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -43,9 +47,10 @@ def parse_answers(text: str, kit: Kit, stage: Stage) -> list[str]:
     parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
     number = kit.number(stage)
     if len(parts) != stage.questions:
+        example = example_answers(stage.questions)
         raise LabError(
             f"stage {number} asks {stage.questions} questions, but you gave {len(parts)} answers",
-            hint=f"all answers, with commas and no blanks, for example: lab unlock --answers {example_answers(stage)}",
+            hint=f"all answers, with commas and no blanks, for example: lab unlock --answers {example}",
         )
     answers = [canonical_answer(part) for part in parts]
     for position, (answer, question) in enumerate(zip(answers, read_questions(kit)[stage.id], strict=True), 1):
@@ -69,6 +74,6 @@ def canonical_answer(text: str) -> str:
     return f"{number.normalize() + 0:f}"
 
 
-def example_answers(stage: Stage) -> str:
-    """The form of an answer list for a stage, which says nothing about the right one."""
-    return ",".join(str(digit) for digit in (3, 1, 4, 1, 2, 3, 2, 4)[: stage.questions])
+def example_answers(questions: int) -> str:
+    """The form of a list of so many answers; no group's right ones are ever these."""
+    return ",".join(str(digit) for digit in (3, 1, 4, 1, 2, 3, 2, 4, 1, 3, 2, 4)[:questions])

@@ -4,11 +4,14 @@ Nothing is written before the whole lock has been opened and checked. Every file
 second unlock repairs what is missing and leaves files alone that the group has changed.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lab_code.errors import LabError
-from lab_code.files import write_whole
-from lab_code.workshop.codes import read_code
+from lab_code.files import remove_leftovers, write_whole
+from lab_code.workshop.attempts import count_wrong_in_a_row, pause_after, pause_left
+from lab_code.workshop.codes import canonical_words, read_code
 from lab_code.workshop.kit import Kit, Stage, missing_stage_files
 from lab_code.workshop.locks import (
     RESCUE_BYTES,
@@ -19,7 +22,7 @@ from lab_code.workshop.locks import (
     read_lock,
 )
 from lab_code.workshop.progress import append_event, read_journal
-from lab_code.workshop.quiz import parse_answers
+from lab_code.workshop.quiz import example_answers, parse_answers
 
 
 @dataclass
@@ -41,27 +44,78 @@ def next_stage(kit: Kit) -> Stage | None:
     return None
 
 
-def unlock_with_answers(kit: Kit, stage: Stage, text: str) -> Unlocked:
-    """Open a stage by its answers. A wrong list is counted in the journal and changes nothing else."""
+def unlock_with_answers(
+    kit: Kit,
+    stage: Stage,
+    text: str,
+    room_code: str | None = None,
+    pause: Callable[[float], object] = time.sleep,
+    on_try: Callable[[], object] | None = None,
+) -> Unlocked:
+    """Open a stage by its answers. A wrong list is counted in the journal and changes nothing else.
+
+    After wrong lists `pause` is called with the seconds that are left to wait; `on_try` is called before the key is
+    derived, which takes about a second.
+    """
     answers = parse_answers(text, kit, stage)
     lock = _read_stage_lock(kit, stage)
     chain = _read_chain(kit, lock)
+    words = _check_room_code(kit, stage, lock, room_code)
+    left = pause_left(read_journal(kit.root), stage.id)
+    if left:
+        pause(left)
+    if on_try:
+        on_try()
     try:
-        files = open_with_answers(lock, answers, chain)
+        files = open_with_answers(lock, answers, chain, words)
     except WrongKeyError as error:
         append_event(kit.root, "unlock_failed", stage=stage.id)
-        attempts = len(read_journal(kit.root).of("unlock_failed", stage.id))
-        raise WrongKeyError(
-            f"these answers do not open stage {kit.number(stage)} '{stage.title}' (attempt {attempts})",
-            hint="at least one of them is wrong; look again in the files that the questions name",
-        ) from error
+        raise _explain_wrong(kit, stage, words) from error
     return _apply(kit, stage, files, "answers")
 
 
-def unlock_with_rescue(kit: Kit, stage: Stage, code: str) -> Unlocked:
-    """Open a stage by the instructor's rescue code."""
+def unlock_with_rescue(kit: Kit, stage: Stage | None, code: str) -> Unlocked:
+    """Open a stage by the instructor's rescue code, which knows its stage where none is given."""
     secret = read_code(code, RESCUE_BYTES)
-    return _apply(kit, stage, open_with_rescue(_read_stage_lock(kit, stage), secret), "rescue")
+    refused: WrongKeyError | None = None
+    for candidate in [stage] if stage else kit.stages:
+        try:
+            return _apply(kit, candidate, open_with_rescue(_read_stage_lock(kit, candidate), secret), "rescue")
+        except WrongKeyError as error:
+            refused = error
+    assert refused is not None
+    if stage:
+        raise refused
+    raise WrongKeyError(
+        f"this rescue code opens no stage of {kit.group}", hint="ask the instructor for the code of your own group"
+    ) from refused
+
+
+def _check_room_code(kit: Kit, stage: Stage, lock: Lock, typed: str | None) -> str | None:
+    """The room code in its canonical spelling; None where the lock needs none."""
+    if not lock.needs_room_code:
+        return None
+    words = canonical_words(typed or "")
+    if not words:
+        raise LabError(
+            f"stage {kit.number(stage)} also needs the room code, which the instructor shows",
+            hint=f'lab unlock --answers {example_answers(stage.questions)} --room-code "the words on the wall"',
+        )
+    return words
+
+
+def _explain_wrong(kit: Kit, stage: Stage, words: str | None) -> WrongKeyError:
+    journal = read_journal(kit.root)
+    attempts = len(journal.of("unlock_failed", stage.id))
+    wait = pause_after(count_wrong_in_a_row(journal, stage.id))
+    hint = "at least one of them is wrong; look again in the files that the questions name"
+    if words:
+        hint += f"; the room code was read as {words}"
+    if wait:
+        hint += f"; the next try waits {wait} s; a hint to question 1: lab hint 1"
+    return WrongKeyError(
+        f"these answers do not open stage {kit.number(stage)} '{stage.title}' (attempt {attempts})", hint=hint
+    )
 
 
 def _read_stage_lock(kit: Kit, stage: Stage) -> Lock:
@@ -85,6 +139,9 @@ def _apply(kit: Kit, stage: Stage, files: dict[str, bytes], how: str) -> Unlocke
     done = Unlocked(stage)
     for name, content in files.items():
         path = kit.root / name
+        if not path.resolve().is_relative_to(kit.root.resolve()):  # a folder of the kit that was made a link
+            raise LabError(f"{name} would be written outside of the kit", hint="remove the link in that folder")
+        remove_leftovers(path)
         if not path.is_file():
             write_whole(path, content)
             done.written.append(name)

@@ -35,8 +35,40 @@ def test_help_starts_without_anything_heavy(argv: list[str]) -> None:
     assert done.returncode == 0 and "heavy: []" in done.stdout
 
 
+# Everything from outside that `lab unlock` may import: a second of derivation, and not another of imports.
+# The last two are Typer's.
+UNLOCK_MAY_IMPORT = {"cryptography", "filelock", "lab_code", "rich", "typer", "annotated_doc", "shellingham"}
+
+
+def test_unlock_imports_only_what_it_needs(kit) -> None:
+    code = (
+        "import sys; before = set(sys.modules); from lab_code.cli import main; code = main(sys.argv[1:]);"
+        "print('imported:', ' '.join(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "unlock", "--answers", kit.answers[0]],
+        capture_output=True, text=True, cwd=kit.root, env=os.environ | {"PYTHONPATH": str(kit.root)},
+    )  # fmt: skip
+    assert "is open" in done.stdout, done.stderr
+    imported = set(done.stdout.rpartition("imported:")[2].split())
+    outside = {name for name in imported - set(sys.stdlib_module_names) if not name.startswith("_")}
+    assert outside <= UNLOCK_MAY_IMPORT
+
+
 def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("status", "unlock", "train", "compare", "handin"):
+    for command in (
+        "status",
+        "unlock",
+        "hint",
+        "data",
+        "train",
+        "resume",
+        "repeat",
+        "sweep",
+        "compare",
+        "predict",
+        "handin",
+    ):
         assert cli.main([command, "--help"]) == 0
         assert f"Example: lab {command}" in capsys.readouterr().out
 

@@ -78,7 +78,7 @@ def test_every_group_is_ranked_once(place: Path, workshop) -> None:
     assert sorted(row.group for row in collected.rows) == ["group-1", "group-2", "group-3"]
     assert sorted(row.rank for row in collected.rows if row.rank)[0] == 1
     first = next(row for row in collected.rows if row.group == "group-1")
-    assert (first.runs, first.stages_open, first.wrong_answers) == (3, 1, 1)
+    assert (first.runs, first.stages_open, first.wrong_answers, first.points) == (3, 1, 1, 10)
     with (place / "collected" / "leaderboard.csv").open(encoding="utf-8") as file:
         assert [row["group"] for row in csv.DictReader(file)] == [row.group for row in collected.rows]
     page = collected.html.read_text(encoding="utf-8")
@@ -270,7 +270,7 @@ def test_a_missing_place_or_test_set_is_an_error(place: Path, workshop, path: st
 
 
 def make_row(group: str, score: float | None) -> Row:
-    return Row(None, group, "run", "id", score, 0.5, 0.5, 0.5, 1, 1, 0, "", "CODE")
+    return Row(None, group, "run", "id", score, 0.5, 0.5, 0.5, 1, 1, 10, 0, "", "CODE")
 
 
 def test_equal_scores_share_a_rank_and_no_score_comes_last() -> None:
@@ -279,7 +279,7 @@ def test_equal_scores_share_a_rank_and_no_score_comes_last() -> None:
 
 
 def test_text_of_a_hand_in_is_no_formula_and_no_markup(tmp_path: Path) -> None:
-    row = Row(1, "group-1", "=HYPERLINK(1)<script>", "id", 0.5, 0.5, 0.5, np.nan, 1, 1, 0, "", "CODE")
+    row = Row(1, "group-1", "=HYPERLINK(1)<script>", "id", 0.5, 0.5, 0.5, np.nan, 1, 1, 10, 0, "", "CODE")
     write_leaderboard(tmp_path, "T", [row])
     assert "'=HYPERLINK" in (tmp_path / "leaderboard.csv").read_text(encoding="utf-8")
     assert "<script>" not in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")

@@ -47,7 +47,7 @@ def test_the_kahoot_round_has_ten_questions(bank) -> None:
 
 def test_every_question_explains_itself_and_hints_without_giving_the_answer_away(bank) -> None:
     for question in bank:
-        assert question.explanation and question.hint, question.id
+        assert question.explanation and question.hints, question.id
         assert question.right.lower() not in question.text.lower() or question.id == "k-parameter-metric", question.id
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instructor.locks.lock import LockSpec, write_lock
+from instructor.locks.lock import LockSpec, Secrets, write_lock
 from instructor.workshop import LockCost
 from lab_code.errors import LabError
 from lab_code.workshop.locks import WrongKeyError, check_inside, open_with_answers, open_with_rescue, read_lock
@@ -22,7 +22,7 @@ def make_lock(path: Path, **changes: object) -> Path:
         "opens": tuple(FILES), "chain_file": "locked/s1.chain", "cost": LockCost(64, 1, 1),
     }  # fmt: skip
     spec = LockSpec(**{**values, **changes})
-    path.write_bytes(write_lock(spec, answers=ANSWERS, rescue=RESCUE, chain=CHAIN, files=FILES))
+    path.write_bytes(write_lock(spec, Secrets(ANSWERS, RESCUE, CHAIN), FILES))
     return path
 
 
@@ -172,4 +172,4 @@ def test_a_path_outside_the_kit_or_at_its_top_is_refused(name: str) -> None:
 def test_a_lock_with_a_path_outside_the_kit_cannot_be_written() -> None:
     spec = LockSpec("w", "group-1", "s1", "One", 1, (), None, LockCost(64, 1, 1))
     with pytest.raises(LabError, match="not a path inside the kit"):
-        write_lock(spec, answers=["1"], rescue=RESCUE, chain=None, files={"../x": b""})
+        write_lock(spec, Secrets(["1"], RESCUE), {"../x": b""})

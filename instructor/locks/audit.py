@@ -1,0 +1,153 @@
+"""How long would guessing take? An honest estimate for every stage, with a verdict and the cheapest fix.
+
+A guesser who writes a program tries every list of answers. A choice question offers its options. A number question
+offers every number that is written anywhere in the kit, or, where the answer is not among those, all numbers with as
+many digits. One guess costs one key derivation, timed here; a lock cannot be guessed faster than that on more cores
+than there are. A room code multiplies everything by its number of word combinations.
+"""
+
+import json
+import math
+import os
+import re
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from instructor.locks.room_code import room_code_bits
+from instructor.quizbank.variants import GroupQuestion
+from instructor.workshop import PROJECT, LockCost, Workshop
+from lab_code.workshop.attempts import pause_after
+from lab_code.workshop.locks import derive_answer_key
+from lab_code.workshop.quiz import canonical_answer
+
+CORES = (1, 8, 64)
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:[eE]-?\d+)?(?![\w.])")
+_OPTIONS, _TYPICAL_NUMBERS = 4, 100
+
+
+@dataclass(frozen=True)
+class StageAudit:
+    """One stage, for the group whose questions are easiest to guess."""
+
+    stage: str
+    title: str
+    combinations: int
+    room_code: bool
+    guess_s: float  # one key derivation on one core
+    activity_s: float
+
+    def seconds(self, cores: int) -> float:
+        """Time to try every list."""
+        return self.combinations * 2 ** (room_code_bits() if self.room_code else 0) * self.guess_s / cores
+
+    def seconds_by_hand(self) -> float:
+        """Time to type every list into `lab unlock`, which makes people wait after wrong ones."""
+        first = sum(pause_after(wrong) for wrong in range(min(self.combinations, 10)))
+        longest = pause_after(self.combinations) * max(0, self.combinations - 10)
+        return self.combinations * self.guess_s + first + longest
+
+    @property
+    def holds(self) -> bool:
+        """Whether a program on an eight-core laptop needs longer than the activity."""
+        return self.seconds(8) > self.activity_s
+
+    @property
+    def verdict(self) -> str:
+        if self.seconds(64) > self.activity_s:
+            return "holds"
+        return "holds on a laptop, not on a server" if self.holds else "a program opens it in class"
+
+    @property
+    def fix(self) -> str:
+        """The cheapest change that makes the lock hold on 64 cores; empty where it does."""
+        missing = self.activity_s / self.seconds(64)
+        if missing <= 1:
+            return ""
+        if missing <= _OPTIONS:
+            return "one more question"
+        if missing <= _TYPICAL_NUMBERS:
+            return "one more question that asks for a number"
+        return "a room code (locks.room_code: true)"
+
+
+def audit_locks(
+    workshop: Workshop, variants: dict[str, dict[str, list[GroupQuestion]]], guess_s: float, project: Path = PROJECT
+) -> list[StageAudit]:
+    """One audit a stage; `variants` are the questions of every group, `guess_s` is what `time_guess` measured."""
+    written = numbers_in(project / "lab_code")
+    return [
+        StageAudit(
+            stage.id,
+            stage.title,
+            min(count_combinations(variant[stage.id], written) for variant in variants.values()),
+            workshop.locks.room_code,
+            guess_s,
+            workshop.activity_minutes * 60,
+        )
+        for stage in workshop.stages
+    ]
+
+
+def count_combinations(questions: list[GroupQuestion], written: set[str]) -> int:
+    """Lists of answers that a guesser must try."""
+    return math.prod(len(question.shown.options) or count_numbers(question.answer, written) for question in questions)
+
+
+def count_numbers(answer: str, written: set[str]) -> int:
+    """Numbers that a guesser tries before or with this one: those in the kit, or all with as many digits."""
+    if answer in written:
+        return len(written)
+    digits = re.sub(r"\D", "", answer).lstrip("0")
+    places = len(digits) + 1 if "." in answer else 1
+    return places * 10 ** max(1, len(digits))
+
+
+def numbers_in(root: Path) -> set[str]:
+    """Every number in the code and the settings below `root`, in its canonical spelling."""
+    found: set[str] = set()
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".py", ".yaml"):
+            found |= {canonical_answer(text) for text in _NUMBER.findall(path.read_text(encoding="utf-8"))}
+    return found
+
+
+def time_guess(cost: LockCost, repeats: int = 3) -> float:
+    """Seconds for one key derivation on one core of this machine: the median of several."""
+    header = {"kdf": vars(cost)}
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        derive_answer_key(["1"], None, None, os.urandom(16), header)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def describe_seconds(seconds: float) -> str:
+    """`0.9 s`, `64 s`, `18 min`, `5 h`, `9 days`, `400 years`."""
+    for limit, unit, size in ((90, "s", 1), (5400, "min", 60), (48 * 3600, "h", 3600), (2 * 31_557_600, "days", 86400)):
+        if seconds < limit:
+            return f"{seconds / size:.1f} {unit}" if seconds < 10 and unit == "s" else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 31_557_600:,.0f} years"
+
+
+def audits_to_json(audits: list[StageAudit]) -> str:
+    """For programs: seconds by number of cores, and the verdict."""
+    return json.dumps(
+        [
+            {
+                "stage": audit.stage,
+                "combinations": audit.combinations,
+                "room_code": audit.room_code,
+                "guess_s": round(audit.guess_s, 4),
+                "seconds": {str(cores): round(audit.seconds(cores), 1) for cores in CORES},
+                "seconds_by_hand": round(audit.seconds_by_hand()),
+                "holds": audit.holds,
+                "verdict": audit.verdict,
+                "fix": audit.fix,
+            }
+            for audit in audits
+        ],
+        indent=2,
+    )

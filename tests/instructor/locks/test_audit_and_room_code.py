@@ -1,0 +1,236 @@
+"""The audit's arithmetic against counting by hand, and room codes from the word list to an opened stage."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from instructor import cli
+from instructor.locks.audit import (
+    StageAudit,
+    audit_locks,
+    count_combinations,
+    count_numbers,
+    describe_seconds,
+    numbers_in,
+    time_guess,
+)
+from instructor.locks.room_code import draw_room_code, make_room_code, room_code_bits
+from instructor.provision.workshop_kits import provision
+from instructor.quizbank.bank import load_bank
+from instructor.quizbank.variants import GroupQuestion, make_variants
+from instructor.vault import Vault
+from instructor.workshop import LockCost, LockSettings, read_workshop
+from lab_code.errors import LabError
+from lab_code.workshop.kit import read_kit
+from lab_code.workshop.locks import open_with_answers, read_lock
+from lab_code.workshop.progress import read_journal
+from lab_code.workshop.quiz import Question, example_answers
+from lab_code.workshop.unlock import unlock_with_answers, unlock_with_rescue
+from tests.conftest import make_small_workshop, no_progress
+
+
+def choice(options: int) -> GroupQuestion:
+    return GroupQuestion(Question("q", "?", tuple("abcdefgh"[:options]), "x"), "1", None)  # type: ignore[arg-type]
+
+
+def number(answer: str) -> GroupQuestion:
+    return GroupQuestion(Question("n", "?", (), "x"), answer, None)  # type: ignore[arg-type]
+
+
+def test_combinations_are_the_product_over_the_questions() -> None:
+    written = {str(n) for n in range(40)}
+    assert count_combinations([choice(4), choice(4), choice(3)], written) == 48
+    assert count_combinations([choice(4), number("7")], written) == 160
+    assert count_combinations([choice(2), number("61")], written) == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "count"), [("7", 3), ("9", 10), ("61", 100), ("100", 1000), ("0.5", 20), ("0.25", 300), ("0", 10)]
+)
+def test_a_number_is_guessed_among_those_in_the_kit_or_all_with_its_digits(answer: str, count: int) -> None:
+    assert count_numbers(answer, {"7", "8", "3.5"}) == count
+
+
+def test_numbers_of_the_kit_are_read_from_code_and_settings(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 0.50 + 3  # 1e-3, and v2 and 4.5.6\n", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("lr: 1e-2\nfolder: data2\n", encoding="utf-8")
+    (tmp_path / "c.md").write_text("77\n", encoding="utf-8")
+    assert numbers_in(tmp_path) == {"0.5", "3", "0.001", "0.01"}
+
+
+def test_the_estimate_agrees_with_a_guesser_that_was_really_run(kit, build: Path) -> None:
+    """Try all lists of the first stage: the right one is found, and nothing takes longer than was promised."""
+    identity = read_kit(kit.root)
+    stage = identity.stages[0]
+    lock = read_lock(kit.root / stage.lock, identity.workshop, identity.group, stage.id)
+    tried = 0
+    for answers in itertools.product("1234", repeat=3):
+        tried += 1
+        try:
+            open_with_answers(lock, list(answers), None)
+            break
+        except LabError:
+            continue
+    assert ",".join(answers) == kit.answers[0]
+    workshop = make_small_workshop()
+    audit = audit_locks(workshop, make_variants(workshop, load_bank(workshop)), 1.0)[0]
+    assert tried <= audit.combinations == 64 and audit.seconds(1) == 64
+
+
+def audit_of(combinations: int, *, room_code: bool = False) -> StageAudit:
+    return StageAudit("s", "S", combinations, room_code, guess_s=1.0, activity_s=1800)
+
+
+@pytest.mark.parametrize(
+    ("combinations", "verdict", "fix"),
+    [
+        (64, "a program opens it in class", "a room code (locks.room_code: true)"),
+        (6_400, "a program opens it in class", "one more question that asks for a number"),
+        (20_000, "holds on a laptop, not on a server", "one more question that asks for a number"),
+        (64 * 1800 // 3, "holds on a laptop, not on a server", "one more question"),
+        (64 * 1800 + 1, "holds", ""),
+    ],
+)
+def test_verdict_and_fix_follow_from_the_times(combinations: int, verdict: str, fix: str) -> None:
+    audit = audit_of(combinations)
+    assert (audit.verdict, audit.fix) == (verdict, fix)
+
+
+def test_a_room_code_makes_guessing_hopeless() -> None:
+    audit = audit_of(64, room_code=True)
+    assert audit.verdict == "holds" and audit.seconds(64) > 10 * 365 * 86400
+
+
+def test_by_hand_the_pauses_count() -> None:
+    assert audit_of(4).seconds_by_hand() == 4 + 0 + 0 + 10 + 20
+    assert audit_of(64).seconds_by_hand() > 3000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.93, "0.9 s"), (64, "64 s"), (1080, "18 min"), (7200, "2 h"), (5 * 86400, "5 days"), (4e10, "1,268 years")],
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert describe_seconds(seconds) == text
+
+
+def test_a_guess_is_timed_with_the_real_derivation() -> None:
+    cheap, dear = time_guess(LockCost(64, 1, 1)), time_guess(LockCost(65_536, 2, 1))
+    assert 0 < cheap < dear
+
+
+def test_the_command_prints_a_row_a_stage_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["locks", "audit"]) == 0
+    shown = capsys.readouterr().out
+    assert "64 cores" in shown and "verdict" in shown and "activity" in shown
+    assert cli.main(["locks", "audit", "--json"]) == 0
+    audits = json.loads(capsys.readouterr().out)
+    assert [audit["stage"] for audit in audits] == [stage.id for stage in read_workshop().stages]
+    assert all(audit["seconds"]["8"] == pytest.approx(audit["seconds"]["1"] / 8, abs=0.1) for audit in audits)
+
+
+def test_no_group_has_the_answers_that_stand_in_every_help() -> None:
+    for seed in range(60):
+        workshop = make_small_workshop(seed=seed)
+        for variant in make_variants(workshop, BANK).values():
+            for questions in variant.values():
+                assert ",".join(q.answer for q in questions) != example_answers(len(questions))
+
+
+BANK = load_bank(make_small_workshop())
+
+
+def test_a_room_code_is_three_words_that_are_hard_to_mishear() -> None:
+    code = make_room_code(bytes(range(32)))
+    assert code == make_room_code(bytes(range(32))) != make_room_code(bytes(32))
+    words = code.split("-")
+    assert len(words) == 3 and all(word.isalpha() and word.islower() for word in words)
+    assert room_code_bits() > 30
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_large_letters_fit_the_terminal(width: int) -> None:
+    drawn = draw_room_code("acorn-lemon-tiger", width)
+    assert max(map(len, drawn.splitlines())) <= width and len(drawn.splitlines()) > 12
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build whose locks ask for a room code."""
+    folder = tmp_path_factory.mktemp("guarded")
+    workshop = make_small_workshop(groups=["group-1"], locks=LockSettings(64, 1, 1, room_code=True))
+    assert not provision(workshop, folder, no_progress).failed
+    return folder
+
+
+def test_answers_open_only_together_with_the_room_code(guarded: Path) -> None:
+    kit, entry = read_kit(guarded / "kits" / "group-1"), Vault(guarded).read_key()["group-1"][0]
+    stage, words = kit.stages[0], Vault(guarded).room_code("small", kit.stages[0].id)
+    with pytest.raises(LabError, match="also needs the room code") as caught:
+        unlock_with_answers(kit, stage, entry["answers"])
+    assert "--room-code" in (caught.value.hint or "")
+    assert not (kit.root / "progress.jsonl").exists()  # forgetting it is no attempt
+    with pytest.raises(LabError) as caught:
+        unlock_with_answers(kit, stage, entry["answers"], "acorn lemon tiger")
+    assert "read as acorn-lemon-tiger" in (caught.value.hint or "")
+    assert unlock_with_answers(kit, stage, entry["answers"], words.replace("-", ", ").upper()).written
+
+
+def test_a_rescue_code_needs_no_room_code(guarded: Path) -> None:
+    kit, entry = read_kit(guarded / "kits" / "group-1"), Vault(guarded).read_key()["group-1"][1]
+    assert unlock_with_rescue(kit, None, entry["rescue"]).stage.id == kit.stages[1].id
+    assert read_journal(kit.root).of("unlocked", kit.stages[1].id)[0]["by"] == "rescue"
+
+
+WORKSHOP = """
+id: small
+title: Small
+seed: 7
+groups: [group-1, group-2, group-3]
+stages:
+  - {id: 1-configuration, title: One, questions: 3}
+  - {id: 2-imbalance, title: Two, questions: 3}
+  - {id: 3-your-own, title: Three, questions: 4}
+"""
+
+
+@pytest.fixture
+def options(tmp_path: Path, guarded: Path) -> list[str]:
+    (tmp_path / "workshop.yaml").write_text(WORKSHOP + "locks: {room_code: true}\n", encoding="utf-8")
+    return ["--workshop", str(tmp_path / "workshop.yaml"), "--build", str(guarded)]
+
+
+def test_the_command_shows_the_code_that_the_locks_want(guarded, options, capsys) -> None:
+    assert cli.main(["room-code", "--stage", "2", *options]) == 0
+    assert Vault(guarded).room_code("small", "2-imbalance") in capsys.readouterr().out
+
+
+def test_without_room_codes_the_command_says_how_to_have_them(build: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "workshop.yaml").write_text(WORKSHOP, encoding="utf-8")
+    code = cli.main(["room-code", "--stage", "2", "--workshop", str(tmp_path / "workshop.yaml"), "--build", str(build)])
+    assert code == 1 and "room_code: true" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stage", ["1", "1-configuration"])
+def test_a_rescue_code_can_be_shown_again(build: Path, tmp_path: Path, capsys, stage: str) -> None:
+    (tmp_path / "workshop.yaml").write_text(WORKSHOP, encoding="utf-8")
+    options = ["--workshop", str(tmp_path / "workshop.yaml"), "--build", str(build)]
+    assert cli.main(["rescue", "--group", "3", "--stage", stage, *options]) == 0
+    entry = Vault(build).read_key()["group-3"][0]
+    assert f"lab unlock --rescue {entry['rescue']}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--group", "9", "--stage", "1"], "there is no group '9'"),
+        (["--group", "1", "--stage", "7"], "there is no stage '7'"),
+    ],
+)
+def test_a_wrong_group_or_stage_lists_those_there_are(build, tmp_path, capsys, argv: list[str], message: str) -> None:
+    (tmp_path / "workshop.yaml").write_text(WORKSHOP, encoding="utf-8")
+    code = cli.main(["rescue", *argv, "--workshop", str(tmp_path / "workshop.yaml"), "--build", str(build)])
+    error = capsys.readouterr().err
+    assert code == 1 and message in error and "1" in error.split("hint:")[1]

@@ -1,0 +1,237 @@
+"""The search for secrets finds every kind in every form, says where, and lets sound kits pass."""
+
+import base64
+import bz2
+import gzip
+import io
+import json
+import lzma
+import py_compile
+import sqlite3
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from instructor.provision import kit as kit_module
+from instructor.provision import workshop_kits
+from instructor.provision.leaks import SecretSearch, find_leaks
+from instructor.workshop import PROJECT
+from tests.conftest import make_small_workshop, no_progress
+
+ANSWERS, RESCUE_CODE, RESCUE = ["2", "4", "0.5"], "S60S-SCS3-0Q59-Y9CB-0", bytes(range(200, 210))
+ROOM, CHAIN, VAULT = "acorn-lemon-tiger", bytes(range(32)).hex(), b"a photograph of the hidden test set" * 10
+FOCAL = (PROJECT / "locked/3-your-own/lab_code/losses/focal.py").read_bytes()
+BASELINE = (PROJECT / "locked/1-configuration/lab_code/conf/experiment/baseline.yaml").read_bytes()
+COMPARE = (PROJECT / "locked/3-your-own/notebooks/compare.ipynb").read_bytes()
+
+# What could leak, each with the text in which people and programs would write it.
+SECRETS: dict[str, bytes] = {
+    "answers": b'{"stage": 1, "answers": "2,4,0.5"}',
+    "rescue": f"the code is {RESCUE_CODE.lower()}".encode(),
+    "room code": b"say: acorn, lemon, tiger!",
+    "chain": f"value = {CHAIN}".encode(),
+    "focal.py": FOCAL,
+    "baseline.yaml": BASELINE,
+    "compare.ipynb": COMPARE,
+}
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> SecretSearch:
+    search = SecretSearch()
+    search.add_answers("answers", ANSWERS)
+    search.add_code("rescue", RESCUE_CODE, RESCUE)
+    search.add_code("room code", ROOM)
+    search.add_code("chain", CHAIN, bytes.fromhex(CHAIN))
+    for name, content in (("focal.py", FOCAL), ("baseline.yaml", BASELINE), ("compare.ipynb", COMPARE)):
+        search.add_source(name, content)
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "vault" / "test.jpg").write_bytes(VAULT)
+    search.add_vault(tmp_path / "vault")
+    return search
+
+
+def zipped(secret: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("notes/inside.txt", secret)
+    return file.getvalue()
+
+
+def zip_comment(secret: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("empty.txt", b"")
+        archive.comment = secret[:65_000]
+    return file.getvalue()
+
+
+def tarred(secret: bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        member = tarfile.TarInfo("inside.txt")
+        member.size = len(secret)
+        archive.addfile(member, io.BytesIO(secret))
+    return file.getvalue()
+
+
+def database(secret: bytes) -> bytes:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE tags (key TEXT, value TEXT)")
+    connection.execute("INSERT INTO tags VALUES ('note', ?)", (secret.decode(),))
+    connection.commit()
+    return connection.serialize()
+
+
+def deleted_row(secret: bytes) -> bytes:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute("CREATE TABLE tags (key TEXT, value TEXT)")
+    connection.execute("INSERT INTO tags VALUES ('note', ?)", (secret.decode()[:3000],))
+    connection.execute("DELETE FROM tags")
+    connection.commit()
+    return connection.serialize()
+
+
+def notebook_output(secret: bytes) -> bytes:
+    lines = secret.decode().splitlines(keepends=True)
+    cell = {"cell_type": "code", "source": [], "outputs": [{"output_type": "stream", "text": lines}]}
+    return json.dumps({"cells": [cell], "nbformat": 4}).encode()
+
+
+def picture(secret: bytes) -> bytes:
+    file, text = io.BytesIO(), PngImagePlugin.PngInfo()
+    text.add_text("Comment", secret.decode("utf-8"), zip=True)
+    Image.new("RGB", (2, 2)).save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "text": lambda s: b"before\n" + s + b"\nafter",
+    "UTF-16": lambda s: ("before\n" + s.decode() + "\nafter").encode("utf-16"),
+    "Windows line ends": lambda s: s.replace(b"\n", b"\r\n"),
+    "JSON": lambda s: json.dumps({"x": [1, {"y": s.decode()}]}).encode(),
+    "JSON with escapes": lambda s: json.dumps({"x": s.decode() + "ü"}, ensure_ascii=True).encode(),
+    "notebook output": notebook_output,
+    "base64": lambda s: b'"payload": "' + base64.b64encode(s) + b'"',
+    "base64 in lines": lambda s: base64.encodebytes(s),
+    "URL-safe base64 behind letters": lambda s: b"key_" + base64.urlsafe_b64encode(s),
+    "hexadecimal": lambda s: b"0x" + s.hex().encode(),
+    "base64 of gzip": lambda s: b"x = '" + base64.b64encode(gzip.compress(s)) + b"'",
+    "zip": zipped,
+    "zip comment": zip_comment,
+    "zip in a zip": lambda s: zipped(zipped(s)),
+    "tar.gz": tarred,
+    "gzip": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zlib": zlib.compress,
+    "database": database,
+    "deleted row of a database": deleted_row,
+    "text of a picture": picture,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("what", SECRETS)
+def test_a_planted_secret_is_found(tmp_path: Path, secrets: SecretSearch, what: str, form: str) -> None:
+    root = tmp_path / "kit"
+    (root / "notebooks").mkdir(parents=True)
+    (root / "notebooks" / "planted.bin").write_bytes(FORMS[form](SECRETS[what]))
+    leaks = find_leaks(root, secrets)
+    assert what in {leak.what for leak in leaks}
+    assert {leak.file for leak in leaks} == {"notebooks/planted.bin"}
+
+
+def test_a_secret_in_plain_text_is_named_with_its_offset(tmp_path: Path, secrets: SecretSearch) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "notes.txt").write_bytes(b"x" * 1000 + b" " + RESCUE_CODE.encode())
+    assert [str(leak) for leak in find_leaks(tmp_path / "kit", secrets)] == [
+        "notes.txt at byte 1001: rescue (as it is)"
+    ]
+
+
+def test_a_secret_in_base64_is_named_with_the_offset_of_its_run(tmp_path: Path, secrets: SecretSearch) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "notes.txt").write_bytes(b"- " * 500 + base64.b64encode(b"code: " + RESCUE_CODE.encode()))
+    (leak,) = find_leaks(tmp_path / "kit", secrets)
+    assert (leak.offset, leak.form) == (1000, "base64")
+
+
+@pytest.mark.parametrize("raw", [RESCUE, bytes.fromhex(CHAIN)], ids=["rescue", "chain"])
+def test_the_bytes_behind_a_code_are_found_too(tmp_path: Path, secrets: SecretSearch, raw: bytes) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "x.bin").write_bytes(b"\0" * 5 + raw)
+    (tmp_path / "kit" / "x.txt").write_text(f"const KEY = '{raw.hex()}'", encoding="utf-8")
+    assert {leak.file for leak in find_leaks(tmp_path / "kit", secrets)} == {"x.bin", "x.txt"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lab unlock --answers 2,4,0.5", "lab unlock --answers 2, 4, 0.5", 'lab("unlock --answers 2,4,0.5")',
+        "ANSWERS = [2, 4, 0.5]", 'answers: ["2", "4", "0.5"]', '["2","4","0.5"]', "2,4,0.5\n", "x\n  2, 4, 0.5\ny",
+    ],
+)  # fmt: skip
+def test_answers_are_found_however_they_are_written(tmp_path: Path, secrets: SecretSearch, text: str) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "x.md").write_text(text, encoding="utf-8")
+    assert [leak.what for leak in find_leaks(tmp_path / "kit", secrets)] == ["answers"]
+
+
+@pytest.mark.parametrize(
+    "text", ["lab unlock --answers 3,1,4", "stride (2, 4, 0.5)", "--answers 2,4,0.5,1", "answers 12,4,0.5", "2,4,0.51"]
+)
+def test_other_numbers_are_no_answers(tmp_path: Path, secrets: SecretSearch, text: str) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "x.md").write_text(text, encoding="utf-8")
+    assert find_leaks(tmp_path / "kit", secrets) == []
+
+
+def test_a_compiled_locked_module_is_found(tmp_path: Path, secrets: SecretSearch) -> None:
+    (tmp_path / "kit" / "__pycache__").mkdir(parents=True)
+    source = tmp_path / "anything.py"
+    source.write_bytes(FOCAL)
+    py_compile.compile(str(source), str(tmp_path / "kit" / "__pycache__" / "x.pyc"), doraise=True)
+    assert "focal.py" in {leak.what for leak in find_leaks(tmp_path / "kit", secrets)}
+
+
+def test_answers_in_compiled_code_are_found(tmp_path: Path, secrets: SecretSearch) -> None:
+    (tmp_path / "kit").mkdir()
+    source = tmp_path / "key.py"
+    source.write_text("answers = (2, 4, 0.5)\n", encoding="utf-8")
+    py_compile.compile(str(source), str(tmp_path / "kit" / "key.pyc"), doraise=True)
+    assert [leak.what for leak in find_leaks(tmp_path / "kit", secrets)] == ["answers"]
+
+
+def test_a_copy_from_the_vault_is_found_under_any_name(tmp_path: Path, secrets: SecretSearch) -> None:
+    (tmp_path / "kit" / "data").mkdir(parents=True)
+    (tmp_path / "kit" / "data" / "I1.jpg").write_bytes(VAULT)
+    assert [leak.what for leak in find_leaks(tmp_path / "kit", secrets)] == ["a copy of vault/test.jpg"]
+
+
+def test_a_bomb_is_refused(tmp_path: Path, secrets: SecretSearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instructor.provision.leaks.MOST_BYTES", 1_000_000)
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "x.gz").write_bytes(gzip.compress(bytes(2_000_000)))
+    assert [leak.what for leak in find_leaks(tmp_path / "kit", secrets)] == ["more than can be searched"]
+
+
+def test_a_build_with_a_leak_fails_and_leaves_no_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = kit_module.plan_kit
+
+    def careless(workshop, group, variant, *rest):
+        plan = real(workshop, group, variant, *rest)
+        key = ",".join(plan.stages[0].answers)
+        plan.written["notebooks/tried.md"] = f"lab unlock --answers {key}".encode()
+        return plan
+
+    monkeypatch.setattr(workshop_kits, "plan_kit", careless)
+    done = workshop_kits.provision(make_small_workshop(groups=["group-1"]), tmp_path, no_progress)
+    assert "notebooks/tried.md at byte 13: answers of group-1, stage 1-configuration" in done.failed["group-1"]
+    assert list((tmp_path / "kits").iterdir()) == []
