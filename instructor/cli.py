@@ -1,7 +1,7 @@
 """The command `instructor`: one small function per command, which parses, calls and prints.
 
 What takes long to import (MLflow, torch) is imported only inside the commands that need it. The commands about locks
-are in `cli_locks.py`.
+are in `cli_locks.py`, those about the quiz in `cli_quiz.py`.
 """
 
 import json
@@ -14,8 +14,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from instructor.cli_locks import add_commands, summarise_audit
-from instructor.options import BuildOption, WorkshopOption, default_build
+from instructor import cli_locks, cli_quiz
+from instructor.options import BuildOption, WorkshopOption
 from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
 from lab_code.files import write_whole
@@ -40,6 +40,8 @@ quiz = _make_app("The quiz bank.")
 export = _make_app("Write the quiz for other programs.")
 app.add_typer(quiz, name="quiz")
 quiz.add_typer(export, name="export")
+kahoot = _make_app("Kahoot's results.")
+app.add_typer(kahoot, name="kahoot")
 locks = _make_app("The locks.")
 app.add_typer(locks, name="locks")
 
@@ -82,7 +84,7 @@ def provision(
         raise LabError(
             f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}", hint="make provision again"
         )
-    weak = summarise_audit(described, done.variants)
+    weak = cli_locks.summarise_audit(described, done.variants)
     for line in weak:
         console.print(f"  note: {line}")
     if weak:
@@ -122,7 +124,8 @@ def key(
     make_console().print(table)
 
 
-add_commands(app, locks)
+cli_locks.add_commands(app, locks)
+cli_quiz.add_commands(quiz, export, kahoot)
 
 
 @app.command()
@@ -190,46 +193,6 @@ def experiments(
     write_whole(out, write_page(pairs, scores))
     gains = [pair.gain("balanced_accuracy") for pair in pairs]
     make_console().print(f"[bold green]{out.name}[/] is written: balanced accuracy rises by {min(gains):.3f} or more")
-
-
-@export.command()
-def kahoot(
-    out: Annotated[
-        Path,
-        typer.Option(
-            default_factory=lambda: default_build() / "quiz",
-            show_default="build/quiz",
-            help="The folder to write into.",
-        ),
-    ],
-    workshop: WorkshopOption = WORKSHOP_FILE,
-) -> None:
-    """Write the Kahoot round as .xlsx in the layout of Kahoot's template, and as .csv.
-
-    Example: instructor quiz export kahoot --out build/quiz
-    """
-    from instructor.quizbank.bank import KAHOOT, load_bank, stage_questions
-    from instructor.quizbank.kahoot import export_kahoot
-
-    described = read_workshop(workshop)
-    questions = stage_questions(load_bank(described), KAHOOT)
-    paths, warnings = export_kahoot(questions, out, described.seed)
-    for warning in warnings:
-        make_console(stderr=True).print(f"note: {warning}", markup=False)
-    for path in paths:
-        make_console().print(f"{path}  ({len(questions)} questions)")
-
-
-@quiz.command()
-def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
-    """Resolve every answer from the code and check every question.
-
-    Example: instructor quiz check
-    """
-    from instructor.quizbank.bank import load_bank
-
-    questions = load_bank(read_workshop(workshop))
-    make_console().print(f"{len(questions)} questions, all answers resolved")
 
 
 def _progress(title: str, total: int) -> Callable[[], object]:

@@ -34,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain help: the other kind takes longer to import than everything else
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @app.command()
 def status() -> None:
-    """Show the stages, their questions and what each opens; then your runs.
+    """Show the stages, their questions, and your runs.
 
     Example: lab status
     """
@@ -149,7 +149,9 @@ add_commands(app)
 
 @app.command()
 def handin() -> None:
-    """Pack everything into one zip for the instructor, and show a receipt to read aloud.
+    """Pack everything into one zip for the instructor.
+
+    It ends with a receipt to read aloud; the newest hand-in counts.
 
     Example: lab handin
     """
@@ -198,7 +200,7 @@ def _points(kit: Kit) -> str:
 
 def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
     from lab_code.workshop.progress import read_journal
-    from lab_code.workshop.quiz import read_questions
+    from lab_code.workshop.quiz import how_to_answer, read_questions
 
     console = make_console()
     is_open = read_journal(kit.root).unlocked(stage.id)
@@ -213,7 +215,8 @@ def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
         if is_next:
             for n, option in enumerate(question.options, 1):
                 console.print(wrap(option, "        ", f"     {n}  "), markup=False)
-            kind = "" if question.options else "answer with a number; "
+            how = how_to_answer(question.kind)
+            kind = f"{how}; " if how else ""
             console.print(f"     {kind}look in {question.look_in}", markup=False, style="dim")
     console.print(wrap(", ".join(stage.opens), "        ", "  opens ") + "\n", markup=False)
 

@@ -34,7 +34,9 @@ def add_commands(app: typer.Typer) -> None:
 def data(
     place: Annotated[Path | None, typer.Argument(help="A folder or a DermaMNIST .npz file; this kit's data.")] = None,
 ) -> None:
-    """Count the photographs, lesions and diagnoses of a data set, and what is missing or unreadable.
+    """Count photographs, lesions and diagnoses of a data set.
+
+    What is missing or unreadable is named.
 
     Example: lab data
     """
@@ -95,7 +97,7 @@ def resume(
 
 
 def repeat(run: Annotated[str, typer.Argument(help="Name or id of a finished run.")]) -> None:
-    """Make a run again from its record in MLflow, and compare every score.
+    """Make a run again from its record, and compare the scores.
 
     Example: lab repeat baseline
     """
@@ -194,7 +196,9 @@ def predict(
     image: Annotated[Path, typer.Argument(help="A photograph: .jpg or .png")],
     run: Annotated[str | None, typer.Option(help="Name or id of a finished run; the newest if left out.")] = None,
 ) -> None:
-    """Ask a trained model about one photograph, and show what in it spoke for the answer (Grad-CAM).
+    """Ask a trained model about one photograph.
+
+    A picture shows what in it spoke for the answer (Grad-CAM).
 
     Example: lab predict data/HAM10000_images_part_1/SYN_0000000.jpg --run balanced
     """

@@ -1,9 +1,10 @@
 """How long would guessing take? An honest estimate for every stage, with a verdict and the cheapest fix.
 
-A guesser who writes a program tries every list of answers. A choice question offers its options. A number question
-offers every number that is written anywhere in the kit, or, where the answer is not among those, all numbers with as
-many digits. One guess costs one key derivation, timed here; a lock cannot be guessed faster than that on more cores
-than there are. A room code multiplies everything by its number of word combinations.
+A guesser who writes a program tries every list of answers. A choice question offers its options, one for several every
+set of them. A number question offers every number that is written anywhere in the kit, or, where the answer is not
+among those, all numbers with as many digits; a name question every file or every name that the kit defines. One guess
+costs one key derivation, timed here; a lock cannot be guessed faster than that on more cores than there are. A room
+code multiplies everything by its number of word combinations.
 """
 
 import json
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instructor.locks.room_code import room_code_bits
+from instructor.quizbank.bank import NAME, SEVERAL
 from instructor.quizbank.variants import GroupQuestion
 from instructor.workshop import PROJECT, LockCost, Workshop
 from lab_code.workshop.attempts import pause_after
@@ -24,6 +26,7 @@ from lab_code.workshop.quiz import canonical_answer
 
 CORES = (1, 8, 64)
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:[eE]-?\d+)?(?![\w.])")
+_DEFINED = re.compile(r"^\s*(?:def |class )?([A-Za-z_]\w*)\s*(?=[:=(])", re.MULTILINE)
 _OPTIONS, _TYPICAL_NUMBERS = 4, 100
 
 
@@ -76,7 +79,7 @@ def audit_locks(
     workshop: Workshop, variants: dict[str, dict[str, list[GroupQuestion]]], guess_s: float, project: Path = PROJECT
 ) -> list[StageAudit]:
     """One audit a stage; `variants` are the questions of every group, `guess_s` is what `time_guess` measured."""
-    written = numbers_in(project / "lab_code")
+    written = candidates_in(project / "lab_code")
     return [
         StageAudit(
             stage.id,
@@ -92,24 +95,37 @@ def audit_locks(
 
 def count_combinations(questions: list[GroupQuestion], written: set[str]) -> int:
     """Lists of answers that a guesser must try."""
-    return math.prod(len(question.shown.options) or count_numbers(question.answer, written) for question in questions)
+    return math.prod(_count_answers(question, written) for question in questions)
+
+
+def _count_answers(question: GroupQuestion, written: set[str]) -> int:
+    options = len(question.shown.options)
+    if question.shown.kind == SEVERAL:
+        return 2**options - 1
+    if question.shown.kind == NAME:
+        is_file = "." in question.answer
+        return max(1, sum(("." in name) == is_file for name in written if not _NUMBER.fullmatch(name)))
+    return options or count_numbers(question.answer, written)
 
 
 def count_numbers(answer: str, written: set[str]) -> int:
     """Numbers that a guesser tries before or with this one: those in the kit, or all with as many digits."""
-    if answer in written:
-        return len(written)
+    numbers = [text for text in written if _NUMBER.fullmatch(text)]
+    if answer in numbers:
+        return len(numbers)
     digits = re.sub(r"\D", "", answer).lstrip("0")
     places = len(digits) + 1 if "." in answer else 1
     return places * 10 ** max(1, len(digits))
 
 
-def numbers_in(root: Path) -> set[str]:
-    """Every number in the code and the settings below `root`, in its canonical spelling."""
+def candidates_in(root: Path) -> set[str]:
+    """Every number in the code and the settings below `root`, every file and every name that the code defines."""
     found: set[str] = set()
     for path in sorted(root.rglob("*")):
         if path.suffix in (".py", ".yaml"):
-            found |= {canonical_answer(text) for text in _NUMBER.findall(path.read_text(encoding="utf-8"))}
+            text = path.read_text(encoding="utf-8")
+            found |= {canonical_answer(number) for number in _NUMBER.findall(text)}
+            found |= {path.name.lower(), *(name.lower() for name in _DEFINED.findall(text))}
     return found
 
 

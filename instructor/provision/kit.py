@@ -25,7 +25,7 @@ from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
-from lab_code.workshop.quiz import QUESTIONS_FILE
+from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
 
 SHEET = "instructions.pdf"
 _TEMPLATES = Path(__file__).parent / "kit_files"
@@ -244,7 +244,14 @@ def _sheet_stage(number: int, plan: StagePlan) -> dict:
         "number": number,
         "title": plan.stage.title,
         "questions": [
-            {"text": q.shown.text, "options": list(q.shown.options), "look_in": q.shown.look_in} for q in plan.questions
+            {
+                "kind": q.shown.kind,
+                "how": how_to_answer(q.shown.kind),
+                "text": q.shown.text,
+                "options": list(q.shown.options),
+                "look_in": q.shown.look_in,
+            }
+            for q in plan.questions
         ],
         "opens": list(plan.stage.opens),
         "experiment": experiment,

@@ -28,8 +28,9 @@ def write_group_sheet(path: Path, *, title: str, group: str, number: int, stages
     """Write the sheet of one group. It is given no answers, so it cannot hold any.
 
     `number` counts the groups from 1 and chooses the sheet's colour and shape. A stage is
-    `{"number", "title", "questions": [{"text", "options", "look_in"}], "opens": [paths], "experiment": name or None}`;
-    a question without options asks for a number. Raises `LabError` where the sheet cannot be set.
+    `{"number", "title", "questions": [{"text", "options", "how", "look_in"}], "opens": [paths], "experiment": name or
+    None}`;
+    `how` says what to write where that is not the number of an option. Raises `LabError` where the sheet cannot be set.
     """
     write_whole(path, _set_pdf(_SHEET, {"title": title, "group": group, "number": number, "stages": stages}))
 

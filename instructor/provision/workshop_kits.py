@@ -52,9 +52,9 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     Raises `LabError` for a workshop that cannot be built at all; one group's failure leaves the others alone.
     """
     check_room(workshop, build)
-    bank = load_bank(workshop, project=project)
     (build / "kits").mkdir(parents=True, exist_ok=True)
     data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
+    bank = load_bank(workshop, project=project, data=data.folder)
     variants = make_variants(workshop, bank)
     plans = [plan_kit(workshop, group, variants[group], data, project) for group in workshop.groups]
     vault = Vault(build)

@@ -1,74 +1,104 @@
-"""The bank of questions, `quiz/bank.yaml`: its schema, its checks, and answers resolved from the code.
+"""The bank of questions, `quiz/bank.yaml`: answers resolved from the code, and every check that a question must pass.
 
 `load_bank(workshop)` returns every question with its right answer as text. A question says either `answer:` or
 `answer_from:`; the second is looked up in the code and the configuration each time (`facts.py`), so a changed default
-changes the key instead of leaving a wrong one.
+changes the key instead of leaving a wrong one. All mistakes of the file are reported together.
 """
 
-from dataclasses import dataclass, field
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instructor.quizbank.facts import CodeFacts
-from instructor.schema import read_yaml
+from instructor.quizbank.schema import CHOICE, NAME, NUMBER, SEVERAL, BankEntry, Mistake, read_bank, refuse
 from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
-from lab_code.workshop.quiz import canonical_answer
+from lab_code.workshop.quiz import canonical_answer, canonical_name
+
+__all__ = ["BANK_FILE", "CHOICE", "KAHOOT", "NAME", "NUMBER", "SEVERAL", "BankQuestion", "load_bank", "stage_questions"]
 
 BANK_FILE = PROJECT / "quiz" / "bank.yaml"
 KAHOOT = "kahoot"
-CHOICE, NUMBER = "choice", "number"
-
-
-@dataclass
-class BankEntry:
-    """One question as it is written in the bank; `quiz/bank.yaml` explains every key at its top."""
-
-    id: str
-    stage: str
-    text: str
-    explanation: str
-    hints: list[str]
-    kind: str = CHOICE
-    answer: str | None = None
-    answer_from: dict[str, str] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
-    look_in: str = ""
-    time_limit_s: int = 20
-    difficulty: int = 1
-
-
-@dataclass
-class Bank:
-    questions: list[BankEntry]
+_MOST_WRONG = 5
+_TOO_SIMILAR = 0.92  # of difflib's ratio: such options differ by a letter or two
+_FEWEST_LETTERS = 3  # a shorter answer may stand in its question by chance
+_POSITION = re.compile(
+    r"\b(all|none|any|both|neither|either) of (the|these|them|those)\b|\b(options?|answers?|the|as) (above|below)\b"
+    r"|\b(options?|answers?) [a-d1-4]\b|^(all|none|both|neither)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
 class BankQuestion:
-    """A question with its right answer known. `wrong` is empty for a number question."""
+    """A question with its right answers known: one, or for `several` more. `wrong` is empty for number and name.
+
+    `vary` are the values that a group may find in the places `{name}` of the texts; the first are those of the bank.
+    """
 
     id: str
     stage: str
     kind: str
     text: str
-    right: str
+    rights: tuple[str, ...]
     wrong: tuple[str, ...]
     look_in: str
     explanation: str
     hints: tuple[str, ...]
     time_limit_s: int
     difficulty: int
+    tags: tuple[str, ...] = ()
+    vary: tuple[dict[str, str], ...] = field(default=(), hash=False)
+
+    @property
+    def right(self) -> str:
+        """The one right answer of every kind but `several`."""
+        return self.rights[0]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """All options in no particular order; empty where the answer is typed."""
+        return (*self.rights, *self.wrong) if self.kind in (CHOICE, SEVERAL) else ()
+
+    def with_values(self, values: dict[str, str]) -> "BankQuestion":
+        """The same question with other values in its texts and its answer."""
+        texts = {name: _fill(getattr(self, name), values) for name in ("text", "explanation")}
+        rights = tuple(_fill(right, values) for right in self.rights)
+        hints = tuple(_fill(hint, values) for hint in self.hints)
+        wrong = tuple(_fill(option, values) for option in self.wrong)
+        rest = (self.look_in, texts["explanation"], hints, self.time_limit_s, self.difficulty, self.tags)
+        return BankQuestion(self.id, self.stage, self.kind, texts["text"], rights, wrong, *rest)
 
 
-def load_bank(workshop: Workshop, path: Path = BANK_FILE, project: Path = PROJECT) -> list[BankQuestion]:
-    """Read, resolve and check the bank. Raises `LabError` that names the file, the question and the fix."""
-    entries = read_yaml(path, Bank).questions
-    facts = CodeFacts(project, [stage.id for stage in workshop.stages])
-    seen: set[str] = set()
-    for entry in entries:
-        if entry.id in seen:
-            raise LabError(f"{path}: question '{entry.id}' is there twice", hint="give one of them another id")
-        seen.add(entry.id)
-    questions = [_resolve(entry, facts, path, workshop) for entry in entries]
+def load_bank(
+    workshop: Workshop, path: Path = BANK_FILE, project: Path = PROJECT, data: Path | None = None
+) -> list[BankQuestion]:
+    """Read, resolve and check the bank. `data` is the folder of the kits' photographs, where they are prepared already.
+
+    Raises `LabError` that lists every mistake with line, question, what was found and the fix.
+    """
+    written = read_bank(path)
+    facts = CodeFacts(project, [stage.id for stage in workshop.stages], workshop.data, data)
+    questions: list[BankQuestion] = []
+    mistakes: list[Mistake] = []
+    for entry in written.entries:
+        try:
+            question = _resolve(entry, facts, workshop)
+        except LabError as error:
+            problems = [(error.message, error.hint or "")]
+        else:
+            questions.append(question)
+            problems = [
+                problem
+                for values in question.vary or ({},)
+                for problem in check_question(question.with_values(values), facts)
+            ]
+        found = dict.fromkeys(problems)
+        mistakes += [Mistake(written.lines[entry.id], entry.id, *problem) for problem in found]
+    if mistakes:
+        raise refuse(path, mistakes)
     for stage in workshop.stages:
         count = len(stage_questions(questions, stage.id))
         if count < stage.questions:
@@ -84,41 +114,114 @@ def stage_questions(questions: list[BankQuestion], stage: str) -> list[BankQuest
     return [question for question in questions if question.stage == stage]
 
 
-def _resolve(entry: BankEntry, facts: CodeFacts, path: Path, workshop: Workshop) -> BankQuestion:
-    where = f"{path}: question '{entry.id}'"
+def check_question(question: BankQuestion, facts: CodeFacts) -> Iterator[tuple[str, str]]:
+    """What is wrong with a question, and the fix."""
+    yield from _check_options(question)
+    yield from _check_leaks(question)
+    if question.stage != KAHOOT and question.look_in not in facts.visible_before(question.stage):
+        yield f"look_in names '{question.look_in}', which a group cannot see yet", "name a file of its kit"
+    if question.kind == NAME and not facts.is_unique_name(question.right):
+        yield f"'{question.right}' is the name of several things", "ask for one whose name is there once"
+    for text in (question.text, *question.hints, question.explanation):
+        if "\n" in text:
+            yield "a text has a line break", "write it with `>-`, which joins its lines"
+
+
+def _check_options(question: BankQuestion) -> Iterator[tuple[str, str]]:
+    options = question.options
+    spelt = [_spelling(option) for option in options]
+    for index, option in enumerate(options):
+        if spelt[index] in spelt[:index]:
+            if option in question.wrong and spelt[index] in [_spelling(right) for right in question.rights]:
+                yield f"the wrong option '{option}' is the right answer now", "the code has changed; edit `wrong`"
+            else:
+                yield f"two options are the same: '{option}'", "change one of them"
+        for other in options[:index]:
+            if _looks_like(option, other) and _spelling(option) != _spelling(other):
+                yield f"the options '{other}' and '{option}' are too similar", "make them differ by more than a letter"
+        if _POSITION.search(option):
+            fix = "every group sees another order: write the option so that it stands anywhere"
+            yield f"the option '{option}' speaks of other options or their place", fix
+
+
+def _check_leaks(question: BankQuestion) -> Iterator[tuple[str, str]]:
+    if all(_holds(question.text, option) for option in question.options) and question.options:
+        return  # a question of the form "A or B?"
+    for right in question.rights:
+        if _holds(question.text, right):
+            yield f"the answer '{right}' stands in the question", "ask without saying it"
+        for hint in question.hints:
+            if _holds(hint, right) and not all(_holds(hint, option) for option in question.options or (right, "\0")):
+                yield f"the answer '{right}' stands in the hint '{hint}'", "say where to look instead"
+
+
+def _holds(text: str, answer: str) -> bool:
+    if len(answer) < _FEWEST_LETTERS and not (answer.isdigit() and len(answer) > 1):
+        return False
+    return re.search(rf"(?<![\w.]){re.escape(answer.lower())}(?![\w]|\.\d)", text.lower()) is not None
+
+
+def _spelling(option: str) -> str:
+    """What two options must differ in: 0.5 and 0.50 are the same."""
     try:
-        _check_entry(entry, [*(stage.id for stage in workshop.stages), KAHOOT])
-        right = entry.answer if entry.answer is not None else facts.resolve(entry.answer_from)
-        if entry.kind == NUMBER:
-            right = canonical_answer(right)
-        if right in entry.wrong:
-            raise LabError(
-                f"the wrong option '{right}' is the right answer now", hint="the code has changed; edit `wrong`"
-            )
-        if entry.look_in and entry.stage != KAHOOT and entry.look_in not in facts.visible_before(entry.stage):
-            raise LabError(
-                f"look_in names '{entry.look_in}', which a group cannot see yet", hint="name a file of its kit"
-            )
-    except LabError as error:
-        raise LabError(f"{where}: {error.message}", hint=error.hint) from error
-    return BankQuestion(
-        entry.id, entry.stage, entry.kind, entry.text.strip(), right, tuple(entry.wrong), entry.look_in,
-        entry.explanation.strip(), tuple(hint.strip() for hint in entry.hints), entry.time_limit_s, entry.difficulty,
+        return canonical_answer(option)
+    except LabError:
+        return " ".join(option.lower().split())
+
+
+def _looks_like(one: str, other: str) -> bool:
+    if re.search(r"\d", one + other):  # one digit may be the whole point
+        return False
+    return " " in one and difflib.SequenceMatcher(None, one.lower(), other.lower()).ratio() > _TOO_SIMILAR
+
+
+def _resolve(entry: BankEntry, facts: CodeFacts, workshop: Workshop) -> BankQuestion:
+    """Raises `LabError` with the problem as its message and the fix as its hint."""
+    _check_entry(entry, [*(stage.id for stage in workshop.stages), KAHOOT])
+    if entry.answer is None:
+        rights = (facts.resolve(entry.answer_from),)
+    else:
+        rights = tuple(entry.answer) if isinstance(entry.answer, list) else (entry.answer,)
+    question = BankQuestion(
+        entry.id, entry.stage, entry.kind, entry.text, rights, tuple(entry.wrong), entry.look_in, entry.explanation,
+        tuple(entry.hints), entry.time_limit_s, entry.difficulty, tuple(entry.tags), tuple(entry.vary),
     )  # fmt: skip
+    for values in entry.vary:
+        filled = question.with_values(values)
+        missing = re.findall(r"\{(\w+)\}", " ".join((filled.text, *filled.rights)))
+        if missing:
+            raise LabError(f"no value for {{{missing[0]}}}", hint="give it in every entry of `vary`")
+    if entry.kind == NUMBER:
+        for values in entry.vary:
+            canonical_answer(question.with_values(values).right)
+        if not entry.vary:
+            question = replace(question, rights=(canonical_answer(question.right),))
+    return question
 
 
 def _check_entry(entry: BankEntry, stages: list[str]) -> None:
     if entry.stage not in stages:
         raise LabError(f"there is no stage '{entry.stage}'", hint=f"stages: {', '.join(stages)}")
-    if entry.kind not in (CHOICE, NUMBER):
-        raise LabError(f"kind is '{entry.kind}'", hint=f"kind is {CHOICE} or {NUMBER}")
     if (entry.answer is None) == (not entry.answer_from):
-        raise LabError("needs exactly one of `answer` and `answer_from`", hint="remove one or add one")
-    if entry.kind == NUMBER and entry.wrong:
-        raise LabError("a number question has no wrong options", hint="remove `wrong`, or set kind: choice")
-    if entry.kind == CHOICE and not 1 <= len(entry.wrong) <= 3:
-        raise LabError(f"has {len(entry.wrong)} wrong options", hint="write one to three under `wrong`")
-    if not entry.hints or not all(hint.strip() for hint in entry.hints):
-        raise LabError("has no hint, or an empty one", hint="write at least one under `hints`")
-    if len(set(entry.wrong)) != len(entry.wrong):
-        raise LabError("two wrong options are the same", hint="change one of them")
+        found = "both `answer` and `answer_from`" if entry.answer_from else "neither `answer` nor `answer_from`"
+        raise LabError(f"has {found}", hint="write exactly one of them")
+    if isinstance(entry.answer, list) != (entry.kind == SEVERAL):
+        raise LabError(
+            f"the answer of kind '{entry.kind}' is {'a list' if isinstance(entry.answer, list) else 'not a list'}",
+            hint="only kind: several has a list of answers",
+        )
+    if entry.kind in (NUMBER, NAME) and entry.wrong:
+        raise LabError(f"a {entry.kind} question has no wrong options", hint="remove `wrong`, or set kind: choice")
+    most = 3 if entry.kind == CHOICE else _MOST_WRONG
+    if entry.kind in (CHOICE, SEVERAL) and not 1 <= len(entry.wrong) <= most:
+        raise LabError(f"has {len(entry.wrong)} wrong options", hint=f"write one to {most} under `wrong`")
+    if entry.stage == KAHOOT and entry.kind != CHOICE:
+        raise LabError(f"kind is '{entry.kind}', but Kahoot shows two to four options", hint="set kind: choice")
+    if entry.kind == NAME and entry.answer is not None:
+        canonical_name(str(entry.answer))
+
+
+def _fill(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text

@@ -1,4 +1,4 @@
-"""Facts of the code, read from its source: nothing is imported or run, so locked files count as well.
+"""Facts of the code, read from its source, so that locked files count as well; only shapes are tried out.
 
 {config: trainer.epochs}                              a key of the resolved default configuration
 {config: optimizer.name, experiment: baseline}        … of an experiment
@@ -6,26 +6,39 @@
 {constant: "lab_code.runs:DATABASE"}                  the value of a module's constant
 {count: "lab_code.data.ham10000:DIAGNOSES"}           how many entries it has
 {file_of: fit}                                        the one file that defines a function or class
+{symbol: "lab_code.trainer:BestEpoch"}                a name that a module really defines
 {changed_by: baseline}                                the one group of settings that an experiment changes
+{shape: "small_cnn:blocks.1"}                         what a part of a model really gives for one photograph: 32 x 8 x 8
+{parameters: small_cnn}                               how many weights it has
+{metadata: lesions}                                   a count in the kit's table; photographs, lesions, lesions of df
 """
 
 import ast
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from instructor.dataset.synthetic import plan_lesions
+from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.config import compose_config, flatten_config
+from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.lesions import read_folder
 from lab_code.errors import LabError
+
+METADATA = "data/HAM10000_metadata.csv"  # every kit has it, whatever its photographs are
 
 
 class CodeFacts:
     """Looks facts up in `project/lab_code` and in what its locks hold."""
 
-    def __init__(self, project: Path, stages: list[str]) -> None:
-        self._project, self._stages = project, stages
+    def __init__(
+        self, project: Path, stages: list[str], source: DataSource | None = None, data: Path | None = None
+    ) -> None:
+        self._project, self._stages, self._source, self._data = project, stages, source or DataSource(), data
 
     def resolve(self, source: dict[str, str]) -> str:
         """The value an `answer_from` names, as text. Raises `LabError` where it names nothing."""
@@ -35,7 +48,11 @@ class CodeFacts:
             "constant": self._constant,
             "count": lambda reference: len(self._constant(reference)),
             "file_of": self._file_of,
+            "symbol": self._symbol,
             "changed_by": self._changed_by,
+            "shape": self._shape,
+            "parameters": self._parameters,
+            "metadata": self._metadata,
         }
         kind = next((key for key in source if key in kinds), None)
         if kind is None or set(source) - {kind, "experiment"}:
@@ -47,7 +64,17 @@ class CodeFacts:
     def visible_before(self, stage: str) -> set[str]:
         """Files a group can read before it opens a stage: the shipped ones and those of earlier stages."""
         opened = self._stages[: self._stages.index(stage)]
-        return {name for name in self._files if self._files[name][1] in ("", *opened)}
+        return {METADATA} | {name for name in self._files if self._files[name][1] in ("", *opened)}
+
+    def is_unique_name(self, name: str) -> bool:
+        """Whether one file, one definition or one setting has this name, and nothing else has it."""
+        name = name.rpartition("/")[2].removesuffix("()").lower()
+        named = [path.rpartition("/")[2].lower() for path in self._files]
+        named += [key.rpartition(".")[2].lower() for key in self._config_values()]
+        for path in self._files:
+            if path.endswith(".py"):
+                named += [node.name.lower() for node in _definitions(self._parse(path))]
+        return named.count(name) == 1
 
     @cached_property
     def _files(self) -> dict[str, tuple[Path, str]]:
@@ -61,6 +88,7 @@ class CodeFacts:
                         found[path.relative_to(root).as_posix()] = (path, stage)
         return found
 
+    @lru_cache  # noqa: B019 - one of these lives as long as a bank is read
     def _config_values(self, experiment: str | None = None) -> dict[str, Any]:
         """The resolved configuration, with the files of all locks in place."""
         with tempfile.TemporaryDirectory() as scratch:
@@ -112,6 +140,62 @@ class CodeFacts:
             raise LabError(f"'{symbol}' is defined in {len(places)} files: {', '.join(places) or 'none'}")
         return places[0]
 
+    def _model(self, name: str) -> Any:
+        from lab_code.config import CONF_FOLDER
+        from lab_code.data.ham10000 import DIAGNOSES
+        from lab_code.models import build_model
+
+        return build_model(compose_config([f"model={name}"], CONF_FOLDER).model, len(DIAGNOSES))
+
+    def _parameters(self, name: str) -> int:
+        return sum(weights.numel() for weights in self._model(name).parameters())
+
+    def _shape(self, reference: str) -> str:
+        """Put one photograph of the configured size through the model and look at what comes out of one part."""
+        import torch
+
+        name, _, part = reference.partition(":")
+        model, shapes = self._model(name).eval(), []
+        modules = dict(model.named_modules())
+        if part not in modules:
+            raise LabError(f"the model {name} has no part '{part}'", hint=f"parts: {', '.join(list(modules)[1:12])}")
+        modules[part].register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape[1:])))
+        size = self._config_value("data.image_size")
+        with torch.inference_mode():
+            model(torch.zeros(1, 3, size, size))
+        return " x ".join(map(str, shapes[0]))
+
+    def _metadata(self, what: str) -> int:
+        counts = self._counts
+        if what not in counts:
+            raise LabError(f"the table has no count '{what}'", hint=f"counts: {', '.join(counts)}")
+        return counts[what]
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """Counts of the kits' table: known beforehand for synthetic photographs, and else once they are prepared."""
+        if self._data is None and self._source.source == SYNTHETIC:
+            plan = plan_lesions(self._source.images, self._source.seed, 1.0)
+            labels, photographs = plan.dx.tolist(), plan.photographs.tolist()
+        elif self._data is None:
+            raise LabError("the photographs are not prepared yet", hint="make provision checks this question")
+        else:
+            lesions = {photo.lesion_id: photo.dx for photo in read_folder(self._data).photographs}
+            numbers = Counter(photo.lesion_id for photo in read_folder(self._data).photographs)
+            labels = [DIAGNOSES.index(dx) for dx in lesions.values()]
+            photographs = [numbers[lesion] for lesion in lesions]
+        counts = {"photographs": sum(photographs), "lesions": len(labels)}
+        for label, dx in enumerate(DIAGNOSES):
+            mine = [count for count, other in zip(photographs, labels, strict=True) if other == label]
+            counts |= {f"photographs of {dx}": sum(mine), f"lesions of {dx}": len(mine)}
+        return counts
+
+    def _symbol(self, reference: str) -> str:
+        module, _, name = reference.partition(":")
+        if name not in {node.name for node in _definitions(self._tree(module))}:
+            raise LabError(f"{module} defines no '{name}'", hint="write module:name")
+        return name
+
     def _tree(self, module: str) -> ast.Module:
         path = module.replace(".", "/")
         name = next((n for n in (f"{path}.py", f"{path}/__init__.py") if n in self._files), None)
@@ -119,8 +203,13 @@ class CodeFacts:
             raise LabError(f"there is no module '{module}'", hint="write it with dots: lab_code.data.ham10000")
         return self._parse(name)
 
+    @lru_cache  # noqa: B019
     def _parse(self, name: str) -> ast.Module:
         return ast.parse(self._files[name][0].read_text(encoding="utf-8"))
+
+
+def _definitions(tree: ast.Module) -> list[ast.ClassDef | ast.FunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
 
 def _defaults(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:

@@ -59,7 +59,7 @@ def export_kahoot(questions: list[BankQuestion], folder: Path, seed: int) -> tup
     Options are ordered by SHA-256 of seed, question and option. Raises `LabError`, and writes nothing, where there is
     no question or Kahoot cannot take one of them; it lists what is wrong with all of them.
     """
-    _check_questions(questions)
+    check_questions(questions)
     rows = [_make_row(question, seed) for question in questions]
     contents = {folder / "kahoot.xlsx": _make_workbook(rows), folder / "kahoot.csv": _make_table(rows)}
     for path, content in contents.items():
@@ -67,7 +67,8 @@ def export_kahoot(questions: list[BankQuestion], folder: Path, seed: int) -> tup
     return list(contents), [warning for question in questions for warning in _find_warnings(question)]
 
 
-def _check_questions(questions: list[BankQuestion]) -> None:
+def check_questions(questions: list[BankQuestion]) -> None:
+    """Raise `LabError` that lists what Kahoot would not take."""
     if not questions:
         raise LabError("no question to export to kahoot", hint="give some questions of quiz/bank.yaml `stage: kahoot`")
     room = LAST_ROW - HEADER_ROW
@@ -110,7 +111,7 @@ def _find_warnings(question: BankQuestion) -> Iterator[str]:
 def _name_texts(question: BankQuestion) -> Iterator[tuple[str, str, int, int]]:
     """What each text is called, the text, its limit and the length above which Kahoot may refuse it."""
     yield "question", question.text, QUESTION_LIMIT, QUESTION_ADVICE
-    for option in (question.right, *question.wrong):
+    for option in question.options:
         yield "answer", option, ANSWER_LIMIT, ANSWER_ADVICE
 
 

@@ -1,22 +1,25 @@
-"""A group's own variant of the quiz: the same questions, its own order of options, hence its own answers.
+"""A group's own variant of the quiz: its choice of questions, its order of options, its numbers, hence its answers.
 
-Options are ordered by SHA-256 of the workshop's seed, the group, the question and the option: no random generator,
-so every machine and every Python gives the same order.
+Everything is ordered by SHA-256 of the workshop's seed, the group and the thing: no random generator, so every machine
+and every Python gives the same variant. All groups' stages are equally hard by the bank's own figures: they ask
+the same kinds of questions with the same sum of difficulties.
 """
 
 import hashlib
+import itertools
+from collections import Counter
 from dataclasses import dataclass
 
-from instructor.quizbank.bank import NUMBER, BankQuestion, stage_questions
+from instructor.quizbank.bank import CHOICE, NAME, NUMBER, SEVERAL, BankQuestion, stage_questions
 from instructor.workshop import Workshop
-from lab_code.workshop.quiz import Question, example_answers
+from lab_code.workshop.quiz import Question, canonical_answer, canonical_name, example_answers
 
 _MOST_TRIES = 100
 
 
 @dataclass(frozen=True)
 class GroupQuestion:
-    """What a group sees, and what it must answer (an option's number, or the number itself)."""
+    """What a group sees, and what it must answer in its canonical spelling; `source` has the group's own numbers."""
 
     shown: Question
     answer: str
@@ -27,8 +30,9 @@ def make_variant(workshop: Workshop, bank: list[BankQuestion], group: str) -> di
     """The questions of every stage for one group, in the order of their answers."""
     variant = {}
     for stage in workshop.stages:
-        asked, key = stage_questions(bank, stage.id)[: stage.questions], f"{workshop.seed}|{workshop.id}|{group}"
-        tries = ([_vary(question, key + "|again" * n) for question in asked] for n in range(_MOST_TRIES))
+        key = f"{workshop.seed}|{workshop.id}|{group}"
+        chosen = choose_questions(stage_questions(bank, stage.id), stage.questions, f"{key}|{stage.id}")
+        tries = ([_vary(question, key + "|again" * n) for question in chosen] for n in range(_MOST_TRIES))
         example = example_answers(stage.questions).split(",")  # which stands in every --help, so it must open nothing
         variant[stage.id] = next(t for t in tries if [question.answer for question in t] != example)
     return variant
@@ -39,19 +43,43 @@ def make_variants(workshop: Workshop, bank: list[BankQuestion]) -> dict[str, dic
     return {group: make_variant(workshop, bank, group) for group in workshop.groups}
 
 
+def choose_questions(questions: list[BankQuestion], count: int, key: str) -> list[BankQuestion]:
+    """`count` of a stage's questions for one group, in the order of the bank.
+
+    The first `count` of the bank are the measure: every group's choice has the same kinds and the same sum of
+    difficulties. Among all such choices the key decides.
+    """
+
+    def measure(chosen: tuple[BankQuestion, ...]) -> tuple:
+        return Counter(question.kind for question in chosen), sum(question.difficulty for question in chosen)
+
+    wanted = measure(tuple(questions[:count]))
+    fitting = [chosen for chosen in itertools.combinations(questions, count) if measure(chosen) == wanted]
+    return list(min(fitting, key=lambda chosen: _rank(key, "|".join(question.id for question in chosen))))
+
+
 def order_options(question: BankQuestion, key: str) -> list[str]:
     """All options of a question in the order that `key` gives them."""
-    return sorted(
-        (question.right, *question.wrong),
-        key=lambda option: hashlib.sha256(f"{key}|{question.id}|{option}".encode()).digest(),
-    )
+    return sorted(question.options, key=lambda option: _rank(key, f"{question.id}|{option}"))
 
 
 def _vary(question: BankQuestion, key: str) -> GroupQuestion:
-    if question.kind == NUMBER:
-        return GroupQuestion(
-            Question(question.id, question.text, (), question.look_in, question.hints), question.right, question
-        )
+    if question.vary:
+        values = min(question.vary, key=lambda values: _rank(key, f"{question.id}|{sorted(values.items())}"))
+        question = question.with_values(values)
     options = order_options(question, key)
-    shown = Question(question.id, question.text, tuple(options), question.look_in, question.hints)
-    return GroupQuestion(shown, str(options.index(question.right) + 1), question)
+    shown = Question(question.id, question.kind, question.text, tuple(options), question.look_in, question.hints)
+    return GroupQuestion(shown, _answer(question, options), question)
+
+
+def _answer(question: BankQuestion, options: list[str]) -> str:
+    if question.kind == NUMBER:
+        return canonical_answer(question.right)
+    if question.kind == NAME:
+        return canonical_name(question.right)
+    assert question.kind in (CHOICE, SEVERAL)
+    return "+".join(str(number) for number, option in enumerate(options, 1) if option in question.rights)
+
+
+def _rank(key: str, thing: str) -> bytes:
+    return hashlib.sha256(f"{key}|{thing}".encode()).digest()

@@ -1,7 +1,7 @@
 """The questions of a kit (`questions.json`) and the one spelling of their answers.
 
-An answer is the number of an option, or for a question without options a number. `parse_answers("3, 1,4", stage)`
-checks what was typed before any lock is tried; a typing error is not an attempt.
+An answer is the number of an option (`3`), of several (`1+3`), a number, or the name of a file, function or setting.
+`parse_answers("3, 1+4, trainer.py", …)` checks what was typed before any lock is tried; a typing error is no attempt.
 """
 
 import json
@@ -17,9 +17,10 @@ QUESTIONS_FILE = "questions.json"
 
 @dataclass(frozen=True)
 class Question:
-    """As a group sees it: without options it asks for a number."""
+    """As a group sees it. `kind` is choice, several, number or name; the last two have no options."""
 
     id: str
+    kind: str
     text: str
     options: tuple[str, ...]
     look_in: str
@@ -33,7 +34,7 @@ def read_questions(kit: Kit) -> dict[str, list[Question]]:
         document = json.loads(path.read_text(encoding="utf-8"))
         return {
             stage.id: [
-                Question(q["id"], q["text"], tuple(q["options"]), q["look_in"], tuple(q["hints"]))
+                Question(q["id"], q["kind"], q["text"], tuple(q["options"]), q["look_in"], tuple(q["hints"]))
                 for q in document[stage.id]
             ]
             for stage in kit.stages
@@ -52,15 +53,32 @@ def parse_answers(text: str, kit: Kit, stage: Stage) -> list[str]:
             f"stage {number} asks {stage.questions} questions, but you gave {len(parts)} answers",
             hint=f"all answers, with commas and no blanks, for example: lab unlock --answers {example}",
         )
-    answers = [canonical_answer(part) for part in parts]
-    for position, (answer, question) in enumerate(zip(answers, read_questions(kit)[stage.id], strict=True), 1):
-        count = len(question.options)
-        if count and answer not in {str(option) for option in range(1, count + 1)}:
+    questions = read_questions(kit)[stage.id]
+    return [_parse_one(part, question, n) for n, (part, question) in enumerate(zip(parts, questions, strict=True), 1)]
+
+
+def _parse_one(part: str, question: Question, position: int) -> str:
+    if question.kind == "name":
+        return canonical_name(part)
+    if question.kind == "number":
+        return canonical_answer(part)
+    count = len(question.options)
+    chosen = part.split("+") if question.kind == "several" else [part]
+    numbers = sorted({canonical_answer(number) for number in chosen})
+    for number in numbers:
+        if number not in {str(option) for option in range(1, count + 1)}:
+            several = ", several as 1+3" if question.kind == "several" else ""
             raise LabError(
-                f"answer {position} is {answer}, but question {position} has the options 1 to {count}",
-                hint="write the number of an option, not its text",
+                f"answer {position} is {number}, but question {position} has the options 1 to {count}",
+                hint=f"write the number of an option, not its text{several}",
             )
-    return answers
+    return "+".join(numbers)
+
+
+def how_to_answer(kind: str) -> str:
+    """What to write into the list of answers, for questions where that is not the number of an option."""
+    words = {"several": "several are right: write 1+3", "number": "answer with a number", "name": "answer with a name"}
+    return words.get(kind, "")
 
 
 def canonical_answer(text: str) -> str:
@@ -72,6 +90,14 @@ def canonical_answer(text: str) -> str:
     except InvalidOperation as error:
         raise LabError(f"'{text}' is not a number", hint="answers are numbers, for example 3,1,4") from error
     return f"{number.normalize() + 0:f}"
+
+
+def canonical_name(text: str) -> str:
+    """A file, function or setting in its one spelling: `lab_code/Trainer.py` and `trainer.py` are the same."""
+    name = text.strip().strip("`'\"").removesuffix("()").replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+    if not re.fullmatch(r"[\w.-]{1,80}", name):
+        raise LabError(f"'{text}' is not a name", hint="answers here are names of files or functions: trainer.py")
+    return name
 
 
 def example_answers(questions: int) -> str:

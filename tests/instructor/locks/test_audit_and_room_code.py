@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from instructor import cli
 from instructor.locks.audit import (
     StageAudit,
     audit_locks,
+    candidates_in,
     count_combinations,
     count_numbers,
     describe_seconds,
-    numbers_in,
     time_guess,
 )
 from instructor.locks.room_code import draw_room_code, make_room_code, room_code_bits
@@ -26,17 +27,17 @@ from lab_code.errors import LabError
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.locks import open_with_answers, read_lock
 from lab_code.workshop.progress import read_journal
-from lab_code.workshop.quiz import Question, example_answers
+from lab_code.workshop.quiz import Question, example_answers, read_questions
 from lab_code.workshop.unlock import unlock_with_answers, unlock_with_rescue
 from tests.conftest import make_small_workshop, no_progress
 
 
 def choice(options: int) -> GroupQuestion:
-    return GroupQuestion(Question("q", "?", tuple("abcdefgh"[:options]), "x"), "1", None)  # type: ignore[arg-type]
+    return GroupQuestion(Question("q", "choice", "?", tuple("abcdefgh"[:options]), "x"), "1", None)  # type: ignore[arg-type]
 
 
 def number(answer: str) -> GroupQuestion:
-    return GroupQuestion(Question("n", "?", (), "x"), answer, None)  # type: ignore[arg-type]
+    return GroupQuestion(Question("n", "number", "?", (), "x"), answer, None)  # type: ignore[arg-type]
 
 
 def test_combinations_are_the_product_over_the_questions() -> None:
@@ -53,11 +54,11 @@ def test_a_number_is_guessed_among_those_in_the_kit_or_all_with_its_digits(answe
     assert count_numbers(answer, {"7", "8", "3.5"}) == count
 
 
-def test_numbers_of_the_kit_are_read_from_code_and_settings(tmp_path: Path) -> None:
+def test_numbers_and_names_of_the_kit_are_read_from_code_and_settings(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 0.50 + 3  # 1e-3, and v2 and 4.5.6\n", encoding="utf-8")
     (tmp_path / "b.yaml").write_text("lr: 1e-2\nfolder: data2\n", encoding="utf-8")
     (tmp_path / "c.md").write_text("77\n", encoding="utf-8")
-    assert numbers_in(tmp_path) == {"0.5", "3", "0.001", "0.01"}
+    assert candidates_in(tmp_path) == {"0.5", "3", "0.001", "0.01", "a.py", "b.yaml", "x", "lr", "folder"}
 
 
 def test_the_estimate_agrees_with_a_guesser_that_was_really_run(kit, build: Path) -> None:
@@ -65,8 +66,12 @@ def test_the_estimate_agrees_with_a_guesser_that_was_really_run(kit, build: Path
     identity = read_kit(kit.root)
     stage = identity.stages[0]
     lock = read_lock(kit.root / stage.lock, identity.workshop, identity.group, stage.id)
+    numbers = sorted(text for text in candidates_in(kit.root / "lab_code") if text[0].isdigit() and "py" not in text)
+    offered = [
+        [str(n + 1) for n in range(len(question.options))] or numbers for question in read_questions(identity)[stage.id]
+    ]
     tried = 0
-    for answers in itertools.product("1234", repeat=3):
+    for answers in itertools.product(*offered):
         tried += 1
         try:
             open_with_answers(lock, list(answers), None)
@@ -74,9 +79,10 @@ def test_the_estimate_agrees_with_a_guesser_that_was_really_run(kit, build: Path
         except LabError:
             continue
     assert ",".join(answers) == kit.answers[0]
-    workshop = make_small_workshop()
+    workshop = make_small_workshop(groups=["group-1"])
     audit = audit_locks(workshop, make_variants(workshop, load_bank(workshop)), 1.0)[0]
-    assert tried <= audit.combinations == 64 and audit.seconds(1) == 64
+    assert tried <= audit.combinations == math.prod(map(len, offered))
+    assert audit.seconds(8) == audit.combinations / 8
 
 
 def audit_of(combinations: int, *, room_code: bool = False) -> StageAudit:

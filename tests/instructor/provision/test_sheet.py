@@ -16,7 +16,7 @@ FILES = ["lab_code/data/lesions.py", "lab_code/data/ham10000.py", "lab_code/trai
 
 
 def make_question(text: str, options: list[str], look_in: str = "lab_code/experiment.py") -> dict:
-    return {"text": text, "options": options, "look_in": look_in}
+    return {"text": text, "options": options, "how": "" if options else "answer with a number", "look_in": look_in}
 
 
 def make_stage(number: int, questions: list[dict], experiment: str | None = None) -> dict:
@@ -173,7 +173,7 @@ def test_long_words_stay_on_the_paper(tmp_path):
 
 def test_question_without_options_asks_for_a_number(tmp_path):
     text = "".join(page_texts(write(tmp_path / "sheet.pdf", [make_stage(1, [make_question("How many?", [])])])))
-    assert holds(text, "How many? write the number itself")
+    assert holds(text, "How many? answer with a number")
 
 
 def test_groups_differ_in_colour_or_shape(tmp_path):

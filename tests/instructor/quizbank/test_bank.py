@@ -1,14 +1,26 @@
 """The bank as it is, and what happens when the code under it changes."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from instructor.quizbank.bank import BANK_FILE, KAHOOT, NUMBER, load_bank, stage_questions
+from instructor.quizbank.bank import (
+    BANK_FILE,
+    CHOICE,
+    KAHOOT,
+    NAME,
+    NUMBER,
+    SEVERAL,
+    BankQuestion,
+    check_question,
+    load_bank,
+    stage_questions,
+)
 from instructor.quizbank.facts import CodeFacts
-from instructor.quizbank.variants import make_variant
-from instructor.workshop import read_workshop
+from instructor.quizbank.variants import _vary, make_variant, make_variants
+from instructor.workshop import DataSource, read_workshop
 from lab_code.errors import LabError
 
 PROJECT = Path(__file__).parent.parent.parent.parent
@@ -45,10 +57,11 @@ def test_the_kahoot_round_has_ten_questions(bank) -> None:
     assert len(stage_questions(bank, KAHOOT)) == 10
 
 
-def test_every_question_explains_itself_and_hints_without_giving_the_answer_away(bank) -> None:
+def test_the_bank_is_worth_using(bank) -> None:
+    assert len(bank) >= 36
     for question in bank:
-        assert question.explanation and question.hints, question.id
-        assert question.right.lower() not in question.text.lower() or question.id == "k-parameter-metric", question.id
+        assert question.explanation and question.hints and 1 <= question.difficulty <= 3, question.id
+    assert {question.kind for question in bank} == {CHOICE, SEVERAL, NUMBER, NAME}
 
 
 def test_every_group_has_its_own_answers() -> None:
@@ -57,13 +70,12 @@ def test_every_group_has_its_own_answers() -> None:
     keys = set()
     for group in workshop.groups:
         variant = make_variant(workshop, bank, group)
-        for questions in variant.values():
-            for question in questions:
-                shown = question.shown
-                if shown.options:
-                    assert shown.options[int(question.answer) - 1] == question.source.right
-                else:
-                    assert question.answer == question.source.right
+        for question in (question for questions in variant.values() for question in questions):
+            if question.shown.options:
+                chosen = {question.shown.options[int(number) - 1] for number in question.answer.split("+")}
+                assert chosen == set(question.source.rights)
+            else:
+                assert question.answer == question.source.right
         keys.add(tuple(question.answer for questions in variant.values() for question in questions))
     assert len(keys) == len(workshop.groups)
 
@@ -77,7 +89,33 @@ def test_no_groups_first_answers_are_the_readmes_example() -> None:
 def test_option_orders_are_the_same_on_every_machine() -> None:
     workshop = read_workshop()
     variant = make_variant(workshop, load_bank(workshop), "group-3")
-    assert variant[STAGES[0]][0].shown.options == ("0.005", "0.001", "0.01", "0.1")
+    assert [(q.shown.id, q.answer) for q in variant[STAGES[0]]] == [
+        ("split-file", "4"),
+        ("override", "4"),
+        ("epochs", "10"),
+    ]
+
+
+def test_all_groups_stages_are_equally_hard(bank) -> None:
+    workshop = read_workshop()
+    variants = make_variants(workshop, bank)
+    for stage in workshop.stages:
+        measures = {
+            (
+                tuple(sorted(q.source.kind for q in variant[stage.id])),
+                sum(q.source.difficulty for q in variant[stage.id]),
+            )
+            for variant in variants.values()
+        }
+        assert len(measures) == 1
+        assert len({tuple(q.shown.id for q in variant[stage.id]) for variant in variants.values()}) > 1
+        assert all(NUMBER in {q.source.kind for q in variant[stage.id]} for variant in variants.values())
+
+
+def test_every_group_finds_numbers_of_its_own(bank) -> None:
+    question = next(question for question in bank if question.id == "class-weight")
+    texts = {_vary(question, f"group-{number}").shown.text for number in range(40)}
+    assert len(texts) == len(question.vary) and not any("{" in text for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +131,12 @@ def test_option_orders_are_the_same_on_every_machine() -> None:
         ({"file_of": "Trainer"}, "lab_code/trainer.py"),
         ({"file_of": "FocalLoss"}, "lab_code/losses/focal.py"),
         ({"changed_by": "baseline"}, "optimizer"),
+        ({"shape": "small_cnn:features.0"}, "16 x 32 x 32"),
+        ({"shape": "resnet18:layer4"}, "512 x 2 x 2"),
+        ({"parameters": "small_cnn"}, "61143"),
+        ({"symbol": "lab_code.trainer:BestEpoch"}, "BestEpoch"),
+        ({"metadata": "photographs"}, "5000"),
+        ({"metadata": "photographs of df"}, "57"),
     ],
 )
 def test_answers_come_from_the_code(source: dict[str, str], value: str) -> None:
@@ -108,6 +152,9 @@ def test_answers_come_from_the_code(source: dict[str, str], value: str) -> None:
         ({"constant": "lab_code.trainer:NOTHING"}, "no constant"),
         ({"constant": "lab_code.nothing:X"}, "no module 'lab_code.nothing'"),
         ({"file_of": "nothing_at_all"}, "defined in 0 files"),
+        ({"shape": "small_cnn:body"}, "has no part 'body'"),
+        ({"symbol": "lab_code.trainer:Nothing"}, "defines no 'Nothing'"),
+        ({"metadata": "people"}, "no count 'people'"),
         ({"value_of": "x"}, "answer_from has the keys value_of"),
         ({"changed_by": "balanced"}, "changes 3 groups: data, loss, trainer"),
     ],
@@ -125,41 +172,210 @@ def test_a_changed_default_changes_the_answer(project: Path) -> None:
 
 def test_a_changed_default_that_makes_a_wrong_option_right_is_refused(project: Path) -> None:
     edit(project / "lab_code/conf/optimizer/adamw.yaml", "lr: 0.005", "lr: 0.001")
-    with pytest.raises(LabError, match=r"'default-learning-rate'.*'0.001' is the right answer now"):
+    with pytest.raises(LabError, match=r"'default-learning-rate': the wrong option '0.001' is the right answer now"):
         load_bank(read_workshop(), project=project)
 
 
 def test_a_moved_function_changes_the_answer(project: Path) -> None:
-    (project / "lab_code/data/split.py").write_text('"""x"""\n\n\ndef split_by_lesion():\n    pass\n', encoding="utf-8")
-    edit(project / "lab_code/data/lesions.py", "def split_by_lesion", "def split_somehow")
+    (project / "lab_code/recorder.py").write_text('"""x"""\n\n\ndef track_run():\n    pass\n', encoding="utf-8")
+    edit(project / "lab_code/tracking.py", "def track_run", "def track_somehow")
     bank = {question.id: question for question in load_bank(read_workshop(), project=project)}
-    assert bank["split-file"].right == "lab_code/data/split.py"
+    assert bank["mlflow-file"].right == "lab_code/recorder.py"
+
+
+def test_counts_come_from_the_photographs_that_are_there(build: Path) -> None:
+    facts = CodeFacts(PROJECT, STAGES, DataSource(source="elsewhere"), build / "kits" / "group-1" / "data")
+    assert facts.resolve({"metadata": "photographs"}) == "210"
+    assert (
+        1 <= int(facts.resolve({"metadata": "lesions of df"})) <= int(facts.resolve({"metadata": "photographs of df"}))
+    )
+    with pytest.raises(LabError, match="not prepared yet"):
+        CodeFacts(PROJECT, STAGES, DataSource(source="elsewhere")).resolve({"metadata": "photographs"})
+
+
+# `below` is how many lines below the edited one the mistake is reported; None: at the beginning of the question.
+LINE = "text: You start a run and change nothing. How large is its learning rate?"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "below", "found", "fix"),
     [
-        ("id: split-file", "id: mlflow-file", "'mlflow-file' is there twice"),
-        ("stage: 1-configuration", "stage: 4-nothing", "there is no stage '4-nothing'"),
-        ('wrong: ["0.001", "0.01", "0.1"]', 'wrong: ["0.01", "0.01"]', "two wrong options are the same"),
-        ('wrong: ["0.001", "0.01", "0.1"]', "wrong: []", "has 0 wrong options"),
-        ("answer_from: {config: optimizer.lr}", "", "exactly one of `answer` and `answer_from`"),
-        ("look_in: lab_code/conf/train.yaml", "look_in: lab_code/conf/none.yaml", "cannot see yet"),
-        ("look_in: lab_code/conf/train.yaml", "look_in: lab_code/losses/focal.py", "cannot see yet"),
-        ("kind: number", "kind: essay", "kind is 'essay'"),
-        ("explanation:", "explanatoin:", "explanatoin"),
+        ("id: mlflow-file", "id: split-file", None, "'split-file': this id is there twice", "another id"),
+        ("id: split-file", "id: Split File", None, "'id' is 'Split File'", "top of the file"),
+        (
+            "    stage: 1-configuration\n",
+            "    stage: 4-nothing\n",
+            None,
+            "there is no stage '4-nothing'",
+            "stages: 1-con",
+        ),
+        (
+            'wrong: ["0.001", "0.01", "0.1"]',
+            'wrong: ["0.01", "0.01"]',
+            None,
+            "two options are the same: '0.01'",
+            "change one",
+        ),
+        ('wrong: ["0.001", "0.01", "0.1"]', 'wrong: ["0.010", "0.01"]', None, "two options are the same", "change one"),
+        ('wrong: ["0.001", "0.01", "0.1"]', "wrong: []", None, "has 0 wrong options", "one to three|one to 3"),
+        ('wrong: ["0.001", "0.01", "0.1"]', "wrong: [a, b, c, d]", None, "has 4 wrong options", "one to 3"),
+        ('wrong: ["0.001", "0.01", "0.1"]', "wrong: [0.001, 0.01]", 0, "is the number 0.001", 'quotes: "0.001"'),
+        ('wrong: ["0.001", "0.01", "0.1"]', "wrong: [no, yes]", 0, "is false, expected a text", "YAML reads yes, no"),
+        ('wrong: ["0.001", "0.01", "0.1"]', "wrong: none of these", 0, "'wrong' is 'none of these'", "top of the file"),
+        (
+            "    answer_from: {config: optimizer.lr}\n",
+            "",
+            None,
+            "has neither `answer` nor `answer_from`",
+            "exactly one",
+        ),
+        ("{config: optimizer.lr}", "{config: optimizer.rate}", None, "no key 'optimizer.rate'", "keys: "),
+        (
+            "look_in: lab_code/conf/train.yaml",
+            "look_in: lab_code/conf/none.yaml",
+            None,
+            "cannot see yet",
+            "file of its kit",
+        ),
+        (
+            "look_in: lab_code/conf/train.yaml",
+            "look_in: lab_code/losses/focal.py",
+            None,
+            "cannot see yet",
+            "file of its kit",
+        ),
+        ("kind: number", "kind: essay", 0, "'kind' is 'essay'", "choice, several, number, name"),
+        (
+            "    explanation: >-\n      The list",
+            "    explanatoin: >-\n      The list",
+            0,
+            "no key 'explanatoin'",
+            "keys: id, stage",
+        ),
+        (
+            "    hints:\n      - train.yaml names",
+            "    hintss:\n      - train.yaml names",
+            None,
+            "'hints' is missing",
+            "`hints: …`",
+        ),
+        (
+            LINE,
+            "text: How large is it, 0.005 or more?",
+            None,
+            "the answer '0.005' stands in the question",
+            "without saying it",
+        ),
+        (LINE, "text:", 0, "'text' is empty", "write something"),
+        (LINE, LINE + "\n    " + LINE, 1, "the key 'text' is there twice", "remove one"),
+        (LINE, "\t" + LINE, 0, "a tab", "blanks"),
+        (LINE, "text: a: b: c", 0, "this is not YAML", "quotes"),
+        (LINE, "text: [not closed", 1, "this is not YAML", "quotes"),
+        ("time_limit_s: 60", "time_limit_s: soon", 0, "'time_limit_s' is 'soon'", "top of the file"),
+        ("time_limit_s: 60", "time_limit_s: 999", 0, "'time_limit_s' is '999'", "top of the file"),
+        ("difficulty: 2", "difficulty: 7", 0, "'difficulty' is '7'", "top of the file"),
+        (
+            "wrong: [constant, cosine, step]",
+            "wrong: [constant, none of these]",
+            None,
+            "speaks of other options",
+            "another order",
+        ),
+        ('vary:\n      - {a: "90", ', "vary:\n      - {", None, "no value for {a}", "every entry"),
     ],
 )
-def test_a_wrong_entry_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_mistake_is_named_with_line_question_and_fix(
+    tmp_path: Path, old: str, new: str, below: int | None, found: str, fix: str
+) -> None:
     shutil.copyfile(BANK_FILE, tmp_path / "bank.yaml")
     edit(tmp_path / "bank.yaml", old, new)
     with pytest.raises(LabError) as caught:
         load_bank(read_workshop(), tmp_path / "bank.yaml")
-    assert message in caught.value.message and "bank.yaml" in caught.value.message
+    message = caught.value.message
+    assert f"{tmp_path / 'bank.yaml'} has " in message and found in message and re.search(fix, message), message
+    text = BANK_FILE.read_text(encoding="utf-8")
+    key_line = text[: text.index(old)].count("\n") + 1
+    question_line = text[: text.rindex("  - id:", 0, text.index(old) + 10)].count("\n") + 1
+    assert f"line {question_line if below is None else key_line + below}" in message, message
+
+
+def test_all_mistakes_of_a_file_are_reported_together(tmp_path: Path) -> None:
+    shutil.copyfile(BANK_FILE, tmp_path / "bank.yaml")
+    for old, new in (
+        ("kind: number", "kind: essay"),
+        ("difficulty: 2", "difficulty: 9"),
+        ("time_limit_s: 30", "time_limit_s: x"),
+    ):
+        edit(tmp_path / "bank.yaml", old, new)
+    with pytest.raises(LabError, match="has 3 mistakes") as caught:
+        load_bank(read_workshop(), tmp_path / "bank.yaml")
+    lines = [int(number) for number in re.findall(r"line (\d+)", caught.value.message)]
+    assert lines == sorted(lines) and len(lines) == 3
+    shutil.copyfile(BANK_FILE, tmp_path / "bank.yaml")
+    edit(tmp_path / "bank.yaml", "{config: optimizer.lr}", "{config: optimizer.rate}")
+    edit(tmp_path / "bank.yaml", "{file_of: track_run}", "{file_of: nobody}")
+    with pytest.raises(LabError, match=r"(?s)has 2 mistakes.*optimizer\.rate.*nobody"):
+        load_bank(read_workshop(), tmp_path / "bank.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "questions:", "questions: []", "- id: x", "questions: 3", "x: 1"])
+def test_a_file_that_is_no_bank_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bank.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match=r"bank\.yaml has") as caught:
+        load_bank(read_workshop(), tmp_path / "bank.yaml")
+    assert "fix:" in caught.value.message
+
+
+def test_a_missing_bank_and_one_of_bytes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="is missing"):
+        load_bank(read_workshop(), tmp_path / "bank.yaml")
+    (tmp_path / "bank.yaml").write_bytes(b"questions: \xff\xfe")
+    with pytest.raises(LabError, match="cannot be read"):
+        load_bank(read_workshop(), tmp_path / "bank.yaml")
+
+
+def question_with(*options: str, right: str = "the right one", kind: str = CHOICE, **texts: str) -> BankQuestion:
+    values = {"text": "What?", "hint": "Look.", **texts}
+    return BankQuestion(
+        "q", STAGES[0], kind, values["text"], (right,), options, "lab_code/trainer.py", "why", (values["hint"],), 20, 1
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        (question_with("all of the above"), "speaks of other options"),
+        (question_with("None of them"), "speaks of other options"),
+        (question_with("answer 2"), "speaks of other options"),
+        (question_with("The Right  One"), "is the right answer now"),
+        (question_with("the right ones"), "too similar"),
+        (question_with("wrong", text="Is the right one good?"), "stands in the question"),
+        (question_with("wrong", hint="It is the right one."), "stands in the hint"),
+        (question_with("wrong", text="two\nlines"), "a line break"),
+        (question_with(kind=NAME, right="__init__.py"), "is the name of several things"),
+    ],
+)
+def test_a_question_that_gives_itself_away_is_refused(question: BankQuestion, found: str) -> None:
+    assert any(found in problem for problem, _ in check_question(question, CodeFacts(PROJECT, STAGES)))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        question_with("it lies below 0.7", "it lies above 0.7"),
+        question_with("wrong", right="wrong or right", text="Is it wrong?"),
+        question_with("no", right="yes", text="Is yesterday over?"),
+        question_with("B", right="A", text="A or B?"),
+        question_with("lab train a=1", right="lab train a=2"),
+        question_with(kind=NAME, right="split_by_lesion"),
+    ],
+)
+def test_a_sound_question_passes(question: BankQuestion) -> None:
+    assert list(check_question(question, CodeFacts(PROJECT, STAGES))) == []
 
 
 def test_a_stage_without_enough_questions_is_an_error() -> None:
     workshop = read_workshop()
     workshop.stages[0].questions = 12
-    with pytest.raises(LabError, match="asks 12 questions, but the bank has 6"):
+    with pytest.raises(LabError, match="asks 12 questions, but the bank has 10"):
         load_bank(workshop)

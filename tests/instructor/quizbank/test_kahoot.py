@@ -18,7 +18,8 @@ from lab_code.errors import LabError
 TEMPLATE = Path(__file__).parents[4] / "shared" / "kahoot-samples" / "import-template-2021.xlsx"
 SEED = 7
 RUN = BankQuestion(
-    "k-run", KAHOOT, CHOICE, "What is a run?", "One training", ("A group", "A layer", "A copy"), "", "why", "clue",
+    "k-run", KAHOOT, CHOICE, "What is a run?", ("One training",), ("A group", "A layer", "A copy"), "", "why",
+    ("clue",),
     20, 1,
 )  # fmt: skip
 SMILE = "\N{GRINNING FACE}"
@@ -106,7 +107,7 @@ def test_the_time_column_offers_the_times_that_kahoot_takes(tmp_path: Path) -> N
 
 
 def test_the_csv_is_the_same_table_with_a_mark_for_excel(tmp_path: Path) -> None:
-    question = replace(RUN, right="Größe, “quoted”", wrong=('a "b"',))
+    question = replace(RUN, rights=("Größe, “quoted”",), wrong=('a "b"',))
     sheet = export(tmp_path, question)
     data = (tmp_path / "kahoot.csv").read_bytes()
     assert data.startswith(b"\xef\xbb\xbf")
@@ -115,7 +116,7 @@ def test_the_csv_is_the_same_table_with_a_mark_for_excel(tmp_path: Path) -> None
 
 
 def test_a_true_false_question_fills_two_answers(tmp_path: Path) -> None:
-    sheet = export(tmp_path, replace(RUN, right="True", wrong=("False",)))
+    sheet = export(tmp_path, replace(RUN, rights=("True",), wrong=("False",)))
     assert sorted(read_options(sheet)) == ["False", "True"]
     assert sheet["E9"].value is None and sheet["F9"].value is None
     assert [sheet["C9"].value, sheet["D9"].value][int(sheet["H9"].value) - 1] == "True"
@@ -125,7 +126,7 @@ def test_a_true_false_question_fills_two_answers(tmp_path: Path) -> None:
     "text", ["=1+1", "=SUM(A1:A9)", "#N/A", "1", "1.0", "1,3", "007", "1e3", "TRUE", "50%", "2026-01-02"]
 )
 def test_text_that_looks_like_something_else_stays_text(tmp_path: Path, text: str) -> None:
-    sheet = export(tmp_path, replace(RUN, text=text, right=text))
+    sheet = export(tmp_path, replace(RUN, text=text, rights=(text,)))
     answer = sheet.cell(9, 2 + int(sheet["H9"].value))
     for cell in (sheet["B9"], answer):
         assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
@@ -152,9 +153,9 @@ def test_characters_are_counted_as_excel_does(text: str, length: int) -> None:
         ({"text": "x" * 120}, True),
         ({"text": SMILE * 47}, False),
         ({"text": SMILE * 48}, True),
-        ({"right": "x" * 60}, False),
-        ({"right": "x" * 61}, True),
-        ({"right": "x" * 75}, True),
+        ({"rights": ("x" * 60,)}, False),
+        ({"rights": ("x" * 61,)}, True),
+        ({"rights": ("x" * 75,)}, True),
         ({"wrong": ("x" * 75,)}, True),
         ({"wrong": (SMILE * 30,)}, False),
     ],
@@ -170,11 +171,11 @@ def test_long_texts_are_written_with_a_warning(tmp_path: Path, change: dict, war
     [
         ({"text": "x" * 121}, f"the question has 121 characters, at most 120: '{'x' * 121}'"),
         ({"text": SMILE * 61}, f"the question has 122 characters, at most 120: '{SMILE * 61}'"),
-        ({"right": "x" * 76}, f"the answer has 76 characters, at most 75: '{'x' * 76}'"),
+        ({"rights": ("x" * 76,)}, f"the answer has 76 characters, at most 75: '{'x' * 76}'"),
         ({"wrong": ("a", SMILE * 38)}, f"the answer has 76 characters, at most 75: '{SMILE * 38}'"),
         ({"text": "two\nlines"}, r"a line break or a control character: 'two\nlines'"),
-        ({"right": "a\x00b"}, r"a line break or a control character: 'a\x00b'"),
-        ({"right": "a\ud83d"}, r"a line break or a control character: 'a\ud83d'"),
+        ({"rights": ("a\x00b",)}, r"a line break or a control character: 'a\x00b'"),
+        ({"rights": ("a\ud83d",)}, r"a line break or a control character: 'a\ud83d'"),
         ({"wrong": ("a", " ")}, "the answer is empty"),
         ({"text": ""}, "the question is empty"),
         ({"wrong": ()}, "expected 2 to 4 options, found 1"),
@@ -188,7 +189,7 @@ def test_what_kahoot_cannot_take_is_refused_by_name(tmp_path: Path, change: dict
 
 
 def test_all_problems_of_all_questions_are_reported_at_once(tmp_path: Path) -> None:
-    long = replace(RUN, id="k-long", text="x" * 121, right="y" * 76)
+    long = replace(RUN, id="k-long", text="x" * 121, rights=("y" * 76,))
     message = find_fault(tmp_path, long, RUN, replace(RUN, id="k-number", kind=NUMBER))
     assert len(message.splitlines()) == 4
     assert [message.count(name) for name in ("'k-long'", "'k-run'", "'k-number'")] == [2, 0, 1]

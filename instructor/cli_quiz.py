@@ -1,0 +1,193 @@
+"""The commands `instructor quiz …` and `instructor kahoot …`: check the bank, export it, read Kahoot's results."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from instructor.options import WORKSHOP_FILE, WorkshopOption, default_build
+from instructor.workshop import Workshop, find_stage, read_workshop
+from lab_code.errors import LabError
+from lab_code.terminal import make_console
+
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        default_factory=lambda: default_build() / "quiz",
+        show_default="build/quiz",
+        help="The folder to write into.",
+    ),
+]
+FromOption = Annotated[
+    str, typer.Option("--questions", help="kahoot, the number or id of a stage, locks (all stages), or all.")
+]
+
+
+def add_commands(quiz: typer.Typer, export: typer.Typer, kahoot_app: typer.Typer) -> None:
+    """Register the commands."""
+    quiz.command()(check)
+    for command in (kahoot, gift, moodle, aiken, canvas, jupyterquiz, page):
+        export.command()(command)
+    kahoot_app.command()(results)
+
+
+def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Resolve every answer from the code and check every question.
+
+    Example: instructor quiz check
+    """
+    from instructor.quizbank.bank import KAHOOT, load_bank, stage_questions
+    from instructor.quizbank.kahoot import check_questions
+
+    described = read_workshop(workshop)
+    questions = load_bank(described)
+    check_questions(stage_questions(questions, KAHOOT))
+    counts = [f"{stage.id} {len(stage_questions(questions, stage.id))}" for stage in described.stages]
+    counts.append(f"kahoot {len(stage_questions(questions, KAHOOT))}")
+    make_console().print(f"{len(questions)} questions, all answers resolved: {', '.join(counts)}")
+
+
+def kahoot(out: OutOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write the Kahoot round as .xlsx in the layout of Kahoot's template, and as .csv.
+
+    Example: instructor quiz export kahoot --out build/quiz
+    """
+    _export("kahoot", out, "kahoot", workshop)
+
+
+def gift(out: OutOption, questions: FromOption = "all", workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write GIFT, a text format of Moodle.
+
+    Example: instructor quiz export gift --questions 2
+    """
+    _export("gift", out, questions, workshop)
+
+
+def moodle(out: OutOption, questions: FromOption = "all", workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write Moodle XML, which keeps hints, tags and explanations.
+
+    Example: instructor quiz export moodle
+    """
+    _export("moodle", out, questions, workshop)
+
+
+def aiken(out: OutOption, questions: FromOption = "all", workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write Aiken, the plainest text format: choices only.
+
+    Example: instructor quiz export aiken --questions kahoot
+    """
+    _export("aiken", out, questions, workshop)
+
+
+def canvas(out: OutOption, questions: FromOption = "all", workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write a QTI package for Canvas.
+
+    Example: instructor quiz export canvas
+    """
+    _export("canvas", out, questions, workshop)
+
+
+def jupyterquiz(out: OutOption, questions: FromOption = "all", workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write JSON for the package jupyterquiz (whoever opens the file can read the answers).
+
+    Example: instructor quiz export jupyterquiz --questions 1
+    """
+    _export("jupyterquiz", out, questions, workshop)
+
+
+def page(out: OutOption, questions: FromOption = "kahoot", workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write one page for the projector that needs no internet: count-down, keys, the answer shown at the end.
+
+    Example: instructor quiz export page
+    """
+    _export("page", out, questions, workshop)
+
+
+def _export(name: str, out: Path, which: str, workshop: Path) -> None:
+    from instructor.quizbank.bank import load_bank
+    from instructor.quizbank.exports import EXPORTS
+    from instructor.quizbank.kahoot import export_kahoot
+
+    described = read_workshop(workshop)
+    questions = _choose(load_bank(described), described, which)
+    paths, notes = {"kahoot": export_kahoot, **EXPORTS}[name](questions, out, described.seed)
+    for note in notes:
+        make_console(stderr=True).print(f"note: {note}", markup=False)
+    for path in paths:
+        make_console().print(f"{path}  ({len(questions) - sum('left out' in note for note in notes)} questions)")
+
+
+def _choose(questions: list, described: Workshop, which: str) -> list:
+    from instructor.quizbank.bank import KAHOOT, stage_questions
+
+    if which == "all":
+        return questions
+    if which == "locks":
+        return [question for question in questions if question.stage != KAHOOT]
+    if which == KAHOOT:
+        return stage_questions(questions, KAHOOT)
+    try:
+        return stage_questions(questions, find_stage(described, which).id)
+    except LabError as error:
+        raise LabError(error.message, hint=f"{error.hint}; or kahoot, locks, all") from error
+
+
+def results(
+    report: Annotated[Path, typer.Argument(help="The report that Kahoot lets you download: .xlsx, or a sheet as .csv")],
+    count: Annotated[
+        bool, typer.Option("--count", help="Write the ranking, after you have looked at the review.")
+    ] = False,
+    aliases: Annotated[
+        Path | None, typer.Option(help="The table nickname,group; written beside the ranking where it is missing.")
+    ] = None,
+    out: OutOption = ...,  # type: ignore[assignment]
+    workshop: WorkshopOption = WORKSHOP_FILE,
+) -> None:
+    """Read Kahoot's results: who belongs to which group, for you to look at; then, with --count, the groups' ranking.
+
+    Example: instructor kahoot results report.xlsx
+    """
+    from instructor.quizbank import kahoot_report
+    from lab_code.files import write_whole
+    from lab_code.terminal import make_table
+
+    described = read_workshop(workshop)
+    table = aliases or out / "kahoot-players.csv"
+    found = kahoot_report.read_report(report)
+    known = kahoot_report.read_aliases(table, described.groups) if table.is_file() else {}
+    review = kahoot_report.review_players(found, known, described.groups)
+    write_whole(table, kahoot_report.aliases_to_csv(found, review, known))
+    console, notes = make_console(), make_console(stderr=True)
+    shown = make_table("group", "players", title=f"Review: {report.name}", right=["points"])
+    for group in described.groups:
+        players = review.groups.get(group, [])
+        names = ", ".join(player.nickname for player in players) or "nobody"
+        shown.add_row(group, escape(names), str(sum(player.score for player in players)))
+    console.print(shown)
+    for note in found.notes:
+        notes.print(f"note: {note}", markup=False)
+    for group, players in review.rejoined.items():
+        notes.print(
+            f"note: {group} is there {len(players)} times (dropped out and came back?); its points are added up"
+        )
+    for player in review.unmatched:
+        notes.print(f"note: '{player.nickname}' belongs to no group ({player.score} points)", markup=False)
+    if not count:
+        console.print(f"Nothing is counted yet. Put players right in {table}, then the same with --count", markup=False)
+        return
+    waiting = [player.nickname for player in review.unmatched]
+    if waiting:
+        raise LabError(
+            f"{len(waiting)} players belong to no group: {', '.join(waiting[:5])}",
+            hint=f"write their group into {table}, or - where they do not count",
+        )
+    ranking = kahoot_report.rank_groups(review, described.groups)
+    lines = ["rank,group,points", *(f"{entry.rank},{entry.group},{entry.score}" for entry in ranking)]
+    write_whole(out / "kahoot-ranking.csv", "\n".join(lines) + "\n")
+    ranked = make_table("rank", "group", title="Kahoot: groups", right=["points"])
+    for entry in ranking:
+        ranked.add_row(str(entry.rank), entry.group, str(entry.score))
+    console.print(ranked)
+    console.print(f"{out / 'kahoot-ranking.csv'}  (groups only, no nicknames)", markup=False)

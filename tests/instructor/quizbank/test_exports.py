@@ -1,0 +1,270 @@
+"""Every export read back by a reader that is not its writer: nothing of a question is lost or changed on the way."""
+
+import html
+import io
+import json
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from xml.dom import minidom
+
+import pytest
+
+from instructor import cli
+from instructor.quizbank.bank import CHOICE, KAHOOT, NAME, NUMBER, SEVERAL, BankQuestion, load_bank, stage_questions
+from instructor.quizbank.exports import (
+    EXPORTS,
+    export_aiken,
+    export_canvas,
+    export_gift,
+    export_jupyterquiz,
+    export_moodle,
+    export_page,
+)
+from instructor.workshop import read_workshop
+from lab_code.errors import LabError
+
+with warnings.catch_warnings():  # the one parser of GIFT there is asks for the locale in an old way
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from pygiftparser import parser as gift
+
+SEED = 7
+ODD = [
+    "=1+1", "a, b; c", 'say "hi" and \'no\'', "~ = # { } : \\ end", "<b>bold</b> & &amp; <script>", "🦉🇩🇪 👩‍🔬",
+    "مرحبا بالعالم", "`code_with_underscores` *stars* [x](y) $z$ ^2^", "A. not a letter", "1. not a list", "ANSWER: B",
+    "x" * 300, "50 % of 3 / 4 - 1", "- dash", "Zürich naïve Ω ≤ ∞",
+]  # fmt: skip
+
+
+def make(
+    kind: str = CHOICE, rights: tuple[str, ...] = ("yes it is",), wrong: tuple[str, ...] = ("no it is not",), **texts
+) -> BankQuestion:
+    values = {"id": "q-1", "text": "What is it?", "explanation": "Because.", "hints": ("Look.",), **texts}
+    return BankQuestion(
+        values["id"], "s", kind, values["text"], rights, wrong, "x.py", values["explanation"], values["hints"], 30, 2,
+        ("tag",),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bank() -> list[BankQuestion]:
+    return load_bank(read_workshop())
+
+
+def odd_choices() -> list[BankQuestion]:
+    return [
+        make(id=f"odd-{n}", text=f"{odd} ?", rights=(f"{odd} r",), wrong=(f"{odd} w", "plain"), explanation=odd)
+        for n, odd in enumerate(ODD)
+    ]
+
+
+def test_gift_is_read_back_by_a_parser_of_gift(tmp_path: Path) -> None:
+    questions = [question for question in odd_choices() if "\\" not in question.text]
+    (path,), notes = export_gift(questions, tmp_path, SEED)
+    with path.open(encoding="utf-8") as file:
+        read = gift.parseFile(file)
+    assert not notes and len(read) == len(questions) and all(back.valid for back in read)
+    for question, back in zip(questions, read, strict=True):
+        answers = {unescape_gift(option.answer): option.fraction for option in back.answers.answers}
+        assert (back.title, unescape_gift(back.text)) == (question.id, question.text)
+        assert unescape_gift(back.generalFeedback) == question.explanation
+        assert answers == {question.right: 100, **dict.fromkeys(question.wrong, 0)}
+
+
+def unescape_gift(text: str) -> str:
+    return re.sub(r"\\([\\~=#{}:])", r"\1", text.strip())
+
+
+def test_a_backslash_in_gift_is_escaped(tmp_path: Path) -> None:
+    (path,), _ = export_gift([make(text="C:\\x = {1}?")], tmp_path, SEED)
+    assert "C\\:\\\\x \\= \\{1\\}?{" in path.read_text(encoding="utf-8")
+
+
+def test_gift_knows_all_kinds(tmp_path: Path) -> None:
+    kinds = [
+        make(SEVERAL, ("a1", "b1"), ("c1", "d1", "e1")),
+        make(NUMBER, ("0.25",), (), id="n"),
+        make(NAME, ("trainer.py",), (), id="t"),
+    ]
+    text = export_gift(kinds, tmp_path, SEED)[0][0].read_text(encoding="utf-8")
+    assert text.count("~%50%") == 2 and text.count("~%-33.33333%") == 3
+    assert "{\n#0.25\n####Because.\n}" in text and "{\n=trainer.py\n####Because.\n}" in text
+
+
+def read_moodle(path: Path) -> list[dict]:
+    def text_of(node, name: str) -> list[str]:
+        return [
+            "".join(child.data for child in t.childNodes)
+            for part in node.getElementsByTagName(name)
+            for t in part.getElementsByTagName("text")
+        ]
+
+    return [
+        {
+            "type": node.getAttribute("type"),
+            "id": text_of(node, "name")[0],
+            "text": html.unescape(text_of(node, "questiontext")[0]),
+            "why": html.unescape(text_of(node, "generalfeedback")[0]),
+            "hints": [html.unescape(hint) for hint in text_of(node, "hint")],
+            "answers": {
+                html.unescape(text) if answer.getAttribute("format") == "html" else text: float(
+                    answer.getAttribute("fraction")
+                )
+                for answer, text in zip(node.getElementsByTagName("answer"), text_of(node, "answer"), strict=True)
+            },
+        }
+        for node in minidom.parse(str(path)).getElementsByTagName("question")
+    ]
+
+
+def test_moodle_xml_is_read_back_by_another_parser(tmp_path: Path) -> None:
+    questions = odd_choices()
+    read = read_moodle(export_moodle(questions, tmp_path, SEED)[0][0])
+    for question, back in zip(questions, read, strict=True):
+        assert (back["id"], back["text"], back["why"]) == (question.id, question.text, question.explanation)
+        assert back["answers"] == {question.right: 100.0, **dict.fromkeys(question.wrong, 0.0)}
+        assert back["hints"] == list(question.hints)
+
+
+def test_the_whole_bank_survives_moodle(tmp_path: Path, bank: list[BankQuestion]) -> None:
+    read = {entry["id"]: entry for entry in read_moodle(export_moodle(bank, tmp_path, SEED)[0][0])}
+    kinds = {CHOICE: "multichoice", SEVERAL: "multichoice", NUMBER: "numerical", NAME: "shortanswer"}
+    for question in bank:
+        back = read[question.id]
+        filled = question.with_values(question.vary[0]) if question.vary else question
+        assert back["type"] == kinds[question.kind] and back["text"] == filled.text
+        assert {text for text, share in back["answers"].items() if share > 0} == set(filled.rights)
+        assert sum(share for share in back["answers"].values() if share > 0) == pytest.approx(100, abs=0.01)
+
+
+def test_aiken_has_one_letter_an_option_and_leaves_out_what_it_cannot_say(
+    tmp_path: Path, bank: list[BankQuestion]
+) -> None:
+    (path,), left_out = export_aiken(bank, tmp_path, SEED)
+    choices = [question for question in bank if question.kind == CHOICE]
+    blocks = path.read_text(encoding="utf-8").strip().split("\n\n")
+    assert len(blocks) == len(choices) and len(left_out) == len(bank) - len(choices)
+    for question, block in zip(choices, blocks, strict=True):
+        text, *options, answer = block.splitlines()
+        assert text == question.text
+        letters = dict(option.split(". ", 1) for option in options)
+        assert letters[answer.removeprefix("ANSWER: ")] == question.right
+        assert set(letters.values()) == set(question.options)
+
+
+def plain(markup: str) -> str:
+    """The text of a piece of QTI: HTML in XML."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", markup)).split())
+
+
+def read_canvas(path: Path) -> list[tuple[str, str, dict[str, str], set[str]]]:
+    with zipfile.ZipFile(path) as archive:
+        names = [
+            name for name in archive.namelist() if re.fullmatch(r".*text2qti_assessment_[^/]*(?<!meta)\.xml", name)
+        ]
+        document = minidom.parseString(archive.read(next(n for n in archive.namelist() if n in names and "/" in n)))
+    items = []
+    for item in document.getElementsByTagName("item"):
+        presentation = item.getElementsByTagName("presentation")[0]
+        text = presentation.getElementsByTagName("mattext")[0].firstChild.data
+        labels = {
+            label.getAttribute("ident"): plain(label.getElementsByTagName("mattext")[0].firstChild.data)
+            for label in item.getElementsByTagName("response_label")
+            if label.getElementsByTagName("mattext")  # not the field of a typed answer
+        }
+        right = {
+            value.firstChild.data
+            for value in item.getElementsByTagName("varequal")
+            if value.parentNode.tagName != "not"
+        }
+        items.append((item.getAttribute("title"), plain(text), labels, right))
+    return items
+
+
+def test_the_canvas_package_is_read_back_as_xml(tmp_path: Path, bank: list[BankQuestion]) -> None:
+    questions = [*bank, *odd_choices()]
+    items = read_canvas(export_canvas(questions, tmp_path, SEED)[0][0])
+    assert len(items) == len(questions)
+    for question, (title, text, labels, right) in zip(questions, items, strict=True):
+        filled = question.with_values(question.vary[0]) if question.vary else question
+        assert (title, text) == (question.id, filled.text)
+        if question.kind in (CHOICE, SEVERAL):
+            assert set(labels.values()) == {" ".join(option.split()) for option in filled.options}
+            assert {labels[ident] for ident in right} == {" ".join(r.split()) for r in filled.rights}
+        elif question.kind == NAME:
+            assert right == {filled.right}
+
+
+def test_exports_are_the_same_each_time(tmp_path: Path, bank: list[BankQuestion]) -> None:
+    for name, export in EXPORTS.items():
+        first = [path.read_bytes() for path in export(bank, tmp_path / "a", SEED)[0]]
+        assert first == [path.read_bytes() for path in export(bank, tmp_path / "b", SEED)[0]], name
+
+
+def test_jupyterquiz_takes_its_file(tmp_path: Path, bank: list[BankQuestion]) -> None:
+    from jupyterquiz import display_quiz
+
+    (path,), _ = export_jupyterquiz([*bank, *odd_choices()], tmp_path, SEED)
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    assert {entry["type"] for entry in entries} == {"multiple_choice", "many_choice", "numeric", "string"}
+    for question, entry in zip([*bank, *odd_choices()], entries, strict=True):
+        filled = question.with_values(question.vary[0]) if question.vary else question
+        assert entry["question"] == filled.text
+        right = [answer for answer in entry["answers"] if answer["correct"]]
+        key = "value" if question.kind == NUMBER else "answer"
+        assert {str(answer[key]) for answer in right} == set(filled.rights)
+    display_quiz(str(path))  # raises for a question that it does not understand
+
+
+def read_page(path: Path) -> list[dict]:
+    text = path.read_text(encoding="utf-8")
+    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_the_page_holds_every_question_and_fetches_nothing(tmp_path: Path) -> None:
+    questions = odd_choices()
+    (path,), notes = export_page(questions, tmp_path, SEED)
+    shown = read_page(path)
+    assert not notes and [entry["text"] for entry in shown] == [question.text for question in questions]
+    assert all(e["options"][e["right"][0]] == q.right for e, q in zip(shown, questions, strict=True))
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)\s*=|url\(|@import|https?://", text.split('<script id="data"')[0])
+
+
+def test_the_page_says_what_it_cannot_show(tmp_path: Path) -> None:
+    _, notes = export_page([make(), make(NUMBER, ("3",), (), id="n")], tmp_path, SEED)
+    assert notes == ["question 'n' is left out: the page shows options, and this has none"]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_nothing_to_export_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LabError):
+        EXPORTS[name]([], tmp_path, SEED)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["kahoot", *EXPORTS])
+def test_every_export_is_a_command(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["quiz", "export", name, "--out", str(tmp_path)]) == 0
+    path = Path(capsys.readouterr().out.split("  (")[0])
+    assert path.is_file() and path.parent == tmp_path
+    assert cli.main(["quiz", "export", name, "--help"]) == 0
+    assert "Example: instructor quiz export" in capsys.readouterr().out
+
+
+def test_questions_are_chosen_by_stage(tmp_path: Path, bank: list[BankQuestion], capsys) -> None:
+    for which, count in (
+        ("2", len(stage_questions(bank, "2-imbalance"))),
+        ("kahoot", len(stage_questions(bank, KAHOOT))),
+        ("all", len(bank)),
+    ):
+        assert cli.main(["quiz", "export", "gift", "--questions", which, "--out", str(tmp_path)]) == 0
+        assert f"({count} questions)" in capsys.readouterr().out
+    assert cli.main(["quiz", "export", "gift", "--questions", "9", "--out", str(tmp_path)]) == 1
+    assert "or kahoot, locks, all" in capsys.readouterr().err
+
+
+def test_the_zip_has_no_time_in_it(tmp_path: Path, bank: list[BankQuestion]) -> None:
+    with zipfile.ZipFile(io.BytesIO(export_canvas(bank, tmp_path, SEED)[0][0].read_bytes())) as archive:
+        assert {info.date_time[0] for info in archive.infolist()} == {2020}
