@@ -68,6 +68,7 @@ class KitPlan:
             "workshop": [
                 self.workshop.id,
                 self.workshop.title,
+                self.workshop.paper,
                 vars(self.workshop.locks),
                 vars(self.workshop.points),
             ],
@@ -138,7 +139,8 @@ def build_kit(
         title=plan.workshop.title,
         group=plan.group,
         number=plan.number,
-        stages=[_sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
+        stages=[sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
+        paper=plan.workshop.paper,
     )
     for stage, lock in zip(plan.stages, locks.files, strict=True):
         write_whole(folder / stage.stage.lock, lock.result())
@@ -238,7 +240,8 @@ def _fill(name: str, **values: str) -> str:
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
 
 
-def _sheet_stage(number: int, plan: StagePlan) -> dict:
+def sheet_stage(number: int, plan: StagePlan) -> dict:
+    """A stage as the sheets describe it."""
     experiment = next((Path(name).stem for name in plan.stage.opens if "/experiment/" in name), None)
     return {
         "number": number,

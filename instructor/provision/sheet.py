@@ -1,4 +1,4 @@
-"""What is printed: a group's instruction sheet and the instructor's key, set as PDF by Typst.
+"""What is printed: instruction sheets, the instructor's key, and catch-up sheets, set as PDF by Typst.
 
     write_group_sheet(kit / "instructions.pdf", title=…, group="group-1", number=1, stages=[…])
     write_key(vault / "key.pdf", title=…, groups={"group-1": […]})
@@ -18,13 +18,15 @@ from lab_code.errors import LabError
 from lab_code.files import write_whole
 
 _TEMPLATES = Path(__file__).parent
-_SHEET, _KEY = "sheet.typ", "key.typ"
+_SHEET, _KEY, _CATCH_UP = "sheet.typ", "key.typ", "catch_up.typ"
 # Accessible PDF: tagged text to be read aloud. Typst then also refuses text that none of its fonts can show, which it
 # would otherwise print as empty boxes.
 _STANDARD = "ua-1"
 
 
-def write_group_sheet(path: Path, *, title: str, group: str, number: int, stages: list[dict[str, Any]]) -> None:
+def write_group_sheet(
+    path: Path, *, title: str, group: str, number: int, stages: list[dict[str, Any]], paper: str = "a4"
+) -> None:
     """Write the sheet of one group. It is given no answers, so it cannot hold any.
 
     `number` counts the groups from 1 and chooses the sheet's colour and shape. A stage is
@@ -32,17 +34,30 @@ def write_group_sheet(path: Path, *, title: str, group: str, number: int, stages
     None}`;
     `how` says what to write where that is not the number of an option. Raises `LabError` where the sheet cannot be set.
     """
-    write_whole(path, _set_pdf(_SHEET, {"title": title, "group": group, "number": number, "stages": stages}))
+    data = {"title": title, "group": group, "number": number, "stages": stages, "paper": paper}
+    write_whole(path, _set_pdf(_SHEET, data))
 
 
-def write_key(path: Path, *, title: str, groups: dict[str, list[dict[str, Any]]]) -> None:
+def write_key(path: Path, *, title: str, groups: dict[str, list[dict[str, Any]]], paper: str = "a4") -> None:
     """Write the instructor's key: answers and rescue codes of every group, one row a group, one column a stage.
 
     An entry of a group is `{"number", "title", "answers": "2,4,1", "rescue": code}`. Raises `LabError` where the key
     cannot be set.
     """
     rows = [{"number": number, "name": name, "stages": groups[name]} for number, name in enumerate(groups, 1)]
-    write_whole(path, _set_pdf(_KEY, {"title": title, "groups": rows}))
+    write_whole(path, _set_pdf(_KEY, {"title": title, "groups": rows, "paper": paper}))
+
+
+def write_catch_up(
+    path: Path, *, title: str, stage: dict[str, Any], groups: list[dict[str, Any]], paper: str = "a4"
+) -> None:
+    """Write the catch-up sheets of one stage, a page a group. They hold answers: they belong to the instructor.
+
+    `stage` is `{"number", "title", "experiment": name or None}`, a group `{"name", "number", "rescue", "questions"}`, a
+    question `{"text", "answer", "right", "explanation"}`. Raises `LabError` where a sheet cannot be set.
+    """
+    data = {"title": title, "stage": stage, "groups": groups, "paper": paper}
+    write_whole(path, _set_pdf(_CATCH_UP, data))
 
 
 def _set_pdf(template: str, data: dict[str, Any]) -> bytes:

@@ -14,9 +14,17 @@ from datetime import datetime
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData, prepare_data
-from instructor.provision.kit import KitPlan, StartedLocks, build_kit, gather_secrets, plan_kit, start_locks
+from instructor.provision.kit import (
+    KitPlan,
+    StartedLocks,
+    build_kit,
+    gather_secrets,
+    plan_kit,
+    sheet_stage,
+    start_locks,
+)
 from instructor.provision.leaks import SecretSearch
-from instructor.provision.sheet import write_key
+from instructor.provision.sheet import write_catch_up, write_key
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
@@ -77,8 +85,34 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
         group: [{**entry, "number": titles[entry["stage"]][0], "title": titles[entry["stage"]][1]} for entry in entries]
         for group, entries in key.items()
     }
-    write_key(vault.folder / "key.pdf", title=workshop.title, groups=described)
+    write_key(vault.folder / "key.pdf", title=workshop.title, groups=described, paper=workshop.paper)
+    _write_catch_ups(workshop, plans, key, vault)
     return done
+
+
+def _write_catch_ups(workshop: Workshop, plans: list[KitPlan], key: dict, vault: Vault) -> None:
+    """One PDF a stage in the vault, with a page for every group."""
+    for index in range(len(workshop.stages)):
+        groups = [
+            {
+                "name": plan.group,
+                "number": plan.number,
+                "rescue": key[plan.group][index]["rescue"],
+                "questions": [
+                    {
+                        "text": question.shown.text,
+                        "answer": question.answer,
+                        "right": ", ".join(question.source.rights),
+                        "explanation": question.source.explanation,
+                    }
+                    for question in plan.stages[index].questions
+                ],
+            }
+            for plan in plans
+        ]
+        stage = sheet_stage(index + 1, plans[0].stages[index])
+        path = vault.folder / f"catch-up-{index + 1}.pdf"
+        write_catch_up(path, title=workshop.title, stage=stage, groups=groups, paper=workshop.paper)
 
 
 def check_room(workshop: Workshop, build: Path) -> None:

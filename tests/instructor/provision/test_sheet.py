@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from instructor.dataset.prepare import PreparedData
 from instructor.provision import sheet
-from instructor.provision.sheet import write_group_sheet, write_key
+from instructor.provision.kit import plan_kit, sheet_stage
+from instructor.provision.sheet import write_catch_up, write_group_sheet, write_key
+from instructor.quizbank.bank import load_bank
+from instructor.quizbank.variants import make_variants
+from instructor.vault import Vault
+from instructor.workshop import read_workshop
 from lab_code.errors import LabError
 
 TITLE = "Experiment management in 50 minutes"
@@ -105,7 +111,14 @@ def test_sheet_shows_commands(usual, command, times):
 
 
 def test_sheet_is_given_no_answers():
-    assert list(inspect.signature(write_group_sheet).parameters) == ["path", "title", "group", "number", "stages"]
+    assert list(inspect.signature(write_group_sheet).parameters) == [
+        "path",
+        "title",
+        "group",
+        "number",
+        "stages",
+        "paper",
+    ]
 
 
 def test_sheet_leaves_out_fields_it_does_not_know(tmp_path, usual):
@@ -262,3 +275,59 @@ def test_broken_template_is_named(tmp_path, monkeypatch):
     with pytest.raises(LabError, match=r"key\.typ cannot be set: "):
         write_key(tmp_path / "key.pdf", title=TITLE, groups=make_groups(1))
     assert not (tmp_path / "key.pdf").exists()
+
+
+@pytest.fixture(scope="module")
+def real_stages() -> dict[str, list[dict]]:
+    """The stages of every group of the real workshop, as the sheets get them."""
+    workshop = read_workshop()
+    variants = make_variants(workshop, load_bank(workshop))
+    nowhere = PreparedData(Path("data"), Path("test"), changed=False)
+    plans = [plan_kit(workshop, group, variants[group], nowhere) for group in workshop.groups]
+    return {plan.group: [sheet_stage(n, stage) for n, stage in enumerate(plan.stages, 1)] for plan in plans}
+
+
+@pytest.mark.parametrize(("paper", "width_mm"), [("a4", 210), ("us-letter", 216)])
+def test_every_groups_own_questions_fit_two_pages(tmp_path, real_stages, paper, width_mm):
+    for number, (group, stages) in enumerate(real_stages.items(), 1):
+        path = tmp_path / f"{group}.pdf"
+        write_group_sheet(path, title=TITLE, group=group, number=number, stages=stages, paper=paper)
+        pages = PdfReader(path).pages
+        assert len(pages) == 2, group
+        assert round(float(pages[0].mediabox.width) / 72 * 25.4) == width_mm
+
+
+def test_the_sheet_shows_the_folders_and_the_game(usual):
+    text = page_texts(usual)[0]
+    for wanted in (
+        "Where things are",
+        "experiment.py",
+        "The game",
+        "opens experiment=baseline and a value that stage 2",
+    ):
+        assert holds(text, wanted)
+
+
+def make_catch_up_group(number: int) -> dict:
+    question = {"text": "How many?", "answer": "70", "right": "70", "explanation": f"Counted {number} times."}
+    return {"name": f"group-{number}", "number": number, "rescue": f"{number}{CODE[1:]}", "questions": [question] * 3}
+
+
+def test_a_catch_up_sheet_has_a_page_a_group_with_answers_and_what_to_type(tmp_path):
+    stage = {"number": 2, "title": "What the score hides", "experiment": "balanced"}
+    groups = [make_catch_up_group(number) for number in (1, 2, 3)]
+    write_catch_up(tmp_path / "c.pdf", title=TITLE, stage=stage, groups=groups)
+    pages = page_texts(tmp_path / "c.pdf")
+    assert len(pages) == 3
+    for group, page in zip(groups, pages, strict=True):
+        for wanted in (group["name"], f"lab unlock --rescue {group['rescue']}", "experiment=balanced", "Answer: 70"):
+            assert holds(page, wanted)
+        assert not any(holds(page, other["rescue"]) for other in groups if other is not group)
+
+
+def test_the_vault_has_a_catch_up_sheet_a_stage_and_no_kit_has_one(build):
+    key = Vault(build).read_key()
+    for number in (1, 2, 3):
+        pages = page_texts(build / "vault" / f"catch-up-{number}.pdf")
+        assert all(holds(page, key[f"group-{n}"][number - 1]["rescue"]) for n, page in enumerate(pages, 1))
+    assert not list((build / "kits").rglob("catch-up*"))
