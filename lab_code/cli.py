@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from lab_code.cli_runs import add_commands
 from lab_code.errors import LabError
-from lab_code.terminal import make_console, make_table, run_app, spell_commands, wrap
+from lab_code.terminal import escape, make_console, make_table, run_app, spell_commands, wrap
 from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
 
 if TYPE_CHECKING:

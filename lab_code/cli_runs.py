@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from lab_code.errors import LabError
-from lab_code.terminal import make_console, make_table, spell_commands
+from lab_code.terminal import escape, make_console, make_table, spell_commands
 from lab_code.workshop.kit import Kit, find_kit
 
 if TYPE_CHECKING:

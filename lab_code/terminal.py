@@ -15,29 +15,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from lab_code.errors import LabError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 _INTERRUPTED = 130
 
 
-def make_console(*, stderr: bool = False) -> Console:
+# rich is imported only where something is printed with it: `lab --help` starts in half the time.
+
+
+def make_console(*, stderr: bool = False) -> "Console":
     """A console on the stream of this moment (tests and notebooks replace `sys.stdout`)."""
+    from rich.console import Console
+
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def make_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> "Table":
     """A table with its title on the left; the columns of `right` hold numbers."""
-    from rich.table import Table  # only here: commands without a table start sooner
+    from rich.table import Table
 
     table = Table(*columns, title=title or None, title_justify="left")
     for column in right:
         table.add_column(column, justify="right")
     return table
+
+
+def escape(text: str) -> str:
+    """Text in which square brackets mean themselves and no style."""
+    from rich.markup import escape as escape_markup
+
+    return escape_markup(text)
 
 
 def wrap(text: str, indent: str, first: str | None = None) -> str:
