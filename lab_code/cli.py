@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab_code.cli_runs import add_commands
+from lab_code import cli_desk, cli_runs
 from lab_code.errors import LabError
 from lab_code.terminal import escape, make_console, make_table, run_app, spell_commands, wrap
 from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
@@ -143,7 +143,8 @@ def hint(
     make_console().print(table)
 
 
-add_commands(app)
+cli_runs.add_commands(app)
+cli_desk.add_commands(app)
 
 
 @app.command()

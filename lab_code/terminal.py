@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _INTERRUPTED = 130
+_COMMANDS = (
+    "status|start|ui|doctor|feedback|unlock|hint|data|train|resume|repeat|sweep|compare|predict|handin"  # of `lab`
+)
 
 
 # rich is imported only where something is printed with it: `lab --help` starts in half the time.
@@ -66,11 +69,7 @@ def spell_commands(text: str) -> str:
     """`lab …` as it must be typed here: `./lab …` for people who called the kit's launcher without an environment."""
     if Path(sys.argv[0]).name != "lab" or Path(sys.argv[0]).parent.name in ("bin", "Scripts") or os.name == "nt":
         return text
-    return re.sub(
-        r"(?<![\w/.-])lab (?=(status|unlock|hint|data|train|resume|repeat|sweep|compare|predict|handin)\b)",
-        "./lab ",
-        text,
-    )
+    return re.sub(rf"(?<![\w/.-])lab (?=({_COMMANDS})\b)", "./lab ", text)
 
 
 def print_error(error: LabError) -> None:

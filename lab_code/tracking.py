@@ -237,9 +237,11 @@ def open_store(store: Path) -> Any:
     from sqlalchemy.exc import SQLAlchemyError
 
     database = store / DATABASE
-    if database.exists():
-        reroot_store(store)
     try:
+        if database.exists():
+            reroot_store(store)
+        else:
+            _make_database(database)
         client = mlflow.MlflowClient(f"sqlite:///{database.as_posix()}")
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
@@ -248,6 +250,19 @@ def open_store(store: Path) -> Any:
             hint=f"move {database.name} to another folder and run the command again; a new store is made",
         ) from error
     return client
+
+
+def _make_database(database: Path) -> None:
+    """Make an empty store beside its place and move it there: MLflow cannot mend one whose making was interrupted."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}.", suffix=".part") as scratch:
+        beside = Path(scratch) / database.name
+        made = SqlAlchemyStore(f"sqlite:///{beside.as_posix()}", (database.parent / ARTIFACTS).resolve().as_uri())
+        made.engine.dispose()  # nothing holds the file any more: Windows would not rename it
+        if not database.exists():  # nobody else was faster
+            os.replace(beside, database)
 
 
 def create_store(store: Path, experiment: str, artifacts: Path) -> int:

@@ -24,14 +24,16 @@ from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json, write_whole
+from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
+from lab_code.workshop.locks import RESCUE_BYTES
 from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
 
 SHEET = "instructions.pdf"
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
 _SHIPPED_TREES = {"lab_code": (".py", ".yaml"), "notebooks": (".ipynb",)}
-_LAUNCHERS = ("lab", "lab.cmd")
+_LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class StartedLocks:
     """The locks of a kit while they are made, and the chain values that were drawn for them."""
 
     files: list[Future[bytes]]
+    test: Future[bytes]  # the one that all kits share
     chains: list[bytes]
 
 
@@ -131,7 +134,8 @@ def build_kit(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, path)
-    os.chmod(folder / "lab", 0o755)
+    for name in ("lab", "start.command"):
+        os.chmod(folder / name, 0o755)
     for name, content in plan.written.items():
         write_whole(folder / name, content)
     write_group_sheet(
@@ -142,6 +146,7 @@ def build_kit(
         stages=[sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
         paper=plan.workshop.paper,
     )
+    write_whole(folder / TEST_LOCK, locks.test.result())
     for stage, lock in zip(plan.stages, locks.files, strict=True):
         write_whole(folder / stage.stage.lock, lock.result())
         if on_lock:
@@ -150,7 +155,14 @@ def build_kit(
     refuse_leaks(folder, secrets)
 
 
-def start_locks(plan: KitPlan, vault: Vault, pool: Executor) -> StartedLocks:
+def start_test_lock(workshop: Workshop, pool: Executor) -> Future[bytes]:
+    """Begin to write the one lock that `lab doctor` opens, with answers that everybody knows."""
+    spec = LockSpec(workshop.id, TEST_GROUP, TEST_STAGE, "A lock to try", len(TEST_ANSWERS), (), None, workshop.locks)
+    secrets = Secrets(TEST_ANSWERS, os.urandom(RESCUE_BYTES))
+    return pool.submit(write_lock, spec, secrets, {"locked/tried.txt": b"open\n"})
+
+
+def start_locks(plan: KitPlan, vault: Vault, pool: Executor, test: Future[bytes]) -> StartedLocks:
     """Begin to write every lock of a kit, which is where the time goes; the results are the bytes of the files."""
     chains = {stage.gives_chain: os.urandom(32).hex().encode() for stage in plan.stages if stage.gives_chain}
     futures = []
@@ -173,7 +185,7 @@ def start_locks(plan: KitPlan, vault: Vault, pool: Executor) -> StartedLocks:
         )
         extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
         futures.append(pool.submit(write_lock, spec, secrets, {**stage.files, **extra}))
-    return StartedLocks(futures, list(chains.values()))
+    return StartedLocks(futures, test, list(chains.values()))
 
 
 def gather_secrets(plans: Sequence[KitPlan], started: Sequence[StartedLocks], vault: Vault) -> SecretSearch:

@@ -22,6 +22,7 @@ from instructor.provision.kit import (
     plan_kit,
     sheet_stage,
     start_locks,
+    start_test_lock,
 )
 from instructor.provision.leaks import SecretSearch
 from instructor.provision.sheet import write_catch_up, write_key
@@ -146,7 +147,8 @@ def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisione
         return
     advance = progress("locks", sum(len(plan.stages) for plan in outdated))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE)) as pool:
-        started = [start_locks(plan, vault, pool) for plan in outdated]
+        test = start_test_lock(plans[0].workshop, pool)
+        started = [start_locks(plan, vault, pool, test) for plan in outdated]
         secrets = gather_secrets(plans, started, vault)
         try:
             for plan, locks in zip(outdated, started, strict=True):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData
-from instructor.provision.kit import plan_kit, start_locks
+from instructor.provision.kit import plan_kit, start_locks, start_test_lock
 from instructor.provision.workshop_kits import provision
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import make_variants
@@ -45,7 +45,8 @@ def _make_locks(workshop: Workshop, scratch: Path) -> float:
     plans = [plan_kit(workshop, group, variants[group], data) for group in workshop.groups]
     started = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for locks in [start_locks(plan, Vault(scratch), pool) for plan in plans]:
+        test = start_test_lock(workshop, pool)
+        for locks in [start_locks(plan, Vault(scratch), pool, test) for plan in plans]:
             for file in locks.files:
                 file.result()
     return time.perf_counter() - started

@@ -27,26 +27,28 @@ from tests.conftest import make_small_workshop, no_progress
 # The exact content of a kit, apart from the photographs. Whoever adds a file to lab_code adds it here, on purpose.
 KIT_FILES = """
 LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml questions.json
+start.cmd start.command
 data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md
-lab_code/__init__.py lab_code/checkpoint.py lab_code/cli.py lab_code/cli_runs.py lab_code/compare.py
-lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml lab_code/conf/framework/sklearn.yaml
-lab_code/conf/framework/tensorflow.yaml lab_code/conf/loss/cross_entropy.yaml lab_code/conf/model/colour_texture.yaml
-lab_code/conf/model/efficientnet_b0.yaml lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml
-lab_code/conf/model/small_cnn.yaml lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml
-lab_code/conf/train.yaml lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py
-lab_code/data/augment.py lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py
-lab_code/data/medmnist.py lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/errors.py
-lab_code/experiment.py lab_code/explain.py lab_code/files.py lab_code/frameworks/__init__.py
-lab_code/frameworks/pytorch.py lab_code/frameworks/sklearn.py lab_code/frameworks/tensorflow.py
-lab_code/losses/__init__.py lab_code/losses/cross_entropy.py lab_code/metrics.py lab_code/models/__init__.py
-lab_code/models/colour_texture.py lab_code/models/small_cnn.py lab_code/models/torchvision.py lab_code/notebook.py
-lab_code/optimizers.py lab_code/plots.py lab_code/progress_bar.py lab_code/provenance.py lab_code/records.py
-lab_code/running.py lab_code/runs.py lab_code/sweep.py lab_code/terminal.py lab_code/tracking.py lab_code/trainer.py
-lab_code/workshop/__init__.py lab_code/workshop/attempts.py lab_code/workshop/codes.py lab_code/workshop/handin.py
-lab_code/workshop/hints.py lab_code/workshop/kit.py lab_code/workshop/locks.py lab_code/workshop/points.py
-lab_code/workshop/progress.py lab_code/workshop/quiz.py lab_code/workshop/unlock.py
-locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab
-notebooks/starter.ipynb
+lab_code/__init__.py lab_code/checkpoint.py lab_code/cli.py lab_code/cli_desk.py lab_code/cli_runs.py
+lab_code/compare.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
+lab_code/conf/framework/sklearn.yaml lab_code/conf/framework/tensorflow.yaml lab_code/conf/loss/cross_entropy.yaml
+lab_code/conf/model/colour_texture.yaml lab_code/conf/model/efficientnet_b0.yaml
+lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml lab_code/conf/model/small_cnn.yaml
+lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml lab_code/conf/train.yaml
+lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py lab_code/data/augment.py
+lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py lab_code/data/medmnist.py
+lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/errors.py lab_code/experiment.py
+lab_code/explain.py lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py
+lab_code/frameworks/sklearn.py lab_code/frameworks/tensorflow.py lab_code/losses/__init__.py
+lab_code/losses/cross_entropy.py lab_code/metrics.py lab_code/models/__init__.py lab_code/models/colour_texture.py
+lab_code/models/small_cnn.py lab_code/models/torchvision.py lab_code/notebook.py lab_code/optimizers.py
+lab_code/plots.py lab_code/progress_bar.py lab_code/provenance.py lab_code/records.py lab_code/running.py
+lab_code/runs.py lab_code/sweep.py lab_code/terminal.py lab_code/tracking.py lab_code/trainer.py lab_code/trial.py
+lab_code/workshop/__init__.py lab_code/workshop/attempts.py lab_code/workshop/codes.py lab_code/workshop/desk.py
+lab_code/workshop/doctor.py lab_code/workshop/feedback.py lab_code/workshop/handin.py lab_code/workshop/hints.py
+lab_code/workshop/kit.py lab_code/workshop/locks.py lab_code/workshop/points.py lab_code/workshop/progress.py
+lab_code/workshop/quiz.py lab_code/workshop/unlock.py
+locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/starter.ipynb
 """.split()  # noqa: SIM905 - a list one can read
 
 

@@ -95,7 +95,7 @@ def test_sheet_shows_every_question_option_and_file(usual):
     ("command", "times"),
     [
         ("./lab status", 1),
-        ("jupyter lab notebooks/starter.ipynb", 1),
+        ("./lab start", 1),
         ("./lab unlock --answers ,,", 3),
         ("./lab unlock --answers ,,,", 1),
         ("./lab train experiment=", 2),

@@ -1,0 +1,242 @@
+"""The group's desk: JupyterLab on the starter notebook and MLflow's page beside it, on this laptop only.
+
+    desk = open_desk(kit, ["jupyter", "mlflow"], …)  # starts what does not run yet, waits until both answer
+    desk.watch()                                    # until one of them ends or Ctrl-C
+    desk.stop()
+
+Nothing is fetched from the network: update checks, news and telemetry are off, and both listen on 127.0.0.1 only.
+MLflow runs as one worker without its job runners, which is a fifth of the memory. What runs is noted in
+`.lab/desk.json`, so a second start finds it.
+"""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from lab_code.errors import LabError
+from lab_code.files import to_json, write_whole
+from lab_code.runs import ARTIFACTS, DATABASE, reroot_store
+from lab_code.workshop.kit import Kit
+
+FOLDER = ".lab"
+_NOTES = "desk.json"
+_HOST = "127.0.0.1"
+_PATIENCE_S = 90  # until a server answers; a cold disk is slow
+_GRACE_S = 5  # between asking a server to stop and making it
+_TITLES = {"jupyter": "JupyterLab", "mlflow": "MLflow"}
+_QUIET = {
+    "DO_NOT_TRACK": "true",
+    "JUPYTER_PLATFORM_DIRS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "PYTHONUTF8": "1",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A program that runs in the background. `started` tells a process from a later one with the same number."""
+
+    name: str
+    pid: int
+    started: float
+    port: int
+    token: str
+
+    @property
+    def title(self) -> str:
+        return _TITLES[self.name]
+
+    @property
+    def address(self) -> str:
+        """What people open in the browser."""
+        if self.name == "jupyter":
+            return f"http://{_HOST}:{self.port}/lab/tree/notebooks/starter.ipynb?token={self.token}"
+        return f"http://{_HOST}:{self.port}/#/experiments"
+
+    def answers(self) -> bool:
+        """Whether its page can be fetched now."""
+        path = "api" if self.name == "jupyter" else "health"
+        try:
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no business here
+            with opener.open(f"http://{_HOST}:{self.port}/{path}", timeout=2) as page:
+                return page.status == 200
+        except (OSError, urllib.error.URLError, ValueError):
+            return False
+
+    def process(self) -> psutil.Process | None:
+        """Its process, or None where it has ended."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            return process if alive and abs(process.create_time() - self.started) < 2 else None
+        except psutil.Error:
+            return None
+
+    def stop(self) -> None:
+        """End it and everything that it has started."""
+        process = self.process()
+        if process is None:
+            return
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            with suppress(psutil.Error):
+                member.terminate()
+        for member in psutil.wait_procs(family, _GRACE_S)[1]:
+            with suppress(psutil.Error):
+                member.kill()
+
+
+@dataclass
+class Desk:
+    """The servers of a kit; those of `own` were started by this process and end with it."""
+
+    root: Path
+    servers: list[Server] = field(default_factory=list)
+    own: list[Server] = field(default_factory=list)
+    handles: list[subprocess.Popen[bytes]] = field(default_factory=list)  # of those started here, to be waited for
+
+    def watch(self) -> Server | None:
+        """Wait until a server ends, and return it; Ctrl-C ends the waiting."""
+        while True:
+            for server in self.servers:
+                if server.process() is None:
+                    return server
+            time.sleep(0.5)
+
+    def stop(self, servers: list[Server] | None = None) -> None:
+        """Stop servers (those started here, if none are given) and forget them."""
+        stopped = self.own if servers is None else servers
+        for server in stopped:
+            server.stop()
+        for handle in self.handles if servers is None else ():
+            handle.wait()
+        left = [server for server in read_servers(self.root) if server not in stopped]
+        _write_servers(self.root, left)
+
+
+def open_desk(
+    kit: Kit, names: list[str], make_store: Callable[[Path], object], tell: Callable[[str], object] = print
+) -> Desk:
+    """Start the servers that do not run yet and wait until all answer. `tell` is called with what is going on.
+
+    `make_store` makes MLflow's store of a folder, where there is none yet.
+
+    Raises `LabError` that names the log of a server that does not start; what was started is stopped again.
+    """
+    running = {server.name: server for server in read_servers(kit.root) if server.process() is not None}
+    desk = Desk(kit.root)
+    try:
+        for name in names:
+            server = running.get(name)
+            if server is None:
+                tell(f"starting {_TITLES[name]} …")
+                if name == "mlflow" and not (kit.root / DATABASE).is_file():
+                    make_store(kit.root)
+                server, handle = _start(kit, name)
+                desk.own.append(server)
+                desk.handles.append(handle)
+            desk.servers.append(server)
+            others = [other for other in read_servers(kit.root) if other.name != name]
+            _write_servers(kit.root, [*others, server])
+        for server in desk.servers:
+            _wait(kit, server)
+    except BaseException:
+        desk.stop()
+        raise
+    return desk
+
+
+def read_servers(root: Path) -> list[Server]:
+    """What was noted as running; whether it still does, `process()` says."""
+    try:
+        return [Server(**entry) for entry in json.loads((root / FOLDER / _NOTES).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def log_of(root: Path, name: str) -> Path:
+    """Where a server writes what it has to say."""
+    return root / FOLDER / f"{name}.log"
+
+
+def _write_servers(root: Path, servers: list[Server]) -> None:
+    write_whole(root / FOLDER / _NOTES, to_json([asdict(server) for server in servers]))
+
+
+def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
+    port, token = _free_port(), secrets.token_hex(16)
+    log = log_of(kit.root, name)
+    log.parent.mkdir(exist_ok=True)
+    command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
+    environment = {**os.environ, **_QUIET, "JUPYTER_TOKEN": token}
+    # A group of its own: Ctrl-C in the terminal must reach us first, so that both are stopped in order.
+    apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command, cwd=kit.root, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, **apart
+        )
+    try:
+        started = psutil.Process(process.pid).create_time()
+    except psutil.Error:
+        started = time.time()
+    return Server(name, process.pid, started, port, token if name == "jupyter" else ""), process
+
+
+def _jupyter_command(root: Path, port: int) -> list[str]:
+    options = {
+        "ServerApp.ip": _HOST,
+        "ServerApp.port": port,
+        "ServerApp.port_retries": 0,
+        "ServerApp.open_browser": False,
+        "ServerApp.root_dir": root.as_posix(),
+        "LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        "LabApp.news_url": "None",
+        "LabApp.extension_manager": "readonly",
+    }
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container; on this laptop only, as everybody else
+        options["ServerApp.allow_root"] = True
+    return [sys.executable, "-m", "jupyterlab", *(f"--{key}={value}" for key, value in options.items())]
+
+
+def _mlflow_command(root: Path, port: int) -> list[str]:
+    reroot_store(root)
+    store = f"sqlite:///{(root / DATABASE).as_posix()}"
+    return [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store,
+        "--default-artifact-root", (root / ARTIFACTS).as_uri(), "--no-serve-artifacts",
+        "--host", _HOST, "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
+
+
+def _wait(kit: Kit, server: Server) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not server.answers():
+        ended = server.process() is None
+        if ended or time.monotonic() > deadline:
+            log = log_of(kit.root, server.name)
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.is_file() else []
+            happened = "has ended" if ended else f"does not answer after {_PATIENCE_S} s"
+            raise LabError(
+                f"{server.title} {happened}: {said[0] if said else 'it said nothing'}",
+                hint=f"lab doctor says what is missing; all that it said is in {log.relative_to(kit.root)}",
+            )
+        time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return probe.getsockname()[1]

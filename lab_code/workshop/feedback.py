@@ -1,0 +1,23 @@
+"""What a group thinks: three ratings and two sentences in `feedback.json`, without names and times."""
+
+from pathlib import Path
+
+from lab_code.errors import LabError
+from lab_code.files import to_json, write_whole
+
+FEEDBACK = "feedback.json"
+RATINGS = ("clear", "learned", "pace")
+_LONGEST = 500
+
+
+def write_feedback(root: Path, ratings: dict[str, int], good: str, better: str) -> Path:
+    """Replace the group's feedback. Raises `LabError` for a rating outside 1 to 5 or a text beyond 500 characters."""
+    for name in RATINGS:
+        if ratings.get(name) not in range(1, 6):
+            raise LabError(f"the rating '{name}' is {ratings.get(name)}", hint="write a number from 1 to 5")
+    for text in (good, better):
+        if len(text) > _LONGEST:
+            raise LabError(f"a sentence has {len(text)} characters", hint=f"at most {_LONGEST}, please")
+    path = root / FEEDBACK
+    write_whole(path, to_json({**{name: ratings[name] for name in RATINGS}, "good": good, "better": better}))
+    return path

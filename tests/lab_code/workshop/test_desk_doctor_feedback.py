@@ -1,0 +1,199 @@
+"""Starting and stopping the real servers, checking a real laptop, and what a group thinks."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab_code.errors import LabError
+from lab_code.runs import read_runs
+from lab_code.tracking import open_store
+from lab_code.trial import time_training, try_tracking
+from lab_code.workshop import desk as desk_module
+from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
+from lab_code.workshop.doctor import Check, guard, run_checks
+from lab_code.workshop.feedback import write_feedback
+from lab_code.workshop.kit import read_kit
+from tests.conftest import hear_interrupts
+
+
+def lab(kit, *argv: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(kit.root / "lab"), *argv], cwd=kit.root, text=True, encoding="utf-8",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=hear_interrupts,
+    )  # fmt: skip
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What a program has said when it says `text`."""
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(said)
+
+
+def fetch(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=10) as page:
+        return page.read().decode("utf-8", "replace")
+
+
+@pytest.mark.slow
+def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> None:
+    first = lab(kit, "start", "--no-browser")
+    try:
+        said = read_until(first, "Ctrl-C stops them")
+        addresses = {line.split()[0]: line.split()[1] for line in said.splitlines() if "http" in line}
+        assert set(addresses) == {"JupyterLab", "MLflow"}
+        assert all(address.startswith("http://127.0.0.1:") for address in addresses.values())
+        assert "JupyterLab" in fetch(addresses["JupyterLab"]) and "MLflow" in fetch(addresses["MLflow"].split("#")[0])
+        servers = read_servers(kit.root)
+        family = [p for server in servers for p in (server.process(), *server.process().children(recursive=True))]
+        assert len(family) <= 4
+        listening = {c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+        assert listening == {"127.0.0.1"}
+        second = kit.lab("start", "--no-browser")
+        assert "running already" in second.stdout and all(address in second.stdout for address in addresses.values())
+        assert read_servers(kit.root) == servers
+        first.send_signal(signal.SIGINT)
+        rest = first.communicate(timeout=30)[0]
+        assert first.returncode == 0 and "Stopped." in rest and "Traceback" not in rest
+        assert psutil.wait_procs(family, timeout=5)[1] == [] and read_servers(kit.root) == []
+    finally:
+        first.kill()
+        first.communicate()
+        Desk(kit.root).stop(read_servers(kit.root))
+    assert read_runs(kit.root) == []  # the store is there, and it is sound
+
+
+@pytest.mark.slow
+def test_servers_that_outlive_their_command_are_found_and_stopped(kit) -> None:
+    first = lab(kit, "ui", "--no-browser")
+    read_until(first, "Ctrl-C stops them")
+    first.kill()
+    first.communicate()
+    (server,) = read_servers(kit.root)
+    assert server.process() is not None and server.answers()
+    assert "Stopped: MLflow" in kit.lab("ui", "--stop").stdout
+    assert server.process() is None
+    assert "Nothing was running." in kit.lab("ui", "--stop").stdout
+
+
+def test_a_server_that_does_not_start_is_explained_and_nothing_is_left(kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = [sys.executable, "-c", "import sys; sys.exit('the page is broken')"]
+    monkeypatch.setattr(desk_module, "_mlflow_command", lambda root, port: failing)
+    with pytest.raises(LabError, match="MLflow has ended: the page is broken") as caught:
+        open_desk(read_kit(kit.root), ["mlflow"], lambda root: None, lambda text: None)
+    assert ".lab" in (caught.value.hint or "") and read_servers(kit.root) == []
+
+
+def test_a_process_number_that_was_given_away_is_another_process() -> None:
+    mine = psutil.Process()
+    assert Server("mlflow", mine.pid, mine.create_time(), 1, "").process() is not None
+    assert Server("mlflow", mine.pid, mine.create_time() - 60, 1, "").process() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"name": "mlflow"}]'])
+def test_a_damaged_note_of_what_runs_is_no_note(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".lab").mkdir()
+    (tmp_path / ".lab" / "desk.json").write_text(text, encoding="utf-8")
+    assert read_servers(tmp_path) == []
+
+
+def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from lab_code.tracking import open_store; open_store(Path(sys.argv[1]))"
+    )
+    for seconds in (2.5, 3.2, 4.0):
+        making = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.DEVNULL)
+        time.sleep(seconds)
+        making.kill()
+        making.wait()
+    assert open_store(tmp_path).search_experiments() is not None
+
+
+def checks_of(kit) -> dict[str, Check]:
+    return {check.name: check for check in run_checks(read_kit(kit.root))}
+
+
+def test_a_sound_laptop_passes_every_light_check_but_that_for_a_browser(kit) -> None:
+    checks = checks_of(kit)
+    assert [name for name, check in checks.items() if not check.ok] in ([], ["browser"])
+    assert all(check.found for check in checks.values())
+
+
+def test_every_failure_has_a_fix(kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    (kit.root / "lab_code" / "trainer.py").unlink()
+    (kit.root / "locked" / "doctor.lab").write_text("{}", encoding="utf-8")
+    os.utime(kit.root / "kit.json", (4e9, 4e9))
+    pins = (kit.root / "constraints.txt").read_text(encoding="utf-8")
+    (kit.root / "constraints.txt").write_text(pins.replace("numpy==", "numpy==9."), encoding="utf-8")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    failed = {name: check for name, check in checks_of(kit).items() if not check.ok}
+    assert {"packages", "kit files", "disk", "clock", "locks"} <= set(failed)
+    assert all(check.fix for check in failed.values())
+    assert "numpy" in failed["packages"].found and "trainer.py" in failed["kit files"].found
+
+
+def test_files_that_the_group_has_edited_are_no_failure_but_named(kit) -> None:
+    (kit.root / "lab_code" / "trainer.py").write_text("# ours\n", encoding="utf-8")
+    check = checks_of(kit)["kit files"]
+    assert check.ok and "1 of them changed by you: lab_code/trainer.py" in check.found
+
+
+def test_a_check_that_breaks_is_a_failed_check() -> None:
+    def broken() -> tuple[bool, str, str]:
+        raise ZeroDivisionError("oops")
+
+    check = guard("x", broken)
+    assert not check.ok and "oops" in check.found and check.fix
+
+
+@pytest.mark.slow
+def test_the_command_prints_lines_or_json_and_its_exit_code_counts(kit) -> None:
+    shown = kit.lab("doctor", check=False)
+    assert "s an epoch on" in shown.stdout and "a run written and read" in shown.stdout
+    assert shown.returncode == int("FAIL" in shown.stdout)
+    (kit.root / "lab_code" / "conf" / "train.yaml").unlink()
+    done = kit.lab("doctor", "--json", check=False)
+    report = json.loads(done.stdout)
+    assert done.returncode == 1 and report["group"] == "group-1" and not report["ready"]
+    checks = {check["name"]: check for check in report["checks"]}
+    assert checks["kit files"]["fix"] == "copy the kit again" and not checks["training"]["ok"] and checks["locks"]["ok"]
+    assert not list(kit.root.glob(".trial-*")) and read_runs(kit.root) == []
+
+
+def test_the_estimate_grows_with_the_photographs() -> None:
+    few, many = time_training(100), time_training(100_000)
+    assert 0 < few.epoch_s < many.epoch_s and many.experiment_s > many.epoch_s * many.epochs
+
+
+def test_tracking_is_tried_in_a_store_of_its_own(tmp_path: Path) -> None:
+    assert try_tracking(tmp_path) > 0
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_feedback_is_kept_without_names_and_replaced(kit) -> None:
+    write_feedback(kit.root, {"clear": 1, "learned": 2, "pace": 3}, "", "")
+    kit.lab("feedback", "--clear", "4", "--learned", "5", "--pace", "3", "--good", "schön, klar", "--better", "")
+    kept = json.loads((kit.root / "feedback.json").read_text(encoding="utf-8"))
+    assert kept == {"clear": 4, "learned": 5, "pace": 3, "good": "schön, klar", "better": ""}
+    assert kit.lab("feedback", "--clear", "6", "--learned", "5", "--pace", "3", check=False).returncode == 2
+
+
+@pytest.mark.parametrize("ratings", [{}, {"clear": 0, "learned": 1, "pace": 1}, {"clear": 1, "learned": 1, "pace": 9}])
+def test_a_rating_out_of_range_changes_nothing(tmp_path: Path, ratings: dict[str, int]) -> None:
+    with pytest.raises(LabError, match="the rating"):
+        write_feedback(tmp_path, ratings, "", "")
+    with pytest.raises(LabError, match="600 characters"):
+        write_feedback(tmp_path, {"clear": 1, "learned": 1, "pace": 1}, "x" * 600, "")
+    assert list(tmp_path.iterdir()) == []
