@@ -13,7 +13,7 @@ ORDER = [
     "data.table", "data.ham10000", "data.image_table", "data.medmnist", "data.photographs", "data.lesions",
     "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
     "plots", "provenance", "running", "runs", "compare", "tracking", "records", "progress_bar", "experiment", "explain",
-    "sweep", "trial", "terminal", "workshop", "cli_runs", "cli_desk", "cli", "notebook",
+    "sweep", "trial", "terminal", "workshop", "cli_runs", "cli_desk", "cli", "quiz_widget", "notebook",
 ]  # fmt: skip
 CHAIN = ORDER[: ORDER.index("terminal")]
 INSIDE_COMMANDS = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "matplotlib", "pandas", "sklearn", "tensorflow"}

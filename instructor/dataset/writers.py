@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -79,14 +80,19 @@ def write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callabl
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Processes started in here never hear Ctrl-C, which is the parent's affair; the parent hears it afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, where `_ignore_interrupts` has to do
-        yield
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield  # Windows, where `_ignore_interrupts` has to do
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    heard: list[int] = []  # by another thread: the mask, which the processes inherit, is this thread's alone
+    handler = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _ignore_interrupts() -> None:
