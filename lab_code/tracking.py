@@ -25,6 +25,7 @@ from safetensors.numpy import save
 
 from lab_code.config import Config, config_to_yaml, flatten_config
 from lab_code.errors import LabError
+from lab_code.interrupts import hold_interrupts
 from lab_code.plots import to_png
 from lab_code.running import forget_run, hold_run
 from lab_code.runs import ARTIFACTS, DATABASE, read_runs, reroot_store
@@ -96,7 +97,13 @@ class TrackedRun:
 
         text, place = json.dumps(profile), json.dumps({"uri": source})
         dataset = Dataset(name, digest, source_type="local", source=place, profile=text)
-        self._write("log_inputs", datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", name)])])
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])]
+        try:
+            self._write("log_inputs", datasets=inputs)
+        except LabError as error:
+            if "UNIQUE constraint failed: datasets" not in str(error):
+                raise
+            self._write("log_inputs", datasets=inputs)  # another run entered these photographs at the same moment
 
     def log_model(self, name: str, params: Mapping[str, Any], weights: str) -> None:
         """An entry under MLflow's models: what was trained, and which of the run's files holds the weights."""
@@ -208,12 +215,13 @@ def track_group(
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn what MLflow, SQLAlchemy and the disk raise into a `LabError`."""
+    """Turn what MLflow, SQLAlchemy and the disk raise into a `LabError`; Ctrl-C waits until the call is over."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        yield
+        with hold_interrupts():
+            yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if "locked" in reason:

@@ -8,7 +8,6 @@ import csv
 import hashlib
 import io
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from lab_code.data.medmnist import PARTS, read_part
 from lab_code.data.photographs import open_photograph
 from lab_code.data.table import Photograph
 from lab_code.files import write_whole
+from lab_code.interrupts import hold_interrupts
 
 _JPEG_QUALITY = 95
 
@@ -63,7 +63,7 @@ def write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callabl
         for folder, plan, seed, first_image, first_lesion in plans:
             for part in IMAGE_FOLDERS:
                 (folder / part).mkdir(parents=True)
-            with _interrupts_held():  # the first submission starts the workers
+            with _deaf_children():  # the first submission starts the workers
                 jobs = [
                     pool.submit(_write_block, folder, plan, block, source, seed, first_image)
                     for block in range(block_count(plan))
@@ -78,21 +78,17 @@ def write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callabl
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def _deaf_children() -> Iterator[None]:
     """Processes started in here never hear Ctrl-C, which is the parent's affair; the parent hears it afterwards."""
-    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
-        yield  # Windows, where `_ignore_interrupts` has to do
-        return
-    heard: list[int] = []  # by another thread: the mask, which the processes inherit, is this thread's alone
-    handler = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where `_ignore_interrupts` has to do
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-        if heard:
-            signal.raise_signal(signal.SIGINT)
+        return
+    with hold_interrupts():  # other threads may hear it too: the mask, which the processes inherit, is this thread's
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _ignore_interrupts() -> None:

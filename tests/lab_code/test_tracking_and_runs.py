@@ -1,5 +1,9 @@
 import shutil
+import signal
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +14,9 @@ from safetensors.numpy import load_file
 from lab_code.compare import Score, choose_runs, compare_runs, find_run
 from lab_code.config import compose_config, load_config
 from lab_code.errors import LabError
+from lab_code.interrupts import hold_interrupts
 from lab_code.runs import artifact_tail, read_runs, reroot_store
-from lab_code.tracking import open_store, track_run
+from lab_code.tracking import TrackedRun, open_store, track_run
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +142,44 @@ def test_a_comparison_of_the_wrong_runs_is_an_error(finished_store: Path, names:
 def test_a_run_is_found_by_the_beginning_of_its_id(finished_store: Path) -> None:
     runs = read_runs(finished_store)
     assert find_run(runs, runs[0].run_id[:6]) == runs[0]
+
+
+def test_runs_that_begin_together_enter_the_same_photographs(finished_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_store, tmp_path / "store")
+    runs = [TrackedRun(open_store(tmp_path / "store"), run.run_id) for run in read_runs(tmp_path / "store")]
+    start = threading.Barrier(len(runs))
+
+    def log(run: TrackedRun) -> None:
+        for fingerprint in range(10):
+            start.wait(60)
+            run.log_dataset("train", f"{fingerprint}", "data", {"photographs": 210})
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        for done in [pool.submit(log, run) for run in runs]:
+            done.result()
+    with closing(sqlite3.connect(tmp_path / "store" / "mlflow.db")) as database:
+        assert database.execute("SELECT count(*) FROM datasets").fetchone() == (10,)
+        assert database.execute("SELECT count(*) FROM inputs").fetchone() == (10 * len(runs),)
+
+
+def test_ctrl_c_waits_until_a_write_is_over_and_a_second_one_does_not(tmp_path: Path) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), hold_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the rest of the block")
+    assert done
+    with pytest.raises(KeyboardInterrupt), hold_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        done.append("not this")
+    assert done == ["the rest of the block"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_run_that_is_interrupted_while_it_writes_ends_as_interrupted(tmp_path: Path) -> None:
+    tracked = track_run(tmp_path, "skin-lesions", compose_config(), {})
+    with pytest.raises(KeyboardInterrupt), tracked as run, hold_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        run.set_tag("written", "whole")
+    (only,) = read_runs(tmp_path)
+    assert (only.status, only.tags["written"], only.tags["ended"]) == ("KILLED", "whole", "interrupted")

@@ -39,7 +39,7 @@ lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py 
 lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py lab_code/data/medmnist.py
 lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/errors.py lab_code/experiment.py
 lab_code/explain.py lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py
-lab_code/frameworks/sklearn.py lab_code/frameworks/tensorflow.py lab_code/losses/__init__.py
+lab_code/frameworks/sklearn.py lab_code/frameworks/tensorflow.py lab_code/interrupts.py lab_code/losses/__init__.py
 lab_code/losses/cross_entropy.py lab_code/metrics.py lab_code/models/__init__.py lab_code/models/colour_texture.py
 lab_code/models/small_cnn.py lab_code/models/torchvision.py lab_code/notebook.py lab_code/optimizers.py
 lab_code/plots.py lab_code/progress_bar.py lab_code/provenance.py lab_code/quiz_widget.py lab_code/records.py

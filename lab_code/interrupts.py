@@ -1,0 +1,29 @@
+"""Ctrl-C that waits: libraries that are interrupted half-way raise errors of their own, or leave locks behind."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Ctrl-C in here is heard at the end of the block, a second one at once. For the main thread, which hears them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if heard:
+            raise KeyboardInterrupt
+        heard.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
