@@ -34,6 +34,7 @@ _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
 _SHIPPED_TREES = {"lab_code": (".py", ".yaml"), "notebooks": (".ipynb",)}
 _LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
+_VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def plan_kit(
     number = workshop.groups.index(group) + 1
     copied = {name: project / name for name in _SHIPPED_TOP}
     copied |= {name: _TEMPLATES / name for name in _LAUNCHERS}
+    copied |= {f".vscode/{name}": _TEMPLATES / "vscode" / name for name in _VSCODE}
     for tree, suffixes in _SHIPPED_TREES.items():
         for path in sorted((project / tree).rglob("*")):
             if path.is_file() and path.suffix in suffixes and "." not in "".join(path.relative_to(project).parts[:-1]):

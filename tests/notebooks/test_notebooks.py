@@ -69,3 +69,17 @@ def test_without_answers_the_notebook_shows_the_form_and_stops_at_the_locked_exp
     done = run_notebook(kit.root, "starter.ipynb")
     assert done.returncode == 1 and "lab train did not succeed" in done.stdout
     assert read_runs(kit.root) == [] and not (kit.root / "progress.jsonl").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["-S"]], ids=["outside a kit", "a kernel without the packages"])
+def test_a_notebook_in_the_wrong_place_or_kernel_says_what_to_do(kit, tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    first = json.loads((kit.root / "notebooks" / "starter.ipynb").read_text(encoding="utf-8"))["cells"][1]
+    done = subprocess.run(
+        [sys.executable, "-I", *options, "-c", "".join(first["source"])],
+        cwd=kit.root if options else tmp_path / "elsewhere",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "./lab start" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert ("lacks" if options else "is in no kit") in done.stderr

@@ -1,6 +1,7 @@
 """Kits that were really built: exactly the files that are meant, nothing of the key, one after the other or again."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -21,13 +22,14 @@ from instructor.workshop import PROJECT, DataSource
 from lab_code.data.ham10000 import read_photographs
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
+from lab_code.runs import read_runs
 from lab_code.workshop.kit import read_kit
 from tests.conftest import make_small_workshop, no_progress
 
 # The exact content of a kit, apart from the photographs. Whoever adds a file to lab_code adds it here, on purpose.
 KIT_FILES = """
 LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml questions.json
-start.cmd start.command
+start.cmd start.command .vscode/extensions.json .vscode/launch.json .vscode/settings.json .vscode/tasks.json
 data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md
 lab_code/__init__.py lab_code/checkpoint.py lab_code/cli.py lab_code/cli_desk.py lab_code/cli_runs.py
 lab_code/compare.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
@@ -120,6 +122,26 @@ def test_the_launcher_can_be_run(build: Path) -> None:
     launcher = build / "kits" / "group-1" / "lab"
     assert os.access(launcher, os.X_OK) or os.name == "nt"
     assert b"\r\n" in (launcher.parent / "lab.cmd").read_bytes()
+
+
+def test_the_tasks_of_visual_studio_code_are_commands_of_the_kit(kit) -> None:
+    tasks = json.loads((kit.root / ".vscode" / "tasks.json").read_text(encoding="utf-8"))["tasks"]
+    assert len({task["label"] for task in tasks}) == len(tasks) == 7
+    for task in tasks:
+        assert (kit.root / task["command"]).is_file() and (kit.root / task["windows"]["command"][2:]).is_file()
+        assert "Usage: lab" in kit.lab(task["args"][0], "--help").stdout
+
+
+@pytest.mark.slow
+def test_the_debug_configuration_trains_one_epoch(kit) -> None:
+    configuration = json.loads((kit.root / ".vscode" / "launch.json").read_text(encoding="utf-8"))["configurations"][0]
+    assert (
+        "_train_epoch" in configuration["name"] and "def _train_epoch" in (kit.root / "lab_code/trainer.py").read_text()
+    )
+    command = [sys.executable, "-m", configuration["module"], *configuration["args"]]
+    subprocess.run(command, cwd=kit.root, check=True, capture_output=True)
+    (run,) = read_runs(kit.root)
+    assert run.status == "FINISHED" and run.params["trainer.epochs"] == "1"
 
 
 @pytest.fixture
