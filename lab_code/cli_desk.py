@@ -80,9 +80,10 @@ def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
 
 
 def _make_store(root: Path) -> None:
-    from lab_code.tracking import open_store
+    from lab_code.runs import EXPERIMENT
+    from lab_code.tracking import prepare_store
 
-    open_store(root)
+    prepare_store(root, EXPERIMENT)
 
 
 def _open(address: str) -> bool:

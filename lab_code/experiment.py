@@ -19,10 +19,9 @@ from lab_code.frameworks import Learner, build_learner
 from lab_code.progress_bar import ProgressBar
 from lab_code.records import log_results, log_start
 from lab_code.running import run_folder
+from lab_code.runs import EXPERIMENT
 from lab_code.tracking import track_run
 from lab_code.trainer import BestEpoch, EpochResult
-
-EXPERIMENT = "skin-lesions"
 
 
 def run_experiment(

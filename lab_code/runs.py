@@ -16,6 +16,7 @@ from lab_code.running import is_running
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
+EXPERIMENT = "skin-lesions"  # where MLflow files all runs of the lab
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ def read_runs(store: Path) -> list[Run]:
         )
         for run_id, name, status, started, ended, uri in rows
     ]  # fmt: skip
+
+
+def read_experiment_id(store: Path, name: str) -> int | None:
+    """MLflow's number of an experiment; None where the store has none of that name, or does not exist yet."""
+    if not (store / DATABASE).is_file():
+        return None
+    with open_database(store / DATABASE) as database:
+        row = database.execute("SELECT experiment_id FROM experiments WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
 
 
 @contextmanager

@@ -19,9 +19,8 @@ from tqdm import tqdm
 
 from lab_code.config import Config, expand_sweep
 from lab_code.errors import LabError
-from lab_code.experiment import EXPERIMENT
 from lab_code.running import run_folder
-from lab_code.runs import Run, read_runs
+from lab_code.runs import EXPERIMENT, Run, read_runs
 from lab_code.tracking import track_group
 
 _AT_ONCE = 4  # at most, unless it is asked for: every run needs about a gigabyte of memory

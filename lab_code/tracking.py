@@ -279,6 +279,12 @@ def create_store(store: Path, experiment: str, artifacts: Path) -> int:
     return int(_create_experiment(open_store(store), experiment, artifacts))
 
 
+def prepare_store(store: Path, experiment: str) -> None:
+    """Make a kit's store and its experiment where they are missing, so that MLflow's page has something to show."""
+    with _explained():
+        _find_or_create_experiment(open_store(store), store, experiment)
+
+
 def _find_or_create_experiment(client: Any, store: Path, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found:

@@ -18,9 +18,8 @@ from instructor.collect.readers import HandIn, find_handins, newest_of_each_grou
 from instructor.dataset.prepare import CHECKSUMS
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
-from lab_code.experiment import EXPERIMENT
 from lab_code.files import sha256_file
-from lab_code.runs import ARTIFACTS, DATABASE, read_runs
+from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_runs
 from lab_code.tracking import create_store
 from lab_code.workshop.points import count_points
 

@@ -27,7 +27,7 @@ import psutil
 
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
-from lab_code.runs import ARTIFACTS, DATABASE, reroot_store
+from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
 from lab_code.workshop.kit import Kit
 
 FOLDER = ".lab"
@@ -54,6 +54,7 @@ class Server:
     started: float
     port: int
     token: str
+    page: str = ""  # of MLflow: the training runs; its front page shows chats and prompts instead
 
     @property
     def title(self) -> str:
@@ -64,7 +65,7 @@ class Server:
         """What people open in the browser."""
         if self.name == "jupyter":
             return f"http://{_HOST}:{self.port}/lab/tree/notebooks/starter.ipynb?token={self.token}"
-        return f"http://{_HOST}:{self.port}/#/experiments"
+        return f"http://{_HOST}:{self.port}/#/{self.page}"
 
     def answers(self) -> bool:
         """Whether its page can be fetched now."""
@@ -177,7 +178,12 @@ def _write_servers(root: Path, servers: list[Server]) -> None:
 
 
 def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
-    port, token = _free_port(), secrets.token_hex(16)
+    port, page = _free_port(), ""
+    token = secrets.token_hex(16) if name == "jupyter" else ""
+    if name == "mlflow":
+        experiment = read_experiment_id(kit.root, EXPERIMENT)
+        page = "experiments" if experiment is None else f"experiments/{experiment}/runs"
+        page += "?workflowType=machine_learning"
     log = log_of(kit.root, name)
     log.parent.mkdir(exist_ok=True)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
@@ -192,7 +198,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
         started = psutil.Process(process.pid).create_time()
     except psutil.Error:
         started = time.time()
-    return Server(name, process.pid, started, port, token if name == "jupyter" else ""), process
+    return Server(name, process.pid, started, port, token, page), process
 
 
 def _jupyter_command(root: Path, port: int) -> list[str]:

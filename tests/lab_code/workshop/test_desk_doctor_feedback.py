@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from lab_code.errors import LabError
-from lab_code.runs import read_runs
+from lab_code.runs import EXPERIMENT, read_experiment_id, read_runs
 from lab_code.tracking import open_store
 from lab_code.trial import time_training, try_tracking
 from lab_code.workshop import desk as desk_module
@@ -56,6 +56,8 @@ def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> 
         assert set(addresses) == {"JupyterLab", "MLflow"}
         assert all(address.startswith("http://127.0.0.1:") for address in addresses.values())
         assert "JupyterLab" in fetch(addresses["JupyterLab"]) and "MLflow" in fetch(addresses["MLflow"].split("#")[0])
+        number = read_experiment_id(kit.root, EXPERIMENT)
+        assert addresses["MLflow"].endswith(f"/#/experiments/{number}/runs?workflowType=machine_learning")
         servers = read_servers(kit.root)
         family = [p for server in servers for p in (server.process(), *server.process().children(recursive=True))]
         assert len(family) <= 4
