@@ -2,6 +2,7 @@ import shutil
 import signal
 import sqlite3
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -162,7 +163,15 @@ def test_runs_that_begin_together_enter_the_same_photographs(finished_store: Pat
         assert database.execute("SELECT count(*) FROM inputs").fetchone() == (10 * len(runs),)
 
 
-def test_ctrl_c_waits_until_a_write_is_over_and_a_second_one_does_not(tmp_path: Path) -> None:
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """A program that was started in the background of a script ignores Ctrl-C; here it is heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_waits_until_a_write_is_over_and_a_second_one_does_not(listening: None) -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), hold_interrupts():
         signal.raise_signal(signal.SIGINT)
@@ -176,7 +185,7 @@ def test_ctrl_c_waits_until_a_write_is_over_and_a_second_one_does_not(tmp_path: 
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_run_that_is_interrupted_while_it_writes_ends_as_interrupted(tmp_path: Path) -> None:
+def test_a_run_that_is_interrupted_while_it_writes_ends_as_interrupted(tmp_path: Path, listening: None) -> None:
     tracked = track_run(tmp_path, "skin-lesions", compose_config(), {})
     with pytest.raises(KeyboardInterrupt), tracked as run, hold_interrupts():
         signal.raise_signal(signal.SIGINT)
