@@ -167,6 +167,9 @@ def track_run(
             status, reason = "KILLED", "interrupted"
             raise
         except Exception as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # Ctrl-C inside a library that stumbled over it
+                status, reason = "KILLED", "interrupted"
+                raise KeyboardInterrupt from error
             reason = str(error)
             raise
         finally:

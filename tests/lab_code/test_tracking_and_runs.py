@@ -163,6 +163,15 @@ def test_runs_that_begin_together_enter_the_same_photographs(finished_store: Pat
         assert database.execute("SELECT count(*) FROM inputs").fetchone() == (10 * len(runs),)
 
 
+def test_an_interrupt_that_a_library_turned_into_another_error_is_still_one(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), track_run(tmp_path, "skin-lesions", compose_config(), {}):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            threading.RLock().release()  # as the progress bar's lock does: "cannot release un-acquired lock"
+    assert [(run.status, run.tags["ended"]) for run in read_runs(tmp_path)] == [("KILLED", "interrupted")]
+
+
 @pytest.fixture
 def listening() -> Iterator[None]:
     """A program that was started in the background of a script ignores Ctrl-C; here it is heard."""
