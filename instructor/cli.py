@@ -6,6 +6,7 @@ are in `cli_locks.py`, those about the quiz in `cli_quiz.py`.
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -143,8 +144,7 @@ def collect(
     """
     from instructor.collect.collect import collect_handins
 
-    usual = [folder for folder in (build / "kits", build / "handins") if folder.is_dir()]
-    collected = collect_handins(read_workshop(workshop), handins or usual, build, _progress)
+    collected = collect_handins(read_workshop(workshop), handins or _usual_places(build), build, _progress)
     table = Table("rank", "group", "best run", title="Leaderboard: balanced accuracy", title_justify="left")
     for name in ("hidden test", "validation", "runs"):
         table.add_column(name, justify="right")
@@ -156,6 +156,8 @@ def collect(
     console, notes = make_console(), make_console(stderr=True)
     if collected.rows:
         console.print(table)
+        if collected.reviews:
+            console.print(f"Reviews: {collected.html.with_name('reviews.csv')}   ({collected.reviews} groups)")
         console.print(f"Leaderboard: {collected.html}   All runs: mlflow ui --backend-store-uri {collected.store_uri}")
     for group in collected.missing:
         notes.print(f"note: nothing from {group} yet")
@@ -166,6 +168,48 @@ def collect(
         raise LabError(f"{len(collected.refused)} hand-ins could not be read:\n  {reasons}", hint=collected.advice)
     if not collected.rows:
         raise LabError("no hand-in was found", hint="copy the groups' zips into build/handins/, then: make collect")
+
+
+@app.command()
+def review(
+    build: BuildOption,
+    handins: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Zips, or folders that hold some; the kits and build/handins if left out."),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="A folder of kits (a USB stick, build/kits): each gets its file at once.")
+    ] = None,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+) -> None:
+    """Give every group two runs of another one to review, without saying whose.
+
+    Who reviews whom stands in build/vault/reviews.yaml, which you may change. A group that is missing is passed over.
+
+    Example: instructor review --into build/kits
+    """
+    from instructor.collect.readers import find_handins, read_handins
+    from instructor.collect.review import bring_reviews, make_reviews
+    from instructor.vault import Vault
+
+    described, refused = read_workshop(workshop), {}
+    if into is not None and not into.is_dir():
+        raise LabError(f"there is no folder {into}", hint="instructor review --into build/kits")
+    paths = find_handins(handins or _usual_places(build))
+    with tempfile.TemporaryDirectory() as scratch:
+        found = read_handins(paths, described, Path(scratch), refused, _progress("hand-ins", len(paths)))
+        made = make_reviews(described, found, Vault(build), build / "reviews")
+    brought = bring_reviews(made, into) if into is not None else {}
+    console, notes = make_console(), make_console(stderr=True)
+    for group, other in made.reviewed.items():
+        console.print(f"{group} reviews {other}: {brought.get(group, made.files[group])}", markup=False)
+    for note in [*made.notes, *(f"{path}: {reason}" for path, reason in refused.items())]:
+        notes.print(f"note: {note}", markup=False)
+    if not made.reviewed:
+        raise LabError("nobody can review anybody yet", hint="copy two groups' zips into build/handins/ and try again")
+    if not brought:
+        console.print("Copy each file into its group's kit; the group answers with: lab review")
+    console.print(f"Who reviews whom: {made.plan}")
 
 
 @app.command()
@@ -193,6 +237,11 @@ def experiments(
     write_whole(out, write_page(pairs, scores))
     gains = [pair.gain("balanced_accuracy") for pair in pairs]
     make_console().print(f"[bold green]{out.name}[/] is written: balanced accuracy rises by {min(gains):.3f} or more")
+
+
+def _usual_places(build: Path) -> list[Path]:
+    """Where hand-ins lie if nobody says otherwise."""
+    return [folder for folder in (build / "kits", build / "handins") if folder.is_dir()]
 
 
 def _progress(title: str, total: int) -> Callable[[], object]:

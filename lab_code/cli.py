@@ -70,7 +70,7 @@ def status() -> None:
         console.print(_runs_table(runs))
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
-    _print_next_step(kit, current, runs)
+    console.print(f"Next: [bold]{escape(spell_commands(next_step(kit, runs)))}[/]")
 
 
 @app.command()
@@ -221,26 +221,25 @@ def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
     console.print(wrap(", ".join(stage.opens), "        ", "  opens ") + "\n", markup=False)
 
 
-def _print_next_step(kit: Kit, current: Stage | None, runs: list) -> None:
-    from lab_code.running import run_folder
+def next_step(kit: Kit, runs: list) -> str:
+    """The command that the group should type next, with what has to be said about it."""
+    from lab_code.runs import can_resume
     from lab_code.workshop.quiz import example_answers
+    from lab_code.workshop.unlock import next_stage
 
-    if runs and runs[-1].status in ("KILLED", "FAILED") and run_folder(kit.root, runs[-1].run_id).is_dir():
-        step = f"lab resume   (goes on with '{runs[-1].name}', which was stopped)"
-        make_console().print("Next:", f"[bold]{escape(spell_commands(step))}[/]")
-        return
+    if runs and can_resume(kit.root, runs[-1]):
+        return f"lab resume   (goes on with '{runs[-1].name}', which was stopped)"
+    current = next_stage(kit)
     names = {run.name for run in runs if run.status == "FINISHED"}
     opened = [Path(path).stem for s in kit.stages if s != current for path in s.opens if "/experiment/" in path]
     untried = [name for name in opened if name not in names and _experiment_file(kit, name).is_file()]
     if untried:
-        step = f"lab train experiment={untried[0]}"
-    elif current is not None:
-        words = ' --room-code "the words on the wall"' if current.room_code else ""
-        yours = f"   (with your own answers to stage {kit.number(current)})"
-        step = f"lab unlock --answers {example_answers(current.questions)}{words}{yours}"
-    else:
-        step = "lab compare, then lab handin"
-    make_console().print(f"Next: [bold]{spell_commands(step)}[/]")
+        return f"lab train experiment={untried[0]}"
+    if current is None:
+        return "lab compare, then lab handin"
+    words = ' --room-code "the words on the wall"' if current.room_code else ""
+    yours = f"   (with your own answers to stage {kit.number(current)})"
+    return f"lab unlock --answers {example_answers(current.questions)}{words}{yours}"
 
 
 def _runs_table(runs: list) -> "Table":

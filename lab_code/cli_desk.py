@@ -1,4 +1,4 @@
-"""The commands of `lab` around the work: start, ui, doctor, feedback.
+"""The commands of `lab` around the work: start, ui, doctor, feedback, review.
 
 Each parses, calls and prints.
 """
@@ -12,6 +12,7 @@ import typer
 
 from lab_code.errors import LabError
 from lab_code.terminal import escape, make_console, spell_commands
+from lab_code.workshop.feedback import RATINGS, SENTENCES
 from lab_code.workshop.kit import Kit, find_kit
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (start, ui, doctor, feedback):
+    for command in (start, ui, doctor, feedback, review):
         app.command()(command)
 
 
@@ -80,10 +81,13 @@ def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
 
 
 def _make_store(root: Path) -> None:
+    from lab_code.empty_store import make_from_script
     from lab_code.runs import EXPERIMENT
-    from lab_code.tracking import prepare_store
 
-    prepare_store(root, EXPERIMENT)
+    if not make_from_script(root):
+        from lab_code.tracking import prepare_store
+
+        prepare_store(root, EXPERIMENT)
 
 
 def _open(address: str) -> bool:
@@ -154,11 +158,11 @@ def _heavy_checks(kit: Kit, tell: Callable[[str], object]) -> Iterator["Check"]:
 
 
 def feedback(
-    clear: Annotated[int, typer.Option(min=1, max=5, help="The steps were clear: 1 (no) to 5 (yes).")],
-    learned: Annotated[int, typer.Option(min=1, max=5, help="We learned something: 1 to 5.")],
-    pace: Annotated[int, typer.Option(min=1, max=5, help="The pace: 1 (too slow), 3 (right), 5 (too fast).")],
-    good: Annotated[str, typer.Option(help="What was good, in a sentence.")] = "",
-    better: Annotated[str, typer.Option(help="What should be better, in a sentence.")] = "",
+    clear: Annotated[int, typer.Option(min=1, max=5, help=RATINGS["clear"])],
+    learned: Annotated[int, typer.Option(min=1, max=5, help=RATINGS["learned"])],
+    pace: Annotated[int, typer.Option(min=1, max=5, help=RATINGS["pace"])],
+    good: Annotated[str, typer.Option(help=SENTENCES["good"])] = "",
+    better: Annotated[str, typer.Option(help=SENTENCES["better"])] = "",
 ) -> None:
     """Say what you think: three ratings and two sentences, without names. They travel in the hand-in.
 
@@ -169,3 +173,29 @@ def feedback(
     kit = find_kit()
     path = write_feedback(kit.root, {"clear": clear, "learned": learned, "pace": pace}, good, better)
     make_console().print(spell_commands(f"Thank you. It is in {path.name}, and goes with the next lab handin."))
+
+
+def review(
+    changed: Annotated[str, typer.Option(help="What was changed between run A and run B?")] = "",
+    effect: Annotated[str, typer.Option(help="What did the change do? Name a number.")] = "",
+    doubt: Annotated[str, typer.Option(help="What can one not conclude, and which run would you make next?")] = "",
+) -> None:
+    """Review two runs of another group, whose name nobody says; without answers, show them and the questions.
+
+    The answers travel in the next hand-in.
+
+    Example: lab review --changed "the loss" --effect "mel from 0.11 to 0.74" --doubt "two seeds more would tell"
+    """
+    from lab_code.cli_runs import print_comparison
+    from lab_code.compare import compare_runs
+    from lab_code.workshop.review import QUESTIONS, read_review, write_answers
+
+    kit, console = find_kit(), make_console()
+    found = read_review(kit.root)
+    if changed or effect or doubt:
+        path = write_answers(kit.root, found, {"changed": changed, "effect": effect, "doubt": doubt})
+        console.print(spell_commands(f"Thank you. It is in {path.name}, and goes with the next lab handin."))
+        return
+    print_comparison(compare_runs(*found.runs), console)
+    for number, (key, question) in enumerate(QUESTIONS.items(), 1):
+        console.print(f"{number}. {question}   --{key}", markup=False)

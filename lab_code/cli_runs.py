@@ -11,9 +11,12 @@ import typer
 
 from lab_code.errors import LabError
 from lab_code.terminal import escape, make_console, make_table, spell_commands
-from lab_code.workshop.kit import Kit, find_kit
+from lab_code.workshop.kit import Kit, find_kit, locked_file
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lab_code.compare import Comparison
     from lab_code.config import Config
 
 _NOT_CLINICAL = "For learning about experiments only, never for clinical use."
@@ -60,6 +63,9 @@ def data(
 
 def train(
     changes: Changes = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Not again where a run of these settings is finished; a stopped one goes on.")
+    ] = False,
     parent: Annotated[str | None, typer.Option(hidden=True)] = None,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -69,6 +75,8 @@ def train(
     """
     kit = find_kit()
     config = _compose(kit, changes or [])
+    if once and _go_on(kit, config):
+        return
     tags = {"mlflow.parentRunId": parent or "", "sweep.job": job or ""}
     _run(kit, config, {key: value for key, value in tags.items() if value})
 
@@ -170,6 +178,18 @@ def compare(
     from lab_code.runs import read_runs
 
     comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
+    console = make_console()
+    print_comparison(comparison, console)
+    difference = compare_code(comparison.first, comparison.second)
+    if difference and code:
+        console.print(difference, markup=False)
+    elif difference:
+        files = [line.removeprefix("+++ b/") for line in difference.splitlines() if line.startswith("+++ b/")]
+        console.print(f"The code differs in {', '.join(files)}; every line of it: --code", markup=False)
+
+
+def print_comparison(comparison: "Comparison", console: "Console") -> None:
+    """Settings that differ, and the scores of both runs."""
     first, second = escape(comparison.first.name), escape(comparison.second.name)
     changed = make_table("what was changed", first, second, title="Settings")
     for row in comparison.changed:
@@ -178,17 +198,10 @@ def compare(
     did = make_table("what it did (validation)", title="Results of the best epoch", right=columns)
     for score in comparison.scores:
         did.add_row(score.name.replace("_", " "), *score.texts, score.difference)
-    console = make_console()
     console.print(changed if comparison.changed else "The two runs have the same settings.")
     console.print(did)
     if any("(" in text for score in comparison.scores for text in score.texts):
         console.print("(in brackets: 95 % intervals, by bootstrap over lesions)", style="dim")
-    difference = compare_code(comparison.first, comparison.second)
-    if difference and code:
-        console.print(difference, markup=False)
-    elif difference:
-        files = [line.removeprefix("+++ b/") for line in difference.splitlines() if line.startswith("+++ b/")]
-        console.print(f"The code differs in {', '.join(files)}; every line of it: --code", markup=False)
 
 
 def predict(
@@ -245,7 +258,7 @@ def _compose(kit: Kit, changes: list[str]) -> "Config":
     try:
         return compose_config(changes, kit.root / "lab_code" / "conf")
     except UnknownChoiceError as error:
-        raise _explain_locked(kit, error.group, error.choice) or error from error
+        raise locked_file(kit, f"lab_code/conf/{error.group}/{error.choice}.yaml") or error from error
 
 
 def _prepare_threads() -> None:
@@ -260,11 +273,13 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
     make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
     _prepare_threads()
     from lab_code.experiment import run_experiment
+    from lab_code.live_table import LiveTable, in_notebook
     from lab_code.progress_bar import ProgressBar
     from lab_code.workshop.progress import append_event
 
+    bar = LiveTable(config.name) if in_notebook() else ProgressBar(config.name)
     try:
-        run_id, best = run_experiment(config, kit.root, {**_tags(kit), **tags}, ProgressBar(config.name), resume)
+        run_id, best = run_experiment(config, kit.root, {**_tags(kit), **tags}, bar, resume)
     except KeyboardInterrupt:
         note = spell_commands("stopped; this goes on with it: lab resume")
         make_console(stderr=True).print(note, style="dim")
@@ -280,6 +295,32 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
     return run_id
 
 
+def _go_on(kit: Kit, config: "Config") -> bool:
+    """Where a run of these settings is finished, say so; where one was stopped, go on with it. False: there is none.
+
+    Raises `LabError` where one is being trained by another process.
+    """
+    from lab_code.compare import find_same_run
+    from lab_code.config import flatten_config
+    from lab_code.runs import can_resume, read_runs
+
+    found = find_same_run(read_runs(kit.root), flatten_config(config))
+    if found is None:
+        return False
+    if found.status == "RUNNING":
+        raise LabError(f"run '{found.name}' is being trained right now, by another window", hint="wait: lab status")
+    if found.status == "FINISHED":
+        make_console().print(
+            f"Run '{escape(found.name)}' is finished already ({found.run_id[:8]}): balanced accuracy "
+            f"[bold]{found.metrics['best_balanced_accuracy']:.3f}[/]. Without --once it is made again."
+        )
+        return True
+    if can_resume(kit.root, found):
+        _run(kit, config, {}, resume=found.run_id)
+        return True
+    return False
+
+
 def _load_run_config(kit: Kit, artifacts: Path) -> "Config":
     from lab_code.config import load_config
 
@@ -289,18 +330,6 @@ def _load_run_config(kit: Kit, artifacts: Path) -> "Config":
             hint="train it again: lab train …",
         )
     return load_config(artifacts / "config.yaml")
-
-
-def _explain_locked(kit: Kit, group: str, choice: str) -> LabError | None:
-    """The error for a configuration file that a lock will bring, or None where no lock does."""
-    stage = kit.stage_that_opens(f"lab_code/conf/{group}/{choice}.yaml")
-    if stage is None:
-        return None
-    number = kit.number(stage)
-    return LabError(
-        f"{group} '{choice}' is still locked: stage {number} '{stage.title}' opens it",
-        hint=f"answer the questions of stage {number} (lab status shows them), then: lab unlock --answers …",
-    )
 
 
 def _tags(kit: Kit) -> dict[str, str]:

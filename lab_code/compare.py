@@ -1,13 +1,14 @@
 """Two runs side by side: what was changed, and what it did."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError
-from lab_code.provenance import CODE, code_from_json, describe_difference
+from lab_code.provenance import CODE, code_from_json, describe_difference, read_code
 from lab_code.runs import Run
 
 # Facts about the machine and the clock are not choices; they are shown only when everything else is equal.
@@ -65,10 +66,8 @@ def compare_code(first: Run, second: Run) -> str:
     """What changed in the code between two runs, as a unified difference; empty where nothing did or none is kept."""
     if first.params.get("code.fingerprint") == second.params.get("code.fingerprint"):
         return ""
-    files = [run.artifacts / CODE for run in (first, second)]
-    if not all(path.is_file() for path in files):
-        return ""
-    return describe_difference(*map(code_from_json, files))
+    before, after = _code_of(first), _code_of(second)
+    return describe_difference(before, after) if before and after else ""
 
 
 def _differing(first: Run, second: Run) -> list[tuple[str, str, str]]:
@@ -108,6 +107,20 @@ def choose_runs(runs: list[Run], names: list[str]) -> tuple[Run, Run]:
     return chosen[0], chosen[1]
 
 
+def best_runs(runs: list[Run], at_least: int = 0) -> list[Run]:
+    """The finished runs, the highest balanced accuracy first, of equal ones the earliest.
+
+    Raises `LabError` where there are fewer than `at_least`.
+    """
+    scored = [run for run in runs if run.status == "FINISHED" and "best_balanced_accuracy" in run.metrics]
+    if len(scored) < at_least:
+        raise LabError(
+            f"this needs {at_least} finished runs, but there {'is 1' if len(scored) == 1 else f'are {len(scored)}'}",
+            hint="train first, for example: lab train experiment=balanced",
+        )
+    return sorted(scored, key=lambda run: (-run.metrics["best_balanced_accuracy"], run.started_ms))
+
+
 def find_run(runs: list[Run], name: str) -> Run:
     """The newest run of this name, or the run whose id begins so. Raises `LabError` where there is none."""
     matches = [run for run in runs if run.name == name or (len(name) >= 4 and run.run_id.startswith(name))]
@@ -115,6 +128,24 @@ def find_run(runs: list[Run], name: str) -> Run:
         known = sorted({run.name for run in runs})
         raise LabError(f"there is no finished run '{name}'", hint=f"runs: {', '.join(known) or 'none yet'}")
     return matches[-1]
+
+
+def find_same_run(runs: list[Run], settings: Mapping[str, object]) -> Run | None:
+    """The newest run of these settings and of the code as it is now, whatever became of it; finished ones first.
+
+    Files that a lock has brought since then change nothing. The photographs are taken to be the same.
+    """
+    wanted = {key: str(value) for key, value in settings.items()}
+    same = [run for run in runs if all(run.params.get(key) == value for key, value in wanted.items())]
+    now = read_code()
+    same = [run for run in same if _code_of(run) and _code_of(run).items() <= now.items()]
+    return max(same, key=lambda run: (run.status == "FINISHED", run.started_ms), default=None)
+
+
+def _code_of(run: Run) -> dict[str, str]:
+    """The code that went with a run; empty where none is kept."""
+    path = run.artifacts / CODE
+    return code_from_json(path) if path.is_file() else {}
 
 
 def load_confusion(run: Run) -> np.ndarray:

@@ -15,3 +15,7 @@ class LabError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows (IPython asks for it): the two lines of the command line, and no traceback."""
+        return [f"error: {self.message}", *([f"hint: {self.hint}"] if self.hint else [])]

@@ -16,8 +16,9 @@ from lab_code.data.photographs import Progress
 from lab_code.devices import join_team, seed_everything, use_threads
 from lab_code.errors import LabError
 from lab_code.frameworks import Learner, build_learner
+from lab_code.live_table import LiveTable
 from lab_code.progress_bar import ProgressBar
-from lab_code.records import log_results, log_start
+from lab_code.records import log_interrupted, log_results, log_start
 from lab_code.running import run_folder
 from lab_code.runs import EXPERIMENT
 from lab_code.tracking import track_run
@@ -28,7 +29,7 @@ def run_experiment(
     config: Config,
     root: Path,
     tags: Mapping[str, str] | None = None,
-    bar: ProgressBar | None = None,
+    bar: ProgressBar | LiveTable | None = None,
     resume: str | None = None,
 ) -> tuple[str, EpochResult]:
     """Train one model and track it in the store of `root`; returns the run's id and its best epoch.
@@ -60,11 +61,15 @@ def run_experiment(
             if not resume:
                 log_start(run, config, learner, train, validation)
             on_step = bar.start(learner.count_steps(train), len(past.history), config.trainer.epochs) if bar else None
-            for result in train_epochs(learner, train, validation, config, past, on_step):
-                run.log_epoch(result)
-                write_checkpoint(run_folder(root, run.run_id), learner.state(), past.best, past.history)
-                if bar:
-                    bar.show_epoch(result)
+            try:
+                for result in train_epochs(learner, train, validation, config, past, on_step):
+                    run.log_epoch(result)
+                    write_checkpoint(run_folder(root, run.run_id), learner.state(), past.best, past.history)
+                    if bar:
+                        bar.show_epoch(result)
+            except KeyboardInterrupt:
+                log_interrupted(run, past.best)
+                raise
 
             # 5. Results: what must be known a year from now.
             log_results(run, config, past.best, past.history, validation, timings)

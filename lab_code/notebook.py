@@ -1,20 +1,32 @@
-"""For the notebooks: the same commands as in a terminal, and figures with a text alternative."""
+"""What the notebooks use: the same commands as in a terminal, forms, and figures with a text alternative.
 
+from lab_code.notebook import feedback, lab, mlflow_page, progress, quiz, review, show, show_file
+"""
+
+import html
 import importlib
 import io
 import shlex
 
-from IPython.display import Image
+from IPython.display import HTML, Code, Image
 from matplotlib.figure import Figure
 
 from lab_code.cli import main
+from lab_code.errors import LabError
+from lab_code.opinion_widgets import feedback, review
+from lab_code.progress_strip import progress, refresh
+from lab_code.quiz_widget import quiz
+from lab_code.workshop.desk import read_servers
+from lab_code.workshop.kit import find_kit, locked_file
+
+__all__ = ["StoppedError", "feedback", "lab", "mlflow_page", "progress", "quiz", "review", "show", "show_file"]
 
 
-class StoppedError(Exception):
-    """Ends a cell whose command failed; the command has said why, so there is no traceback."""
+class StoppedError(LabError):
+    """Ends a cell whose command failed; the command has said why."""
 
     def _render_traceback_(self) -> list[str]:
-        return [str(self)]
+        return [self.message]
 
 
 def lab(command: str) -> None:
@@ -24,8 +36,27 @@ def lab(command: str) -> None:
     """
     importlib.invalidate_caches()  # an unlock may have brought new modules
     code = main(shlex.split(command))
+    refresh()
     if code:
         raise StoppedError(f"lab {command.split()[0]} did not succeed: see the message above")
+
+
+def mlflow_page() -> HTML:
+    """A link to MLflow's page, which `lab start` has opened beside this notebook; or how to open it."""
+    servers = [server for server in read_servers(find_kit().root) if server.name == "mlflow" and server.process()]
+    if not servers:
+        return HTML("MLflow is not running beside this notebook. In a terminal: <code>lab ui</code>")
+    address = html.escape(servers[0].address)
+    link = f'<a href="{address}" target="_blank" rel="noopener">Open MLflow in a new tab</a>'
+    return HTML(f"{link} &nbsp; The same in a terminal: <code>lab ui</code>")
+
+
+def show_file(path: str) -> Code:
+    """A file of the kit, with colours. Raises `LabError` where it is not there: most often it is still locked."""
+    kit = find_kit()
+    if not (kit.root / path).is_file():
+        raise locked_file(kit, path) or LabError(f"there is no file {path}", hint="copy the kit again: lab doctor")
+    return Code(filename=str(kit.root / path))
 
 
 def show(figure: Figure, text: str) -> Image:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from lab_code.metrics import calibration, roc_curve, sensitivity
 
 _HATCHES = ("", "//", "..", "xx", "\\\\", "oo")  # bars differ in more than colour
+
+
+DASHES = ("-", "--", "-.", ":")
 
 
 def to_png(figure: Figure) -> bytes:
@@ -102,13 +106,12 @@ def plot_roc(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
     """One ROC curve a class against all others. `labels` (N,) int, `probabilities` (N, C)."""
     figure = Figure(figsize=(5.6, 5.0), layout="constrained")
     axes = figure.add_subplot()
-    styles = ("-", "--", "-.", ":")
     for number, name in enumerate(names):
         positive = labels == number
         if positive.any() and not positive.all():
             false, true = roc_curve(positive, probabilities[:, number])
             area = np.trapezoid(true, false)
-            axes.plot(false, true, styles[number % len(styles)], label=f"{name}  AUC {area:.2f}")
+            axes.plot(false, true, DASHES[number % len(DASHES)], label=f"{name}  AUC {area:.2f}")
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, label="guessing")
     axes.set(title=title, xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01))
     axes.legend(loc="lower right")
@@ -167,9 +170,7 @@ def plot_explanation(
         axes.imshow(image)
     parts[0].set_title("photograph")
     if heat is not None:
-        shown = parts[1].imshow(
-            heat, cmap="viridis", alpha=0.5, vmin=0, vmax=1, extent=(0, image.shape[1], image.shape[0], 0)
-        )
+        shown = draw_heat(parts[1], image, heat)
         parts[1].set_title(f"what spoke for {names[int(probabilities.argmax())]}")
         figure.colorbar(shown, ax=parts[1], label="weight (0 to 1)", shrink=0.8)
     order = np.argsort(probabilities)
@@ -177,3 +178,9 @@ def plot_explanation(
     parts[-1].bar_label(bars, [f"{probabilities[index]:.0%}" for index in order], padding=2)
     parts[-1].set(title="probability of each diagnosis", xlabel="probability (0 to 1)", xlim=(0, 1.12))
     return figure
+
+
+def draw_heat(axes: Axes, image: np.ndarray, heat: np.ndarray) -> AxesImage:
+    """Lay a map (H, W) of what counted, from 0 to 1, over a photograph that is drawn already."""
+    place = (0, image.shape[1], image.shape[0], 0)
+    return axes.imshow(heat, cmap="viridis", alpha=0.5, vmin=0, vmax=1, extent=place)

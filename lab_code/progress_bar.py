@@ -1,4 +1,7 @@
-"""Progress bars: on stderr, silent where no terminal looks; that of training says the newest scores."""
+"""Progress bars: on stderr, silent where no terminal looks; that of training says the newest scores.
+
+In a notebook `live_table.py` takes the place of `ProgressBar`.
+"""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +21,7 @@ def start_bar(title: str, total: int, unit: str = "it", done: int = 0, delay: fl
 
 
 class ProgressBar:
-    """`with ProgressBar(): …`; prints one line per epoch as well, so that a log or a notebook shows something."""
+    """`with ProgressBar("baseline"): …`; prints one line an epoch as well, so that a log shows something."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -53,8 +56,12 @@ class ProgressBar:
 
     def show_epoch(self, result: "EpochResult") -> None:
         """One line an epoch, above the bar."""
-        text = (
-            f"epoch {result.epoch:>3}  loss {result.train_loss:.3f}  accuracy {result.metrics['accuracy']:.3f}"
-            f"  balanced accuracy {result.metrics['balanced_accuracy']:.3f}  {result.seconds:.1f} s"
-        )
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(describe_epoch(result), file=sys.stderr)
+
+
+def describe_epoch(result: "EpochResult") -> str:
+    """One line: what an epoch brought."""
+    return (
+        f"epoch {result.epoch:>3}  loss {result.train_loss:.3f}  accuracy {result.metrics['accuracy']:.3f}"
+        f"  balanced accuracy {result.metrics['balanced_accuracy']:.3f}  {result.seconds:.1f} s"
+    )

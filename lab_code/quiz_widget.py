@@ -5,98 +5,44 @@
 Nothing is kept here: whether a stage is open stands in the kit, so running the cell again leads back to the same place.
 """
 
-import html
-import shlex
-
-import ipywidgets as widgets
-
-from lab_code.cli import main
+from lab_code.command_form import CommandForm, Field, Values
 from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
 from lab_code.workshop.progress import read_journal
 from lab_code.workshop.quiz import Question, how_to_answer, read_questions
 
-_WIDE = widgets.Layout(width="100%")
-_FIELD = widgets.Layout(width="16em")
+_ROOM_CODE = "room-code"
 
 
-def quiz(number: int) -> widgets.VBox:
+def quiz(number: int) -> CommandForm:
     """The form of a stage. Its button does what the command under it does, and says the same."""
     kit = find_kit()
     stage = kit.stage(str(number))
-    body = widgets.VBox(layout=_WIDE)
-    _show(kit, stage, body)
-    return body
-
-
-def _show(kit: Kit, stage: Stage, body: widgets.VBox) -> None:
-    """Fill the form with what the kit says now."""
-    if read_journal(kit.root).unlocked(stage.id) and not missing_stage_files(kit, stage):
-        opened = ", ".join(f"<code>{html.escape(name)}</code>" for name in stage.opens)
-        body.children = [widgets.HTML(f"<b>Stage {kit.number(stage)} is open.</b> It has brought {opened}.")]
-        return
-    body.children = _make_form(kit, stage, body)
-
-
-def _make_form(kit: Kit, stage: Stage, body: widgets.VBox) -> list[widgets.Widget]:
     questions = read_questions(kit)[stage.id]
-    fields = [_make_field(question) for question in questions]
-    room_code = widgets.Text(description="Room code:", layout=_FIELD) if stage.room_code else None
-    command, said = widgets.HTML(layout=_WIDE), widgets.Output(layout=_WIDE)
-    unlock = widgets.Button(description=f"Unlock stage {kit.number(stage)}", button_style="primary", icon="unlock")
+    fields = [make_field(question) for question in questions]
+    if stage.room_code:
+        fields.append(Field(_ROOM_CODE, "line", "The words that the instructor shows", note="the room code"))
 
-    def typed() -> list[str]:
-        answers = ",".join(read_field(field) or "?" for field in fields)
-        words = ["--room-code", room_code.value] if room_code is not None else []
-        return ["unlock", "--stage", str(kit.number(stage)), "--answers", answers, *words]
+    def make_argv(values: Values) -> list[str]:
+        answers = ",".join(values[question.id].replace(",", ".") for question in questions)
+        words = ["--room-code", values[_ROOM_CODE]] if stage.room_code else []
+        return ["unlock", "--stage", str(number), "--answers", answers, *words]
 
-    def tell(_: object = None) -> None:
-        complete = all(map(read_field, fields))
-        unlock.disabled = not complete
-        rest = "" if complete else " &nbsp; (answer every question first)"
-        command.value = f"The same in a terminal: <code>lab {html.escape(shlex.join(typed()))}</code>{rest}"
-
-    def click(_: object) -> None:
-        said.clear_output()
-        unlock.disabled = True
-        with said:
-            main(typed())
-        unlock.disabled = False
-        if read_journal(kit.root).unlocked(stage.id):
-            _show(kit, stage, body)
-
-    for field in [*fields, *([room_code] if room_code is not None else [])]:
-        for part in field.children if isinstance(field, widgets.VBox) else [field]:
-            part.observe(tell, "value")
-    unlock.on_click(click)
-    tell()
-    rows = [widgets.HTML(f"<b>Stage {kit.number(stage)}: {html.escape(stage.title)}</b>")]
-    for n, (question, field) in enumerate(zip(questions, fields, strict=True), 1):
-        rows += [widgets.HTML(_describe(n, question), layout=_WIDE), field]
-    return [*rows, *([room_code] if room_code is not None else []), unlock, command, said]
+    title = f"Stage {number}: {stage.title}"
+    form = CommandForm(title, fields, f"Unlock stage {number}", make_argv, lambda: _describe_open(kit, stage))
+    form.done = _describe_open(kit, stage)
+    return form
 
 
-def _describe(number: int, question: Question) -> str:
-    how = how_to_answer(question.kind) if not question.options else ""
-    look = f"look in <code>{html.escape(question.look_in)}</code>"
-    return f"<p><b>{number}.</b> {html.escape(question.text)}<br><small>{how}{'; ' if how else ''}{look}</small></p>"
+def make_field(question: Question) -> Field:
+    """Radio buttons for one of several options, boxes for several of them, a line for what is typed."""
+    kind = {"several": "several"}.get(question.kind, "one" if question.options else "line")
+    options = tuple((str(n), f"{n}  {option}") for n, option in enumerate(question.options, 1))
+    note = "" if options else how_to_answer(question.kind)
+    return Field(question.id, kind, question.text, options, note, question.look_in)
 
 
-def _make_field(question: Question) -> widgets.Widget:
-    """Radio buttons for one of several, boxes for several, a line for what is typed; each labelled by its question."""
-    if question.kind == "several":
-        boxes = [
-            widgets.Checkbox(description=f"{n}  {option}", indent=False, layout=_WIDE)
-            for n, option in enumerate(question.options, 1)
-        ]
-        return widgets.VBox(boxes, layout=_WIDE)
-    if question.options:
-        options = [(f"{n}  {option}", str(n)) for n, option in enumerate(question.options, 1)]
-        return widgets.RadioButtons(options=options, value=None, layout=_WIDE, tooltip=question.text)
-    return widgets.Text(description="Answer:", layout=_FIELD, tooltip=question.text, continuous_update=True)
-
-
-def read_field(field: widgets.Widget) -> str:
-    """The answer as it would be typed; empty while there is none."""
-    if isinstance(field, widgets.VBox):
-        return "+".join(str(n) for n, box in enumerate(field.children, 1) if box.value)
-    return (field.value or "").strip().replace(",", ".")
+def _describe_open(kit: Kit, stage: Stage) -> str:
+    """What the stage has brought; empty while it is locked, or one of its files is missing."""
+    if not read_journal(kit.root).unlocked(stage.id) or missing_stage_files(kit, stage):
+        return ""
+    return f"Stage {kit.number(stage)} is open. It has brought {', '.join(stage.opens)}."

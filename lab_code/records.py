@@ -82,6 +82,13 @@ def log_results(
     run.log_metrics({**scores, "best_epoch": result.epoch, **times, "tracking_s": run.seconds})
 
 
+def log_interrupted(run: TrackedRun, best: BestEpoch) -> None:
+    """The best weights of a run that was stopped, where an epoch was finished; `lab resume` goes on all the same."""
+    if best.result is not None:
+        run.log_weights(best.weights, WEIGHTS)
+        run.log_metrics({"best_epoch": best.result.epoch})
+
+
 def predictions_to_csv(lesions: Lesions, probabilities: np.ndarray) -> str:
     """One line a photograph: ids, true and predicted diagnosis, and (N, C) probabilities to the last digit."""
     text = io.StringIO()

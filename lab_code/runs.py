@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab_code.errors import LabError
-from lab_code.running import is_running
+from lab_code.running import is_running, run_folder
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -65,6 +65,11 @@ def read_runs(store: Path) -> list[Run]:
         )
         for run_id, name, status, started, ended, uri in rows
     ]  # fmt: skip
+
+
+def can_resume(store: Path, run: Run) -> bool:
+    """Whether a run was stopped and what it needs to go on is still there."""
+    return run.status in ("KILLED", "FAILED") and run_folder(store, run.run_id).is_dir()
 
 
 def read_experiment_id(store: Path, name: str) -> int | None:

@@ -19,8 +19,7 @@ from tqdm import tqdm
 
 from lab_code.config import Config, expand_sweep
 from lab_code.errors import LabError
-from lab_code.running import run_folder
-from lab_code.runs import EXPERIMENT, Run, read_runs
+from lab_code.runs import EXPERIMENT, Run, can_resume, read_runs
 from lab_code.tracking import track_group
 
 _AT_ONCE = 4  # at most, unless it is asked for: every run needs about a gigabyte of memory
@@ -81,7 +80,7 @@ def plan_sweep(store: Path, changes: Sequence[str], compose: Callable[[list[str]
                 text,
                 named,
                 run_id=before.run_id if before and done else None,
-                stopped=before.run_id if before and not done and _can_resume(store, before) else None,
+                stopped=before.run_id if before and not done and can_resume(store, before) else None,
             )
         )
         names.add(config.name)
@@ -133,10 +132,6 @@ def _train(store: Path, job: Job, parent: str) -> tuple[float, str]:
         errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         reason = errors[-1].removeprefix("error: ") if errors else f"exit code {done.returncode}"
     return time.perf_counter() - started, reason
-
-
-def _can_resume(store: Path, run: Run) -> bool:
-    return run.status in ("KILLED", "FAILED") and run_folder(store, run.run_id).is_dir()
 
 
 def _shorten(override: str) -> str:

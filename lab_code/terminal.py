@@ -4,6 +4,7 @@
 lines, unknown ones go to a log file whose name is printed. Used by `lab` and by `instructor`.
 """
 
+import io
 import os
 import re
 import sys
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _INTERRUPTED = 130
-_COMMANDS = (
-    "status|start|ui|doctor|feedback|unlock|hint|data|train|resume|repeat|sweep|compare|predict|handin"  # of `lab`
-)
+# Of `lab`, as `spell_commands` finds them in a text.
+_COMMANDS = "status|start|ui|doctor|feedback|review|unlock|hint|data|train|resume|repeat|sweep|compare|predict|handin"
 
 
 # rich is imported only where something is printed with it: `lab --help` starts in half the time.
@@ -35,7 +35,9 @@ def make_console(*, stderr: bool = False) -> "Console":
     """A console on the stream of this moment (tests and notebooks replace `sys.stdout`)."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    heard = isinstance(sys.stderr if stderr else sys.stdout, io.StringIO)  # by a form in a notebook: text and no more
+    plain = False if heard else None
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
 
 
 def make_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> "Table":

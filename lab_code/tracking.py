@@ -24,11 +24,12 @@ from matplotlib.figure import Figure
 from safetensors.numpy import save
 
 from lab_code.config import Config, config_to_yaml, flatten_config
+from lab_code.empty_store import make_beside, make_from_script
 from lab_code.errors import LabError
 from lab_code.interrupts import hold_interrupts
 from lab_code.plots import to_png
 from lab_code.running import forget_run, hold_run
-from lab_code.runs import ARTIFACTS, DATABASE, read_runs, reroot_store
+from lab_code.runs import ARTIFACTS, DATABASE, open_database, read_runs, reroot_store
 from lab_code.trainer import EpochResult
 
 # Nothing leaves the laptop, nothing is printed, nothing is installed; see MLflow's environment variables.
@@ -264,16 +265,23 @@ def open_store(store: Path) -> Any:
 
 
 def _make_database(database: Path) -> None:
-    """Make an empty store beside its place and move it there: MLflow cannot mend one whose making was interrupted."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}.", suffix=".part") as scratch:
-        beside = Path(scratch) / database.name
+    def fill(beside: Path) -> None:
         made = SqlAlchemyStore(f"sqlite:///{beside.as_posix()}", (database.parent / ARTIFACTS).resolve().as_uri())
         made.engine.dispose()  # nothing holds the file any more: Windows would not rename it
-        if not database.exists():  # nobody else was faster
-            os.replace(beside, database)
+
+    if not make_from_script(database.parent):
+        make_beside(database, fill)
+
+
+def describe_empty_store() -> str:
+    """The SQL script of an empty store, as the installed MLflow makes one; the same text each time."""
+    with tempfile.TemporaryDirectory() as scratch:
+        open_store(Path(scratch))
+        with open_database(Path(scratch) / DATABASE) as database:
+            database.execute("DELETE FROM experiments")  # 'Default', which names the folder it was made in
+            return "\n".join(database.iterdump()) + "\n"
 
 
 def create_store(store: Path, experiment: str, artifacts: Path) -> int:

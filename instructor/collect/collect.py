@@ -7,16 +7,20 @@ hand-ins still arrive.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instructor.collect.evaluate import HiddenTestSet, best_run
+from instructor.collect.evaluate import HiddenTestSet
 from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
 from instructor.collect.merge import merge_handin
-from instructor.collect.readers import HandIn, find_handins, newest_of_each_group, read_handin
+from instructor.collect.readers import HandIn, describe_fault, find_handins, read_handins
+from instructor.collect.review import COLUMNS, TABLE, read_answers
+from instructor.collect.table import write_table
 from instructor.dataset.prepare import CHECKSUMS
+from instructor.vault import Vault
 from instructor.workshop import Workshop
+from lab_code.compare import best_runs
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
 from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_runs
@@ -31,6 +35,7 @@ class Collected:
     html: Path
     store_uri: str
     rows: list[Row] = field(default_factory=list)
+    reviews: int = 0  # how many groups have reviewed another one
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: dict[Path, str] = field(default_factory=dict)
@@ -50,7 +55,8 @@ def collect_handins(
     paths = find_handins(places)
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build, prefix=".staging-collect-") as scratch:
-        handins = _read_all(paths, workshop, Path(scratch), collected, progress)
+        advance = progress("hand-ins", len(paths))
+        handins = read_handins(paths, workshop, Path(scratch), collected.refused, advance)
         if not handins:
             return collected
         store = Path(scratch) / "collected"
@@ -64,29 +70,28 @@ def collect_handins(
             advance()
         collected.rows = rank_rows(rows)
         write_leaderboard(store, workshop.title, collected.rows)
+        collected.reviews = _collect_reviews(handins, workshop, build, store, collected)
         shutil.rmtree(final, ignore_errors=True)
         os.replace(store, final)
     collected.missing = [group for group in workshop.groups if group not in {row.group for row in collected.rows}]
     return collected
 
 
-def _read_all(
-    paths: list[Path],
-    workshop: Workshop,
-    scratch: Path,
-    collected: Collected,
-    progress: Callable[[str, int], Callable[[], object]],
-) -> dict[str, HandIn]:
-    handins = []
-    advance = progress("hand-ins", len(paths))
-    for number, path in enumerate(paths):
+def _collect_reviews(
+    handins: Mapping[str, HandIn], workshop: Workshop, build: Path, store: Path, collected: Collected
+) -> int:
+    """Write what the groups say of each other's runs, and return how many did."""
+    rows = []
+    for handin in handins.values():
         try:
-            handins.append(read_handin(path, workshop, scratch / f"handin-{number}"))
-        except Exception as error:  # the one place where any fault of a foreign file becomes a reason
-            collected.refused[path] = _reason(error)
-        advance()
-    newest = newest_of_each_group(handins)
-    return {group: newest[group] for group in workshop.groups if group in newest}
+            row = read_answers(workshop, handin, Vault(build))
+        except LabError as error:
+            collected.notes.append(f"{handin.group}: {error.message}")
+            continue
+        rows += [row] if row else []
+    if rows:
+        write_table(store / TABLE, COLUMNS, rows)
+    return len(rows)
 
 
 def _collect_one(
@@ -104,19 +109,19 @@ def _collect_one(
         merged = merge_handin(handin, store, final, experiment_id, EXPERIMENT)
         runs = read_runs(handin.folder)
     except Exception as error:  # as above: the others go on
-        collected.refused[handin.path] = _reason(error)
+        collected.refused[handin.path] = describe_fault(error)
         return None
     collected.notes += [f"{handin.group}: {note}" for note in (*merged.notes, *handin.journal.faults)]
     checksums = f"data/{CHECKSUMS}"
     if handin.kit.files.get(checksums) != sha256_file(build / checksums):
         collected.notes.append(f"{handin.group}: its photographs are not those that the hidden test set goes with")
-    best = best_run(runs)
+    best = next(iter(best_runs(runs)), None)
     metrics: dict[str, float] = {}
     if best is not None:
         try:
             metrics = test_set.score(best).metrics
         except Exception as error:  # as above
-            collected.notes.append(f"{handin.group}: run '{best.name}' cannot be scored: {_reason(error)}")
+            collected.notes.append(f"{handin.group}: run '{best.name}' cannot be scored: {describe_fault(error)}")
     journal = handin.journal
     return Row(
         rank=None,
@@ -134,7 +139,3 @@ def _collect_one(
         handed_in=handin.written,
         receipt=handin.receipt,
     )
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, LabError | OSError) else f"unexpected {type(error).__name__}: {error}"

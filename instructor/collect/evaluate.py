@@ -45,9 +45,3 @@ class HiddenTestSet:
 
     def _load_size(self, image_size: int) -> Lesions:
         return load_lesions(self._folder, image_size)
-
-
-def best_run(runs: list[Run]) -> Run | None:
-    """The finished run with the highest balanced accuracy on its validation photographs; of equal ones the earliest."""
-    finished = [run for run in runs if run.status == "FINISHED" and "best_balanced_accuracy" in run.metrics]
-    return max(finished, key=lambda run: (run.metrics["best_balanced_accuracy"], -run.started_ms), default=None)

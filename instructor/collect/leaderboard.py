@@ -1,12 +1,11 @@
 """The leaderboard: one row a group, as CSV for programs and as a page for the projector."""
 
-import csv
-import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from instructor.collect.table import write_table
 from lab_code.files import write_whole
 
 _TEMPLATE = "leaderboard.html"
@@ -49,18 +48,9 @@ def rank_rows(rows: list[Row]) -> list[Row]:
 
 def write_leaderboard(folder: Path, title: str, rows: list[Row]) -> None:
     """Write `leaderboard.csv` and `leaderboard.html` into `folder`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=[field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else _safe_cell(v) for k, v in asdict(row).items()})
-    write_whole(folder / "leaderboard.csv", text.getvalue())
+    columns = [field.name for field in fields(Row)]
+    write_table(folder / "leaderboard.csv", columns, map(asdict, rows))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     write_whole(folder / "leaderboard.html", environment.get_template(_TEMPLATE).render(title=title, rows=rows))
-
-
-def _safe_cell(value: object) -> object:
-    """Text from a hand-in must not become a formula when a spreadsheet opens the file."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value

@@ -7,7 +7,7 @@ a folder of our own. Nothing in it is run or unpickled.
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
 from lab_code.runs import ARTIFACTS, DATABASE
+from lab_code.workshop.feedback import FEEDBACK
 from lab_code.workshop.handin import MANIFEST, receipt
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json
 from lab_code.workshop.progress import HEAD, JOURNAL, Journal, read_journal
+from lab_code.workshop.review import ANSWERS
 
 _MAX_BYTES = 1_000_000_000  # of all members together, unpacked
-_TOP_FILES = {KIT_FILE, JOURNAL, DATABASE, "feedback.json", HEAD}
+_TOP_FILES = {KIT_FILE, JOURNAL, DATABASE, FEEDBACK, ANSWERS, HEAD}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,30 @@ def read_handin(path: Path, workshop: Workshop, folder: Path) -> HandIn:
         raise LabError("its manifest and its kit.json name different groups", hint=again)
     written = str(manifest["written"])
     return HandIn(path, kit.group, written, receipt(text), folder, kit, read_journal(folder))
+
+
+def read_handins(
+    paths: Iterable[Path],
+    workshop: Workshop,
+    scratch: Path,
+    refused: dict[Path, str],
+    advance: Callable[[], object] = lambda: None,
+) -> dict[str, HandIn]:
+    """The newest hand-in of every group, in the workshop's order; reasons for the others go into `refused`."""
+    handins = []
+    for number, path in enumerate(paths):
+        try:
+            handins.append(read_handin(path, workshop, scratch / f"handin-{number}"))
+        except Exception as error:  # any fault of a foreign file becomes a reason
+            refused[path] = describe_fault(error)
+        advance()
+    newest = newest_of_each_group(handins)
+    return {group: newest[group] for group in workshop.groups if group in newest}
+
+
+def describe_fault(error: Exception) -> str:
+    """Why something of a hand-in could not be used, in one line."""
+    return str(error) if isinstance(error, LabError | OSError) else f"unexpected {type(error).__name__}: {error}"
 
 
 def newest_of_each_group(handins: list[HandIn]) -> dict[str, HandIn]:

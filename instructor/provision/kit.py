@@ -22,6 +22,7 @@ from instructor.provision.sheet import write_group_sheet
 from instructor.quizbank.variants import GroupQuestion
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop
+from lab_code.empty_store import script_name
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
@@ -32,7 +33,7 @@ from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
 SHEET = "instructions.pdf"
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
-_SHIPPED_TREES = {"lab_code": (".py", ".yaml"), "notebooks": (".ipynb",)}
+_SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb",)}
 _LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
 _VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
 
@@ -74,6 +75,7 @@ class KitPlan:
                 self.workshop.paper,
                 vars(self.workshop.locks),
                 vars(self.workshop.points),
+                self.workshop.activity_minutes,
             ],
             "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith("data/")},
             "written": {name: hashlib.sha256(content).hexdigest() for name, content in self.written.items()},
@@ -87,9 +89,17 @@ class KitPlan:
 
 
 def plan_kit(
-    workshop: Workshop, group: str, variant: dict[str, list[GroupQuestion]], data: PreparedData, project: Path = PROJECT
+    workshop: Workshop,
+    group: str,
+    variant: dict[str, list[GroupQuestion]],
+    data: PreparedData,
+    project: Path = PROJECT,
+    store_script: Path | None = None,
 ) -> KitPlan:
-    """What one group's kit will hold. Raises `LabError` where a source is missing."""
+    """What one group's kit will hold; `store_script` makes its MLflow store at once, which takes seconds without.
+
+    Raises `LabError` where a source is missing.
+    """
     stages = _plan_stages(workshop, variant, project)
     number = workshop.groups.index(group) + 1
     copied = {name: project / name for name in _SHIPPED_TOP}
@@ -101,6 +111,8 @@ def plan_kit(
                 copied[path.relative_to(project).as_posix()] = path
     for path in shipped_files(data):
         copied[f"data/{path.relative_to(data.folder).as_posix()}"] = path
+    if store_script is not None:
+        copied[script_name()] = store_script
     questions = {plan.stage.id: [vars(question.shown) for question in plan.questions] for plan in stages}
     names = {"title": workshop.title, "group": group}
     written = {
@@ -284,4 +296,5 @@ def _identify(plan: KitPlan, root: Path) -> Kit:
     }
     workshop = plan.workshop
     stages = tuple(stage.stage for stage in plan.stages)
-    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, workshop.points.rules())
+    rules, minutes = workshop.points.rules(), workshop.activity_minutes
+    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)

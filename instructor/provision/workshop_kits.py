@@ -31,6 +31,7 @@ from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, SYNTHETIC, Workshop
 from lab_code.data.ham10000 import IMAGE_FOLDERS
+from lab_code.empty_store import script_name
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.runs import DATABASE
@@ -62,10 +63,13 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     """
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
-    data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
+    with ThreadPoolExecutor(1) as pool:  # MLflow takes some seconds, which the photographs take as well
+        store_script = pool.submit(_write_store_script, build)
+        data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
+        script = store_script.result()
     bank = load_bank(workshop, project=project, data=data.folder)
     variants = make_variants(workshop, bank)
-    plans = [plan_kit(workshop, group, variants[group], data, project) for group in workshop.groups]
+    plans = [plan_kit(workshop, group, variants[group], data, project, script) for group in workshop.groups]
     vault = Vault(build)
     done = Provisioned(data, variants)
     _build_all(plans, build, vault, done, progress)
@@ -89,6 +93,16 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     write_key(vault.folder / "key.pdf", title=workshop.title, groups=described, paper=workshop.paper)
     _write_catch_ups(workshop, plans, key, vault)
     return done
+
+
+def _write_store_script(build: Path) -> Path:
+    """The script that makes a kit's MLflow store, kept in `build/` for the version of MLflow that is installed."""
+    path = build / Path(script_name()).name
+    if not path.is_file():
+        from lab_code.tracking import describe_empty_store
+
+        write_whole(path, describe_empty_store())
+    return path
 
 
 def _write_catch_ups(workshop: Workshop, plans: list[KitPlan], key: dict, vault: Vault) -> None:

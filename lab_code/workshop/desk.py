@@ -45,6 +45,10 @@ _QUIET = {
 }
 
 
+# Nothing asks questions in front of a class, or looks for news on the network.
+_SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+
+
 @dataclass(frozen=True)
 class Server:
     """A program that runs in the background. `started` tells a process from a later one with the same number."""
@@ -187,7 +191,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     log = log_of(kit.root, name)
     log.parent.mkdir(exist_ok=True)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
-    environment = {**os.environ, **_QUIET, "JUPYTER_TOKEN": token}
+    environment = {**os.environ, **_QUIET, "JUPYTER_TOKEN": token, **_write_jupyter_settings(kit.root)}
     # A group of its own: Ctrl-C in the terminal must reach us first, so that both are stopped in order.
     apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
     with log.open("wb") as file:
@@ -199,6 +203,17 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     except psutil.Error:
         started = time.time()
     return Server(name, process.pid, started, port, token, page), process
+
+
+def _write_jupyter_settings(root: Path) -> dict[str, str]:
+    """JupyterLab's settings and open tabs belong to the kit, so that nobody's own ones mix in; returns environment."""
+    folders = {name: root / FOLDER / name.lower() for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")}
+    for plugin, settings in _SETTINGS.items():
+        path = folders["JUPYTERLAB_SETTINGS_DIR"] / f"{plugin}.jupyterlab-settings"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, to_json(settings))
+    return {name: str(folder) for name, folder in folders.items()}
 
 
 def _jupyter_command(root: Path, port: int) -> list[str]:

@@ -6,7 +6,12 @@ from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 
 FEEDBACK = "feedback.json"
-RATINGS = ("clear", "learned", "pace")
+RATINGS = {
+    "clear": "The steps were clear: 1 (no) to 5 (yes).",
+    "learned": "We learned something: 1 (no) to 5 (yes).",
+    "pace": "The pace: 1 (too slow), 3 (right), 5 (too fast).",
+}
+SENTENCES = {"good": "What was good, in a sentence.", "better": "What should be better, in a sentence."}
 _LONGEST = 500
 
 

@@ -22,6 +22,7 @@ from lab_code.workshop.codes import make_code
 from lab_code.workshop.feedback import FEEDBACK
 from lab_code.workshop.kit import KIT_FILE, Kit
 from lab_code.workshop.progress import HEAD, JOURNAL, append_event
+from lab_code.workshop.review import ANSWERS
 
 HANDIN_FOLDER = "handin"
 MANIFEST = "manifest.json"
@@ -68,7 +69,7 @@ def _collect_members(kit: Kit, scratch: Path) -> dict[str, Path]:
     with open_database(kit.root / DATABASE) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)  # consistent even while a run writes
     members = {KIT_FILE: kit.root / KIT_FILE, JOURNAL: kit.root / JOURNAL, DATABASE: copy}
-    members |= {name: kit.root / name for name in (HEAD, FEEDBACK) if (kit.root / name).is_file()}
+    members |= {name: kit.root / name for name in (HEAD, FEEDBACK, ANSWERS) if (kit.root / name).is_file()}
     for path in sorted((kit.root / ARTIFACTS).rglob("*")):
         if path.is_file() and not path.is_symlink() and path.suffix in _SUFFIXES:
             members[path.relative_to(kit.root).as_posix()] = path

@@ -38,6 +38,7 @@ class Kit:
     stages: tuple[Stage, ...]
     files: dict[str, str]  # path -> SHA-256 of every file as it was shipped
     points: PointRules = field(default_factory=PointRules)
+    minutes: int = 30  # that the group has for answering and training
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
@@ -85,7 +86,7 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     texts = [str(document[key]) for key in ("workshop", "title", "group")]
     rules = document["points"]
     points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
-    return Kit(root, *texts, stages, dict(document["files"]), points)
+    return Kit(root, *texts, stages, dict(document["files"]), points, int(document.get("minutes", 30)))
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -97,8 +98,22 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "group": kit.group,
         "stages": [asdict(stage) for stage in kit.stages],
         "points": asdict(kit.points),
+        "minutes": kit.minutes,
         "files": kit.files,
     }
+
+
+def locked_file(kit: Kit, path: str) -> LabError | None:
+    """The error for a file that a lock will bring, or None where no lock does."""
+    stage = kit.stage_that_opens(path)
+    if stage is None:
+        return None
+    number, name = kit.number(stage), Path(path).stem
+    what = f"{Path(path).parent.name} '{name}'" if "/conf/" in path else path
+    return LabError(
+        f"{what} is still locked: stage {number} '{stage.title}' opens it",
+        hint=f"answer the questions of stage {number} (lab status shows them), then: lab unlock --answers …",
+    )
 
 
 def missing_stage_files(kit: Kit, stage: Stage) -> Sequence[str]:

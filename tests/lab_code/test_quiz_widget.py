@@ -1,12 +1,14 @@
-"""The quiz form, filled in and clicked as a browser would do it through the widgets' own events."""
+"""The forms of the notebook, filled in and sent as a browser does it: by their values and the message of the button."""
 
+import json
 from pathlib import Path
 
-import ipywidgets as widgets
 import pytest
 
 from lab_code import cli
-from lab_code.quiz_widget import _make_field, quiz, read_field
+from lab_code.command_form import CommandForm, Field
+from lab_code.opinion_widgets import feedback, review
+from lab_code.quiz_widget import make_field, quiz
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import read_journal
 from lab_code.workshop.quiz import Question, read_questions
@@ -18,85 +20,122 @@ def inside(kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cli._HANDED_OVER, "1")  # this code, not the kit's copy of it
 
 
-def fields_of(form: widgets.VBox) -> list[widgets.Widget]:
-    return [part for part in form.children if isinstance(part, widgets.RadioButtons | widgets.Text)]
+def answer(form: CommandForm, answers: str) -> None:
+    form.values = dict(zip((field["name"] for field in form.fields), answers.split(","), strict=True))
 
 
-def button_of(form: widgets.VBox) -> widgets.Button:
-    return next(part for part in form.children if isinstance(part, widgets.Button))
+def press(form: CommandForm) -> None:
+    form._handle_custom_msg({"run": True}, [])
 
 
-def texts_of(form: widgets.VBox) -> str:
-    return " ".join(part.value for part in form.children if isinstance(part, widgets.HTML))
-
-
-def answer(form: widgets.VBox, answers: str) -> None:
-    for field, text in zip(fields_of(form), answers.split(","), strict=True):
-        field.value = text
+def make_wrong(answers: str) -> str:
+    first, _, rest = answers.partition(",")
+    return f"{int(first) % 4 + 1},{rest}"
 
 
 def test_the_form_shows_every_question_and_option(kit) -> None:
     form, questions = quiz(1), read_questions(read_kit(kit.root))["1-configuration"]
-    assert len(fields_of(form)) == len(questions)
-    for question, field in zip(questions, fields_of(form), strict=True):
-        assert question.look_in in texts_of(form)
-        if question.options:
-            assert [label.split("  ", 1)[1] for label, _ in field.options] == list(question.options)
-        assert field.tooltip == question.text
+    for question, field in zip(questions, form.fields, strict=True):
+        assert (field["question"], field["look_in"]) == (question.text, question.look_in)
+        assert [text.split("  ", 1)[1] for _, text in field["options"]] == list(question.options)
+        assert field["kind"] == "line" or field["options"]
 
 
 def test_the_command_follows_the_answers_and_the_button_waits_for_all_of_them(kit) -> None:
     form = quiz(1)
-    assert button_of(form).disabled and "answer every question first" in texts_of(form)
+    assert form.missing == "3 answers missing" and form.command == "lab unlock --stage 1 --answers '?,?,?'"
+    press(form)
+    assert read_journal(kit.root).events == []
     answer(form, kit.answers[0])
-    assert not button_of(form).disabled
-    assert f"lab unlock --stage 1 --answers {kit.answers[0]}" in texts_of(form)
+    assert not form.missing and form.command == f"lab unlock --stage 1 --answers {kit.answers[0]}"
 
 
 def test_the_right_answers_open_the_stage_and_the_form_says_so(kit) -> None:
     form = quiz(1)
     answer(form, kit.answers[0])
-    button_of(form).click()
+    press(form)
     assert (kit.root / "lab_code/conf/experiment/baseline.yaml").is_file()
-    assert "Stage 1 is open" in texts_of(form) and fields_of(form) == []
-    assert "Stage 1 is open" in texts_of(quiz(1))  # another kernel finds the same
+    assert form.done.startswith("Stage 1 is open. It has brought lab_code/conf/experiment/baseline.yaml")
+    assert "Stage 1 'Where the settings live' is open." in form.said and "\x1b" not in form.said
+    assert quiz(1).done == form.done  # another kernel finds the same
+    press(form)
+    assert len(read_journal(kit.root).of("unlocked")) == 1
 
 
 def test_wrong_answers_are_counted_and_the_form_stays(kit) -> None:
     form = quiz(1)
-    first, _, rest = kit.answers[0].partition(",")
-    wrong = (
-        f"{int(first) % 4 + 1},{rest}" if fields_of(form)[0].__class__ is widgets.RadioButtons else f"9{first},{rest}"
-    )
-    answer(form, wrong)
-    button_of(form).click()
+    answer(form, make_wrong(kit.answers[0]))
+    press(form)
+    assert "error: these answers do not open stage 1" in form.said and "hint: " in form.said
     assert len(read_journal(kit.root).of("unlock_failed")) == 1
-    assert len(fields_of(form)) == 3 and not button_of(form).disabled
+    assert not form.done and not form.busy
 
 
 def test_a_file_that_was_lost_brings_the_form_back(kit) -> None:
     form = quiz(1)
     answer(form, kit.answers[0])
-    button_of(form).click()
+    press(form)
     Path("lab_code/conf/experiment/baseline.yaml").unlink()
-    assert len(fields_of(quiz(1))) == 3
+    assert not quiz(1).done
+
+
+def test_a_stage_that_wants_the_room_code_has_a_field_for_it(kit) -> None:
+    document = json.loads(Path("kit.json").read_text(encoding="utf-8"))
+    document["stages"][0]["room_code"] = True
+    Path("kit.json").write_text(json.dumps(document), encoding="utf-8")
+    form = quiz(1)
+    answer(form, f"{kit.answers[0]},acorn lemon tiger")
+    assert form.command.endswith("--room-code 'acorn lemon tiger'")
 
 
 @pytest.mark.parametrize(
-    ("question", "fill", "text"),
+    ("question", "kind", "options"),
     [
-        (Question("q", "choice", "?", ("a", "b"), "x"), lambda f: setattr(f, "value", "2"), "2"),
-        (Question("q", "number", "?", (), "x"), lambda f: setattr(f, "value", " 0,5 "), "0.5"),
-        (Question("q", "name", "?", (), "x"), lambda f: setattr(f, "value", "trainer.py"), "trainer.py"),
-        (
-            Question("q", "several", "?", ("a", "b", "c"), "x"),
-            lambda f: [setattr(f.children[n], "value", True) for n in (2, 0)],
-            "1+3",
-        ),
+        (Question("q", "choice", "?", ("a", "b"), "x"), "one", 2),
+        (Question("q", "several", "?", ("a", "b", "c"), "x"), "several", 3),
+        (Question("q", "number", "?", (), "x"), "line", 0),
+        (Question("q", "name", "?", (), "x"), "line", 0),
     ],
 )
-def test_every_kind_of_question_has_a_field(question: Question, fill, text: str) -> None:
-    field = _make_field(question)
-    assert read_field(field) == ""
-    fill(field)
-    assert read_field(field) == text
+def test_every_kind_of_question_has_a_field(question: Question, kind: str, options: int) -> None:
+    field = make_field(question)
+    assert (field.kind, len(field.options)) == (kind, options)
+    assert bool(field.note) == (not options)
+
+
+def test_what_a_command_says_is_shown_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    form = CommandForm("Status", [Field("x", "line", "?", optional=True)], "Go", lambda values: ["status"])
+    form.observe(lambda change: seen.append(change["new"]), "said")
+    press(form)
+    assert len(seen) > 3 and seen[-1] == form.said and "Stage 1" in seen[1] + seen[2] + seen[3]
+
+
+def test_feedback_goes_where_the_command_puts_it(kit) -> None:
+    form = feedback()
+    form.values = {"clear": "4", "learned": "5"}
+    assert form.missing == "1 answer missing"
+    form.values = {**form.values, "pace": "3", "better": "more time"}
+    assert form.command == "lab feedback --clear 4 --learned 5 --pace 3 --better 'more time'"
+    press(form)
+    kept = json.loads((kit.root / "feedback.json").read_text(encoding="utf-8"))
+    assert kept == {"clear": 4, "learned": 5, "pace": 3, "good": "", "better": "more time"}
+
+
+def test_a_review_that_has_not_arrived_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert review() is None
+    assert "nothing to review yet" in capsys.readouterr().out
+
+
+def test_the_review_form_shows_both_runs_and_keeps_the_answers(kit, capsys: pytest.CaptureFixture[str]) -> None:
+    run = {"params": {"loss.name": "focal"}, "metrics": {"best_accuracy": 0.5}, "confusion": [[1] * 7] * 7}
+    other = {**run, "params": {"loss.name": "cross_entropy"}}
+    Path("review.json").write_text(json.dumps({"id": "abc", "runs": [other, run]}), encoding="utf-8")
+    form = review()
+    said = capsys.readouterr().out
+    assert "loss.name" in said and "focal" in said
+    assert form is not None and form.missing == "3 answers missing"
+    form.values = {"changed": "the loss", "effect": "0.1 more", "doubt": "one seed only"}
+    press(form)
+    kept = json.loads((kit.root / "review-answers.json").read_text(encoding="utf-8"))
+    assert kept == {"id": "abc", "changed": "the loss", "effect": "0.1 more", "doubt": "one seed only"}

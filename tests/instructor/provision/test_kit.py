@@ -20,6 +20,7 @@ from instructor.quizbank.variants import make_variant
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, DataSource
 from lab_code.data.ham10000 import read_photographs
+from lab_code.empty_store import script_name
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
 from lab_code.runs import read_runs
@@ -39,7 +40,10 @@ lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml la
 lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml lab_code/conf/train.yaml
 lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py lab_code/data/augment.py
 lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py lab_code/data/medmnist.py
-lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/errors.py lab_code/experiment.py
+lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/empty_store.py lab_code/errors.py
+lab_code/differences.py lab_code/comparison_plots.py lab_code/experiment.py lab_code/live_table.py
+lab_code/progress_strip.py lab_code/command_form.py lab_code/opinion_widgets.py lab_code/workshop/clock.py
+lab_code/workshop/review.py lab_code/command_form.css lab_code/command_form.js
 lab_code/explain.py lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py
 lab_code/frameworks/sklearn.py lab_code/frameworks/tensorflow.py lab_code/interrupts.py lab_code/losses/__init__.py
 lab_code/losses/cross_entropy.py lab_code/metrics.py lab_code/models/__init__.py lab_code/models/colour_texture.py
@@ -52,6 +56,7 @@ lab_code/workshop/hints.py lab_code/workshop/kit.py lab_code/workshop/locks.py l
 lab_code/workshop/progress.py lab_code/workshop/quiz.py lab_code/workshop/unlock.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/starter.ipynb
 """.split()  # noqa: SIM905 - a list one can read
+KIT_FILES.append(script_name())
 
 
 def files_of(root: Path) -> set[str]:
@@ -152,10 +157,10 @@ def own_build(build: Path, tmp_path: Path) -> Path:
 
 
 def test_a_second_run_builds_nothing(own_build: Path, workshop) -> None:
-    before = {path: path.read_bytes() for path in own_build.rglob("*.lab")}
+    before = {path: path.read_bytes() for path in own_build.rglob("locked/*.lab")}
     done = provision(workshop, own_build, no_progress)
     assert (done.built, done.current) == ([], workshop.groups) and not done.data.changed
-    assert {path: path.read_bytes() for path in own_build.rglob("*.lab")} == before
+    assert {path: path.read_bytes() for path in own_build.rglob("locked/*.lab")} == before
 
 
 def test_a_missing_kit_is_built_again_with_the_same_key(own_build: Path, workshop) -> None:

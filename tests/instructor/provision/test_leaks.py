@@ -90,9 +90,10 @@ def database(secret: bytes) -> bytes:
 
 def deleted_row(secret: bytes) -> bytes:
     connection = sqlite3.connect(":memory:")
+    connection.execute("PRAGMA page_size = 65536")  # the whole text on one page
     connection.execute("PRAGMA secure_delete = OFF")
     connection.execute("CREATE TABLE tags (key TEXT, value TEXT)")
-    connection.execute("INSERT INTO tags VALUES ('note', ?)", (secret.decode()[:3000],))
+    connection.execute("INSERT INTO tags VALUES ('note', ?)", (secret.decode(),))
     connection.execute("DELETE FROM tags")
     connection.commit()
     return connection.serialize()

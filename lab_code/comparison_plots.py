@@ -1,0 +1,99 @@
+"""Figures about several runs: their settings and scores, what changed for each diagnosis, where they look.
+
+As in `plots.py`, every function takes plain values and returns a Matplotlib figure.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from lab_code.plots import DASHES, draw_heat
+
+
+class Look(NamedTuple):
+    """A photograph (H, W, 3) uint8, a map (H, W) of what in it counted, from 0 to 1 (None: not known), a title."""
+
+    image: np.ndarray
+    heat: np.ndarray | None
+    title: str
+
+
+def plot_differences(
+    first: Sequence[float], second: Sequence[float], counts: Sequence[int], names: Sequence[str], title: str
+) -> Figure:
+    """By how much each class is recognised more or less often: sensitivities (C,) of two runs, and photographs (C,)."""
+    change = np.nan_to_num(np.asarray(second) - np.asarray(first))
+    figure = Figure(figsize=(8.0, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    labels = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+    colours = ["#1b7837" if value >= 0 else "#762a83" for value in change]
+    bars = axes.barh(labels, change, color=colours, edgecolor="black", linewidth=0.6)
+    axes.bar_label(bars, [f"{value:+.2f}" for value in change], padding=3)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set(title=title, xlabel="change of the share recognised", ylabel="diagnosis (photographs)")
+    return figure
+
+
+def plot_parallel_coordinates(
+    settings: dict[str, Sequence[str]], scores: Sequence[float], names: Sequence[str]
+) -> Figure:
+    """One line a run, through its settings (evenly spaced, in order) to its balanced accuracy on the right."""
+    figure = Figure(figsize=(max(6.0, 2.0 + 1.7 * len(settings)), 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    low, high = min(scores), max(scores)
+    span = high - low or 1.0
+    heights = [[(score - low) / span if high > low else 0.5 for score in scores]]
+    for number, values in enumerate(settings.values()):
+        order = sorted(set(values), key=_number_or_text)
+        places = {value: index / max(1, len(order) - 1) for index, value in enumerate(order)}
+        heights.insert(number, [places[value] for value in values])
+        for value, place in places.items():
+            axes.text(number - 0.04, place, _shorten(value), ha="right", va="center", fontsize=8)
+    for run, name in enumerate(names):
+        line = [column[run] for column in heights]
+        colour = colormaps["viridis"](0.85 * heights[-1][run])
+        axes.plot(range(len(heights)), line, DASHES[run % len(DASHES)], color=colour, marker="o", linewidth=2)
+        axes.annotate(
+            f"{scores[run]:.3f} {name}",
+            (len(settings), line[-1]),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    for number in range(len(heights)):
+        axes.axvline(number, color="grey", linewidth=0.8, zorder=0)
+    axes.set_xticks(range(len(heights)), [*(key.replace(".", "\n") for key in settings), "balanced\naccuracy"])
+    axes.set(title="settings and result of every run", yticks=[], xlim=(-0.9, len(settings) + 1.1), frame_on=False)
+    return figure
+
+
+def plot_looks(rows: Sequence[Sequence[Look]], title: str) -> Figure:
+    """Photographs in rows; over each the map of what counted for the answer, where it is known."""
+    columns = max(map(len, rows))
+    figure = Figure(figsize=(2.9 * columns, 2.9 * len(rows) + 0.4), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[], frame_on=False)
+    for axes, look in zip(grid.flat, (look for row in rows for look in row), strict=True):
+        axes.imshow(look.image)
+        if look.heat is not None:
+            draw_heat(axes, look.image, look.heat)
+        axes.set_title(look.title, fontsize=9)
+    figure.suptitle(title)
+    return figure
+
+
+def _number_or_text(value: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(value), ""
+    except ValueError:
+        return 1, 0.0, value
+
+
+def _shorten(value: str, length: int = 16) -> str:
+    return value if len(value) <= length else f"{value[: length - 1]}…"

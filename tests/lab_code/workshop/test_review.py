@@ -1,0 +1,71 @@
+"""What a group gets to see of another one, and what it answers."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab_code.errors import LabError
+from lab_code.runs import Run
+from lab_code.workshop.handin import _collect_members
+from lab_code.workshop.kit import read_kit
+from lab_code.workshop.review import read_review, review_to_json, write_answers
+
+ANSWERS = {"changed": "the loss", "effect": "mel from 0.1 to 0.7", "doubt": "one seed"}
+
+
+def make_run(name: str, tmp_path: Path, **params: str) -> Run:
+    return Run("0123abcd", name, "FINISHED", 1, 2, tmp_path, {"name": name, **params}, {"best_accuracy": 0.7}, {})
+
+
+def write_review(tmp_path: Path) -> dict:
+    runs = make_run("group 3 wins", tmp_path, **{"machine.node": "laptop-3", "code.commit": "c", "loss.name": "focal"})
+    document = review_to_json("id-1", (runs, runs), (np.eye(7, dtype=int), np.eye(7, dtype=int)))
+    (tmp_path / "review.json").write_text(json.dumps(document), encoding="utf-8")
+    return document
+
+
+def test_nothing_in_it_names_the_group_or_its_laptop(tmp_path: Path) -> None:
+    text = json.dumps(write_review(tmp_path))
+    assert not [word for word in ("group 3", "laptop-3", "0123abcd", "code.commit") if word in text]
+    found = read_review(tmp_path)
+    assert [run.name for run in found.runs] == ["A", "B"] and found.runs[0].params == {"loss.name": "focal"}
+    assert found.confusions[1].trace() == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"id": 1, "runs": []}', '{"id": 1, "runs": [1, 2]}',
+     json.dumps({"id": 1, "runs": 2 * [{"params": {}, "metrics": {}, "confusion": [1]}]})],
+)  # fmt: skip
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, text: str) -> None:
+    (tmp_path / "review.json").write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match=r"review\.json cannot be read") as caught:
+        read_review(tmp_path)
+    assert "bring it again" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("change", [{"doubt": " "}, {"effect": "x" * 501}])
+def test_an_empty_or_endless_answer_changes_nothing(tmp_path: Path, change: dict[str, str]) -> None:
+    write_review(tmp_path)
+    path = write_answers(tmp_path, read_review(tmp_path), ANSWERS)
+    before = path.read_bytes()
+    with pytest.raises(LabError, match=next(iter(change))):
+        write_answers(tmp_path, read_review(tmp_path), ANSWERS | change)
+    assert path.read_bytes() == before
+
+
+def test_the_command_shows_then_keeps_and_the_hand_in_takes_it_along(kit, tmp_path: Path) -> None:
+    assert "has not arrived" in kit.lab("review", check=False).stderr
+    write_review(kit.root)
+    shown = kit.lab("review").stdout
+    assert "The two runs have the same settings." in shown and "1. What was changed" in shown
+    assert "is empty" in kit.lab("review", "--changed", "the loss", check=False).stderr
+    kit.lab("review", *(word for key, text in ANSWERS.items() for word in (f"--{key}", text)))
+    kept = json.loads((kit.root / "review-answers.json").read_text(encoding="utf-8"))
+    assert kept == {"id": "id-1", **ANSWERS}
+
+    sqlite3.connect(kit.root / "mlflow.db").close()
+    assert "review-answers.json" in _collect_members(read_kit(kit.root), tmp_path)
