@@ -276,7 +276,7 @@ def _make_database(database: Path) -> None:
 
 
 def describe_empty_store() -> str:
-    """The SQL script of an empty store, as the installed MLflow makes one; the same text each time."""
+    """The SQL script of an empty store, as the installed MLflow makes one."""
     with tempfile.TemporaryDirectory() as scratch:
         open_store(Path(scratch))
         with open_database(Path(scratch) / DATABASE) as database:

@@ -31,6 +31,7 @@ from lab_code.workshop.locks import RESCUE_BYTES
 from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
 
 SHEET = "instructions.pdf"
+_MADE = ("data/", ".lab/")  # not written by people: the data have checksums, the store's script names its version
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
 _SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb",)}
@@ -77,7 +78,8 @@ class KitPlan:
                 vars(self.workshop.points),
                 self.workshop.activity_minutes,
             ],
-            "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith("data/")},
+            "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith(_MADE)},
+            "made": [name for name in self.copied if name.startswith(".lab/")],
             "written": {name: hashlib.sha256(content).hexdigest() for name, content in self.written.items()},
             "data": sha256_file(self.data.folder / CHECKSUMS),
             "stages": [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab_code.runs import read_runs
+from lab_code.workshop.progress import read_journal
 
 PROJECT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted([*PROJECT.glob("notebooks/*.ipynb"), *PROJECT.glob("locked/*/notebooks/*.ipynb")])
@@ -67,8 +68,9 @@ def test_notebooks_are_committed_without_outputs_in_short_cells(path: Path) -> N
 @pytest.mark.slow
 def test_without_answers_the_notebook_shows_the_form_and_stops_at_the_locked_experiment(kit) -> None:
     done = run_notebook(kit.root, "starter.ipynb")
-    assert done.returncode == 1 and "lab train did not succeed" in done.stdout
-    assert read_runs(kit.root) == [] and not (kit.root / "progress.jsonl").exists()
+    assert done.returncode == 1 and "experiment 'baseline' is still locked" in done.stdout
+    assert read_runs(kit.root) == []
+    assert [event["event"] for event in read_journal(kit.root).events] == ["began"]
 
 
 @pytest.mark.parametrize("options", [[], ["-S"]], ids=["outside a kit", "a kernel without the packages"])

@@ -1,0 +1,117 @@
+"""Who reviews whom, what is given to them, and what comes back: with hand-ins that were really made."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from instructor.collect.collect import collect_handins
+from instructor.collect.readers import read_handins
+from instructor.collect.review import assign_reviews, bring_reviews, make_reviews, read_plan
+from instructor.vault import Vault
+from lab_code.config import compose_config
+from lab_code.errors import LabError
+from lab_code.experiment import run_experiment
+from lab_code.workshop.handin import write_handin
+from lab_code.workshop.kit import read_kit
+from lab_code.workshop.review import read_review, write_answers
+from tests.conftest import no_progress
+
+GROUPS = ["group-1", "group-2", "group-3", "group-4"]
+RING = dict(zip(GROUPS, [*GROUPS[1:], GROUPS[0]], strict=True))
+QUICK = ["trainer.epochs=1", "model.width=2", "data.image_size=16", "trainer.device=cpu"]
+
+
+@pytest.mark.parametrize(
+    ("present", "plan", "expected"),
+    [
+        (set(GROUPS), RING, RING),
+        (set(GROUPS), {"group-1": "group-3"}, RING | {"group-1": "group-3"}),
+        ({"group-1", "group-2", "group-4"}, RING, RING | {"group-2": "group-4"}),  # the next after one that is missing
+        ({"group-1"}, RING, {"group-2": "group-1", "group-3": "group-1", "group-4": "group-1"}),
+        (set(), RING, {}),
+    ],
+)
+def test_everybody_gets_somebody_else(present: set[str], plan: dict[str, str], expected: dict[str, str]) -> None:
+    assert assign_reviews(GROUPS, present, plan) == expected
+
+
+def test_the_plan_is_a_ring_until_the_instructor_changes_it(tmp_path: Path) -> None:
+    vault = Vault(tmp_path)
+    assert read_plan(vault, GROUPS) == RING
+    path = vault.folder / "reviews.yaml"
+    assert path.read_text(encoding="utf-8").startswith("# Which group reviews which")
+    path.write_text("group-1: group-4\n", encoding="utf-8")
+    assert read_plan(vault, GROUPS) == {"group-1": "group-4"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("group-1: group-9", "there is no group 'group-9'"),
+        ("group-1: group-1", "would review itself"),
+        ("- group-1", "no list of groups"),
+        ("a: b: c", "cannot be read"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
+    vault = Vault(tmp_path)
+    read_plan(vault, GROUPS)
+    (vault.folder / "reviews.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match=message):
+        read_plan(vault, GROUPS)
+
+
+def train(root: Path, *names: str) -> None:
+    for name in names:
+        config = compose_config([*QUICK, f"name={name}", f"seed={len(name)}"])
+        run_experiment(config, root, {"group": root.name, "workshop": "small"})
+
+
+@pytest.fixture
+def class_room(build: Path, tmp_path: Path) -> Path:
+    """A build folder in which group-1 has handed in two runs, group-2 one, and group-3 nothing."""
+    folder = tmp_path / "build"
+    for name in ("vault", "data", "kits"):
+        shutil.copytree(build / name, folder / name)
+    for group, names in (("group-1", ("one", "secretive")), ("group-2", ("one",))):
+        train(folder / "kits" / group, *names)
+        write_handin(read_kit(folder / "kits" / group))
+    return folder
+
+
+def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path) -> None:
+    zips = sorted((class_room / "kits").rglob("*.zip"))
+    vault = Vault(class_room)
+    found = read_handins(zips, workshop, tmp_path / "scratch", {})
+    made = make_reviews(workshop, found, vault, class_room / "reviews")
+    assert made.reviewed == {"group-2": "group-1", "group-3": "group-1"}
+    reasons = " | ".join(made.notes)
+    assert "group-2 cannot be reviewed: a comparison needs two finished runs" in reasons
+    assert "group-3 cannot be reviewed: nothing from it yet" in reasons and "group-1 has nobody to review" in reasons
+    text = made.files["group-3"].read_text(encoding="utf-8")
+    assert "group-1" not in text and "secretive" not in text and str(tmp_path) not in text
+
+    assert set(bring_reviews(made, class_room / "kits")) == {"group-2", "group-3"}
+    root = class_room / "kits" / "group-2"
+    write_answers(root, read_review(root), {"changed": "=1+1", "effect": "0.1", "doubt": "ünsure"})
+    shutil.rmtree(root / "handin")
+    write_handin(read_kit(root))
+    collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
+    assert collected.reviews == 1
+    with (class_room / "collected" / "reviews.csv").open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    expected = {"reviewer": "group-2", "reviewed": "group-1", "changed": "'=1+1", "effect": "0.1", "doubt": "ünsure"}
+    assert row == expected
+
+
+def test_answers_that_cannot_be_read_are_one_groups_note(class_room: Path, workshop) -> None:
+    root = class_room / "kits" / "group-1"
+    (root / "review-answers.json").write_text('{"id": 1}', encoding="utf-8")
+    shutil.rmtree(root / "handin")
+    write_handin(read_kit(root))
+    collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
+    assert collected.reviews == 0 and len(collected.rows) == 2
+    assert [note for note in collected.notes if "review-answers.json cannot be read" in note]
+    assert not (class_room / "collected" / "reviews.csv").exists()

@@ -1,0 +1,166 @@
+"""The starter notebook in a real kernel that is interrupted, restarted, and not alone."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from lab_code.runs import read_runs
+from lab_code.workshop.progress import read_journal
+
+pytestmark = pytest.mark.slow
+_PATIENCE_S = 60
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Kernel:
+    """A kernel as the notebook gets one, in the kit's folder of notebooks."""
+
+    def __init__(self, root: Path) -> None:
+        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(root / "notebooks"))
+
+    def run(self, code: str, interrupt_when: Callable[[str], bool] | None = None) -> tuple[str, str]:
+        """Execute a cell; ("ok" or "error", everything it showed). Interrupt it once `interrupt_when(shown)` holds."""
+        self.start(code)
+        if interrupt_when is not None:
+            if not self.watch(interrupt_when):
+                return self._read_reply()
+            self.manager.interrupt_kernel()
+        self.watch(lambda shown: False)
+        return self._read_reply()
+
+    def start(self, code: str) -> None:
+        self._sent, self.shown = self.client.execute(code), ""
+
+    def watch(self, until: Callable[[str], bool]) -> bool:
+        """Collect what the cell shows until that holds; False where the cell ends before."""
+        while True:
+            try:
+                message = self.client.get_iopub_msg(timeout=_PATIENCE_S)
+            except Empty:
+                raise AssertionError(f"the cell does not end; it has shown: {self.shown}") from None
+            if message["parent_header"].get("msg_id") != self._sent:
+                continue
+            content = message["content"]
+            if message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return False
+            self.shown += content.get("text", "") + content.get("data", {}).get("text/plain", "")
+            self.shown = _STYLE.sub("", self.shown + "\n".join(content.get("traceback", ())))
+            if until(self.shown):
+                return True
+
+    def _read_reply(self) -> tuple[str, str]:
+        try:
+            while (reply := self.client.get_shell_msg(timeout=10))["parent_header"].get("msg_id") != self._sent:
+                pass
+        except Empty:  # an interrupt that falls between a cell and its reply takes the reply with it
+            return "error", self.shown
+        return reply["content"]["status"], self.shown
+
+    def restart(self) -> None:
+        self.manager.restart_kernel(now=True)
+        self.client.wait_for_ready(timeout=_PATIENCE_S)
+
+    def stop(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.context.destroy()
+
+
+@contextmanager
+def kernel_in(root: Path) -> Iterator[Kernel]:
+    kernel = Kernel(root)
+    try:
+        yield kernel
+    finally:
+        kernel.stop()
+
+
+def read_sections(root: Path, answers: list[str]) -> list[list[str]]:
+    """The code cells, section by section; each form is answered by the command that it stands for."""
+    sections: list[list[str]] = [[]]
+    for cell in json.loads((root / "notebooks" / "starter.ipynb").read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown" and "\n## " in f"\n{source}" and sections[-1]:
+            sections.append([])
+        if cell["cell_type"] == "code":
+            sections[-1].append(source)
+            if source.startswith("quiz("):
+                number = int(source[5])
+                sections[-1].append(f'lab("unlock --stage {number} --answers {answers[number - 1]}")')
+    return sections
+
+
+def test_a_kernel_that_is_interrupted_and_restarted_in_each_section_leads_to_the_same_end(kit) -> None:
+    sections = read_sections(kit.root, kit.answers)
+    assert len(sections) == 7
+    with kernel_in(kit.root) as kernel:
+        for number, section in enumerate(sections, 1):
+            for cell in section:  # once interrupted: at its start, or in the first epoch
+                trains = cell.startswith('lab("train')
+                kernel.run(cell, (lambda shown: "epoch   1" in shown) if trains else (lambda shown: True))
+            kernel.restart()
+            for cell in (cell for past in sections[:number] for cell in past):
+                status, shown = kernel.run(cell)
+                assert status == "ok", f"{cell}\n{shown}"
+    ended = [(run.name, run.status) for run in read_runs(kit.root)]
+    assert ended == [("baseline", "FINISHED"), ("balanced", "FINISHED")]
+    journal = read_journal(kit.root)
+    assert [event["stage"] for event in journal.of("unlocked")] == ["1-configuration", "2-imbalance", "3-your-own"]
+    assert not journal.faults and not journal.of("unlock_failed")
+    assert not list(kit.root.rglob("*.part")) and not (kit.root / "checkpoints").exists()
+
+
+def test_stopping_the_kernel_in_training_ends_the_run_and_keeps_its_best_weights(kit) -> None:
+    kit.lab("unlock", "--answers", kit.answers[0])
+    first, train = read_sections(kit.root, kit.answers)[0][0], 'lab("train experiment=baseline --once")'
+    with kernel_in(kit.root) as kernel:
+        assert kernel.run(first)[0] == "ok"
+        status, shown = kernel.run(train, lambda shown: "epoch   2" in shown)
+        assert status == "error" and "lab train did not succeed" in shown and "Traceback" not in shown
+        assert "baseline: stopped after" in shown and "lab resume" in shown
+        (run,) = read_runs(kit.root)
+        assert (run.status, run.tags["ended"]) == ("KILLED", "interrupted")
+        assert (run.artifacts / "weights.safetensors").is_file() and run.metrics["best_epoch"] >= 1
+        status, shown = kernel.run("progress()")
+        status, shown = kernel.run(train)
+        assert status == "ok" and "Run 'baseline' is finished" in shown
+        again = kernel.run(train)
+        assert again[0] == "ok" and "is finished already" in again[1]
+    (after,) = read_runs(kit.root)
+    assert (after.run_id, after.status) == (run.run_id, "FINISHED")
+
+
+def test_two_notebooks_of_one_kit_do_not_train_the_same_run_and_may_train_others(kit) -> None:
+    kit.lab("unlock", "--answers", kit.answers[0])
+    first, train = read_sections(kit.root, kit.answers)[0][0], 'lab("train experiment=baseline --once")'
+    with kernel_in(kit.root) as one, kernel_in(kit.root) as other:
+        assert [kernel.run(first)[0] for kernel in (one, other)] == ["ok", "ok"]
+        one.start(train)
+        assert one.watch(lambda shown: "epoch   1" in shown)
+        status, shown = other.run(train)
+        assert status == "error" and "is being trained right now, by another window" in shown
+        assert other.run('lab("train experiment=baseline name=other trainer.epochs=1")')[0] == "ok"
+        assert not one.watch(lambda shown: False) and "Run 'baseline' is finished" in one.shown
+    assert {run.name: run.status for run in read_runs(kit.root)} == {"baseline": "FINISHED", "other": "FINISHED"}
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ('show_file("lab_code/conf/experiment/balanced.yaml")', "experiment 'balanced' is still locked: stage 2"),
+        ('lab("compare baseline balanced")', "lab compare did not succeed"),
+        ('lab("train optimizer.lrr=1")', "lab train did not succeed"),
+    ],
+)
+def test_errors_in_a_notebook_read_like_those_of_the_command_line(kit, code: str, message: str) -> None:
+    with kernel_in(kit.root) as kernel:
+        assert kernel.run(read_sections(kit.root, kit.answers)[0][0])[0] == "ok"
+        status, shown = kernel.run(code)
+    assert status == "error" and message in shown
+    assert "hint: " in shown and "Traceback" not in shown and 'File "' not in shown
