@@ -59,20 +59,22 @@ function render({ model, el }) {
     form.setAttribute("aria-label", model.get("title"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!button.disabled) model.send({ run: true });
+      model.send({ values: model.get("values") });  // with them: the newest change may still wait to be sent
     });
     el.replaceChildren(form);
   }
 
   const title = make("p", { className: "lab-title", textContent: model.get("title") });
   const button = make("button", { type: "submit", textContent: model.get("button") });
-  const terminal = make("p", { className: "lab-terminal" });
+  const terminal = make("p", { className: "lab-terminal", id: `${id}-terminal` });
+  button.setAttribute("aria-describedby", terminal.id);
   const said = make("pre", {});
   said.setAttribute("role", "status");
 
   function tell() {
     const missing = model.get("missing");
-    button.disabled = Boolean(missing) || model.get("busy");
+    // Not `disabled`: whoever tabs on faster than the kernel answers would jump over it.
+    button.setAttribute("aria-disabled", String(Boolean(missing) || model.get("busy")));
     terminal.replaceChildren("The same in a terminal: ", make("code", { textContent: model.get("command") }));
     if (missing) terminal.append(` (${missing})`);
     said.textContent = model.get("said");

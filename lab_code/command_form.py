@@ -66,7 +66,7 @@ class CommandForm(anywidget.AnyWidget):
         self._fields, self._make_argv, self._after = fields, make_argv, after
         super().__init__(title=title, button=button, fields=[asdict(field) for field in fields])
         self.observe(self._tell, "values")
-        self.on_msg(lambda _form, _content, _buffers: self.run())
+        self.on_msg(self._hear)
         self._tell()
 
     def run(self) -> None:
@@ -81,6 +81,10 @@ class CommandForm(anywidget.AnyWidget):
             self.busy = False
         self.done = self._after()
         refresh()
+
+    def _hear(self, _form: object, content: Mapping[str, Values], _buffers: object) -> None:
+        self.values = dict(content["values"])
+        self.run()
 
     def _filled(self) -> dict[str, str]:
         return {field.name: str(self.values.get(field.name, "")).strip() for field in self._fields}

@@ -5,15 +5,16 @@ from lab_code.notebook import feedback, lab, mlflow_page, progress, quiz, review
 
 import html
 import importlib
-import io
 import shlex
 
-from IPython.display import HTML, Code, Image
+from IPython.display import HTML, Code, display
 from matplotlib.figure import Figure
 
 from lab_code.cli import main
 from lab_code.errors import LabError
 from lab_code.opinion_widgets import feedback, review
+from lab_code.picture import Picture
+from lab_code.plots import to_png
 from lab_code.progress_strip import progress, refresh
 from lab_code.quiz_widget import quiz
 from lab_code.workshop.desk import read_servers
@@ -59,8 +60,6 @@ def show_file(path: str) -> Code:
     return Code(filename=str(kit.root / path))
 
 
-def show(figure: Figure, text: str) -> Image:
-    """A figure as a picture, with a text for people (and programs) that cannot see it."""
-    png = io.BytesIO()
-    figure.savefig(png, dpi=110)
-    return Image(png.getvalue(), alt=text)
+def show(figure: Figure, text: str) -> None:
+    """Show a figure as a picture, with a text for people (and programs) that cannot see it."""
+    display(Picture(to_png(figure), text))

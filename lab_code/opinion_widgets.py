@@ -6,11 +6,12 @@ review()       # the same as: lab review …
 
 from collections.abc import Iterable
 
-from IPython.display import Image, display
+from IPython.display import display
 
 from lab_code.cli import main
 from lab_code.command_form import CommandForm, Field, Values
 from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.picture import Picture
 from lab_code.plots import plot_confusions, to_png
 from lab_code.workshop.feedback import RATINGS, SENTENCES
 from lab_code.workshop.kit import find_kit
@@ -35,7 +36,7 @@ def review() -> CommandForm | None:
     main(["review"])
     matrices = {f"run {run.name}": matrix for run, matrix in zip(found.runs, found.confusions, strict=True)}
     picture = to_png(plot_confusions(matrices, DIAGNOSES))
-    display(Image(picture, alt="Confusion matrices of run A and run B side by side"))
+    display(Picture(picture, "Confusion matrices of run A and run B side by side"))
     fields = [Field(name, "lines", question) for name, question in QUESTIONS.items()]
     return CommandForm("Review", fields, "Send review", lambda v: ["review", *_options(v, QUESTIONS)])
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _INTERRUPTED = 130
+_NOTEBOOK_COLUMNS = 100
 # Of `lab`, as `spell_commands` finds them in a text.
 _COMMANDS = "status|start|ui|doctor|feedback|review|unlock|hint|data|train|resume|repeat|sweep|compare|predict|handin"
 
@@ -37,7 +38,10 @@ def make_console(*, stderr: bool = False) -> "Console":
 
     heard = isinstance(sys.stderr if stderr else sys.stdout, io.StringIO)  # by a form in a notebook: text and no more
     plain = False if heard else None
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
+    if console.is_jupyter:  # its output does not wrap by itself, and what must be scrolled the keyboard cannot reach
+        console.soft_wrap, console.width = False, _NOTEBOOK_COLUMNS
+    return console
 
 
 def make_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> "Table":

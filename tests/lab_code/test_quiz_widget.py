@@ -25,7 +25,7 @@ def answer(form: CommandForm, answers: str) -> None:
 
 
 def press(form: CommandForm) -> None:
-    form._handle_custom_msg({"run": True}, [])
+    form._handle_custom_msg({"values": form.values}, [])
 
 
 def make_wrong(answers: str) -> str:

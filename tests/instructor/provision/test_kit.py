@@ -43,7 +43,7 @@ lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py 
 lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/empty_store.py lab_code/errors.py
 lab_code/differences.py lab_code/comparison_plots.py lab_code/experiment.py lab_code/live_table.py
 lab_code/progress_strip.py lab_code/command_form.py lab_code/opinion_widgets.py lab_code/workshop/clock.py
-lab_code/workshop/review.py lab_code/command_form.css lab_code/command_form.js
+lab_code/workshop/review.py lab_code/command_form.css lab_code/command_form.js lab_code/picture.py
 lab_code/explain.py lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py
 lab_code/frameworks/sklearn.py lab_code/frameworks/tensorflow.py lab_code/interrupts.py lab_code/losses/__init__.py
 lab_code/losses/cross_entropy.py lab_code/metrics.py lab_code/models/__init__.py lab_code/models/colour_texture.py

@@ -1,0 +1,51 @@
+"""The system's Chromium, and a desk whose servers really run."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from lab_code.workshop.desk import Desk, read_servers
+from tests.conftest import KitOnDisk, hear_interrupts
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """Chromium as the system has it; Playwright brings none of its own."""
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine; .ci/run shows how Debian installs one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def desk(kit: KitOnDisk) -> Iterator[dict[str, str]]:
+    """The addresses that `lab start` prints, by name; it is stopped by Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, str(kit.root / "lab"), "start", "--no-browser"], cwd=kit.root, text=True, encoding="utf-8",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=hear_interrupts,
+    )  # fmt: skip
+    try:
+        said = []
+        for line in process.stdout or ():
+            said.append(line)
+            if "Ctrl-C stops them" in line:
+                break
+        addresses = {line.split()[0]: line.split()[1] for line in said if "http://" in line}
+        assert set(addresses) == {"JupyterLab", "MLflow"}, said
+        yield addresses
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+        Desk(kit.root).stop(read_servers(kit.root))

@@ -1,0 +1,155 @@
+"""The half hour as a group spends it: a real browser, the real JupyterLab and MLflow, keys instead of clicks."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from instructor.collect.leaderboard import Row, write_leaderboard
+from instructor.quizbank.bank import load_bank
+from instructor.quizbank.exports import export_page
+from lab_code.runs import read_runs
+from lab_code.workshop.progress import read_journal
+
+_LAPTOP, _PROJECTOR = {"width": 1366, "height": 768}, {"width": 1920, "height": 1080}
+_LONG_MS = 180_000
+_SERIOUS = ("serious", "critical")
+
+
+def open_page(browser: Browser, address: str, asked: list[str]) -> Page:
+    page = browser.new_page(viewport=_LAPTOP)
+    page.set_default_timeout(30_000)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    return page
+
+
+def run_all(page: Page) -> None:
+    """Run every cell, and wait until the kernel rests."""
+    panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    prompt = panel.locator(".jp-CodeCell .jp-InputPrompt").first
+    before = prompt.inner_text()
+    for _ in range(5):  # a page that has just been opened forgets what is run before its kernel is connected
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).first.click()
+        with suppress(AssertionError):
+            expect(prompt).not_to_have_text(before)
+            break
+    expect(prompt).not_to_have_text(before)
+    state = panel.locator(".jp-Notebook-ExecutionIndicator")
+    expect(state).to_have_attribute("data-status", "idle", timeout=_LONG_MS)
+    expect(panel.locator(".jp-InputPrompt", has_text="*")).to_have_count(0)
+
+
+def cell_of(page: Page, code: str) -> Locator:
+    cell = page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea", has_text=code)).first
+    cell.scroll_into_view_if_needed()
+    return cell
+
+
+def answer_by_keyboard(page: Page, form: Locator, answers: str) -> None:
+    """Tab from field to field; arrow keys choose; Enter sends. The mouse is never used."""
+    form.locator("input").first.focus()
+    for number, answer in enumerate(answers.split(",")):
+        if number:
+            page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.type") == "radio":
+            page.keyboard.press("Space")
+            at = int(page.evaluate("document.activeElement.value"))
+            for _ in range(abs(int(answer) - at)):
+                page.keyboard.press("ArrowDown" if int(answer) > at else "ArrowUp")
+        else:
+            page.keyboard.press("ControlOrMeta+a")
+            page.keyboard.type(answer)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "submit"
+    page.keyboard.press("Enter")
+
+
+def make_wrong(answers: str) -> str:
+    *most, last = answers.split(",")
+    return ",".join([*most, str(int(last) % 4 + 1)])
+
+
+def find_violations(page: Page, selector: str) -> list[str]:
+    """What axe-core finds serious in the parts of a page that are ours."""
+    found = Axe().run(page, context=selector).response["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in _SERIOUS]
+
+
+@pytest.mark.slow
+def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], browser: Browser, tmp_path: Path) -> None:
+    asked: list[str] = []
+    page = open_page(browser, desk["JupyterLab"], asked)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    run_all(page)
+    assert page.get_by_text("notified about official Jupyter news").count() == 0
+    expect(cell_of(page, "baseline.yaml").get_by_text("is still locked: stage 1")).to_be_visible()
+    strip = cell_of(page, "progress()").get_by_label("Stages")
+    expect(strip).to_contain_text("Where the settings live: locked")
+
+    form = cell_of(page, "quiz(1)")
+    assert find_violations(page, ".lab-form") == []
+    answer_by_keyboard(page, form, make_wrong(kit.answers[0]))
+    expect(form.get_by_role("status")).to_contain_text("these answers do not open stage 1")
+    answer_by_keyboard(page, form, kit.answers[0])
+    expect(form.get_by_text("Stage 1 is open.")).to_be_visible()
+    expect(cell_of(page, "progress()").get_by_label("Stages")).to_contain_text("Where the settings live: ✓ open")
+
+    for number in (2, 3):
+        run_all(page)
+        name = ("baseline", "balanced")[number - 2]
+        expect(cell_of(page, f"train experiment={name}").locator("table")).to_be_visible()
+        answer_by_keyboard(page, cell_of(page, f"quiz({number})"), kit.answers[number - 1])
+        expect(cell_of(page, f"quiz({number})").get_by_text(f"Stage {number} is open.")).to_be_visible()
+    run_all(page)
+    expect(cell_of(page, 'lab("handin")').get_by_text("Receipt:")).to_be_visible()
+    assert [(run.name, run.status) for run in read_runs(kit.root)] == [
+        ("baseline", "FINISHED"),
+        ("balanced", "FINISHED"),
+    ]
+    assert len(read_journal(kit.root).of("unlock_failed")) == 1
+    assert list((kit.root / "handin").glob("*.zip"))
+
+    form = cell_of(page, "feedback()")
+    answer_by_keyboard(page, form, "4,5,3,clear,more time")
+    expect(form.get_by_role("status")).to_contain_text("Thank you")
+    assert (kit.root / "feedback.json").is_file()
+    for name, size in (("laptop", _LAPTOP), ("projector", _PROJECTOR)):
+        page.set_viewport_size(size)
+        cell_of(page, "feedback()")
+        page.screenshot(path=tmp_path / f"notebook-{name}.png")
+    page.set_viewport_size(_LAPTOP)
+    assert find_violations(page, ".jp-Notebook .jp-OutputArea-output") == []
+
+    page.goto(desk["JupyterLab"].replace("/tree/notebooks/starter", "/workspaces/another/tree/notebooks/compare"))
+    page.get_by_role("heading", name="All of your runs").wait_for()
+    run_all(page)
+    page.screenshot(path=tmp_path / "compare.png")
+    expect(page.get_by_alt_text("Photographs on which the two runs disagree")).to_be_attached()
+    pictures = page.locator(".jp-OutputArea-output img")
+    assert pictures.count() == 5 == page.locator(".jp-OutputArea-output img[alt]").count()
+
+    runs = open_page(browser, desk["MLflow"], asked)
+    for name in ("baseline", "balanced"):
+        expect(runs.get_by_role("link", name=name).first).to_be_visible()
+    runs.screenshot(path=tmp_path / "mlflow.png")
+    elsewhere = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
+    assert elsewhere == []
+
+
+def test_pages_for_the_projector_are_fit_for_everybody(workshop, build: Path, browser: Browser, tmp_path: Path) -> None:
+    score = {"test_balanced_accuracy": 0.5, "test_accuracy": 0.7, "test_macro_auc": 0.8}
+    facts = {"runs": 2, "stages_open": 3, "points": 28, "wrong_answers": 1, "handed_in": "12:30", "receipt": "ABCD"}
+    row = Row(1, "group-1", "balanced", "0123abcd", validation_balanced_accuracy=0.52, **score, **facts)
+    write_leaderboard(tmp_path, "A workshop", [row])
+    questions = load_bank(workshop, data=build / "data")[:3]
+    export_page(questions, tmp_path, seed=1)
+    page = browser.new_page(viewport=_PROJECTOR)
+    for path in sorted(tmp_path.glob("*.html")):
+        page.goto(path.as_uri())
+        assert find_violations(page, "html") == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= _PROJECTOR["width"]
+    assert len(list(tmp_path.glob("*.html"))) == 2
