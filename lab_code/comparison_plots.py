@@ -12,6 +12,12 @@ from matplotlib.figure import Figure
 
 from lab_code.plots import DASHES, draw_heat
 
+_PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+_ABOVE = {
+    "xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8, "bbox": _PAPER,
+}  # fmt: skip
+_BESIDE = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+
 
 class Look(NamedTuple):
     """A photograph (H, W, 3) uint8, a map (H, W) of what in it counted, from 0 to 1 (None: not known), a title."""
@@ -43,7 +49,7 @@ def plot_parallel_coordinates(
     settings: dict[str, Sequence[str]], scores: Sequence[float], names: Sequence[str]
 ) -> Figure:
     """One line a run, through its settings (evenly spaced, in order) to its balanced accuracy on the right."""
-    figure = Figure(figsize=(max(6.0, 2.0 + 1.7 * len(settings)), 4.4), layout="constrained")
+    figure = Figure(figsize=(min(12.0, 5.0 + 0.9 * len(settings)), 4.6), layout="constrained")
     axes = figure.add_subplot()
     low, high = min(scores), max(scores)
     span = high - low or 1.0
@@ -53,22 +59,18 @@ def plot_parallel_coordinates(
         places = {value: index / max(1, len(order) - 1) for index, value in enumerate(order)}
         heights.insert(number, [places[value] for value in values])
         for value, place in places.items():
-            axes.text(number - 0.04, place, _shorten(value), ha="right", va="center", fontsize=8)
+            axes.annotate(_shorten(value), (number, place), **_ABOVE)
     for run, name in enumerate(names):
         line = [column[run] for column in heights]
         colour = colormaps["viridis"](0.85 * heights[-1][run])
         axes.plot(range(len(heights)), line, DASHES[run % len(DASHES)], color=colour, marker="o", linewidth=2)
-        axes.annotate(
-            f"{scores[run]:.3f} {name}",
-            (len(settings), line[-1]),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-        )
+        axes.annotate(f"{scores[run]:.3f} {name}", (len(settings), line[-1]), **_BESIDE)
     for number in range(len(heights)):
         axes.axvline(number, color="grey", linewidth=0.8, zorder=0)
-    axes.set_xticks(range(len(heights)), [*(key.replace(".", "\n") for key in settings), "balanced\naccuracy"])
-    axes.set(title="settings and result of every run", yticks=[], xlim=(-0.9, len(settings) + 1.1), frame_on=False)
+    keys = [*(key.replace(".", "\n") for key in settings), "balanced\naccuracy"]
+    axes.set_xticks(range(len(heights)), keys, fontsize=9)
+    axes.set(title="settings and result of every run", yticks=[], xlim=(-0.6, len(settings) + 1.6), ylim=(-0.08, 1.14))
+    axes.set_frame_on(False)
     return figure
 
 

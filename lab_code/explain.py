@@ -45,6 +45,19 @@ def grad_cam(model: nn.Module, image: np.ndarray, label: int) -> np.ndarray | No
         return None
     (gradient,) = torch.autograd.grad(logit, maps[-1])
     heat = (gradient.mean(dim=(2, 3), keepdim=True) * maps[-1]).sum(dim=1, keepdim=True).relu()  # (1, 1, h, w)
-    heat = nn.functional.interpolate(heat, image.shape[:2], mode="bilinear", align_corners=False)[0, 0]
-    heat = heat.detach().cpu().numpy()
+    heat = _enlarge(heat, image.shape[0], image.shape[1])[0, 0].detach().cpu().numpy()
     return heat / heat.max() if heat.max() > 0 else heat
+
+
+def _enlarge(heat: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(1, 1, h, w) -> (1, 1, H, W), each value where it was seen.
+
+    Convolutions with a stride s and half their size as padding look around the pixels 0, s, 2s, …; interpolation as for
+    pictures would take these for the middles of squares, and move everything half a stride to the right and down.
+    """
+    places = []
+    for size, cells in ((height, heat.shape[2]), (width, heat.shape[3])):
+        cell = torch.arange(size, device=heat.device) * cells / size  # which cell, and how far towards the next one
+        places.append(2 * cell / max(1, cells - 1) - 1)  # as grid_sample counts: from -1 to 1
+    grid = torch.stack(torch.meshgrid(*places, indexing="ij")[::-1], dim=-1)[None]  # (1, H, W, 2), x before y
+    return nn.functional.grid_sample(heat, grid.to(heat.dtype), padding_mode="border", align_corners=True)

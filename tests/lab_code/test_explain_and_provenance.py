@@ -44,6 +44,30 @@ def test_grad_cam_finds_the_place_that_speaks_for_the_class() -> None:
     assert heat.max() == 1 and heat.min() >= 0 and heat[8:].max() < 0.1
 
 
+class EverySecondPixel(nn.Module):
+    """Four convolutions as those of the small network, each of which looks at the pixels 0, 2, 4, … only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Conv2d(3 if n == 0 else 1, 1, 3, 2, 1, bias=False) for n in range(4)))
+        for layer in self.layers:
+            nn.init.zeros_(layer.weight)
+            layer.weight.data[:, :, 1, 1] = 1
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        score = self.layers(images).clamp(min=0).sum(dim=(1, 2, 3))
+        return torch.stack([score, -score], dim=1)
+
+
+@pytest.mark.parametrize(("row", "column"), [(16, 32), (0, 0), (32, 48)])
+def test_the_map_lies_where_the_network_looked(row: int, column: int) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[row, column] = 255
+    heat = grad_cam(EverySecondPixel(), image, 0)
+    assert heat is not None
+    assert np.unravel_index(heat.argmax(), heat.shape) == (row, column)
+
+
 @pytest.mark.parametrize("model", ["small_cnn", "resnet18", "mobilenet_v3_small", "efficientnet_b0"])
 def test_every_network_can_be_asked_where_it_looked(model: str) -> None:
     learner = build_learner(compose_quick(f"model={model}", without=["model.width"]))
