@@ -49,6 +49,7 @@ def ui(browser: BrowserOption = True, stop: StopOption = False) -> None:
 
 def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
     from lab_code.workshop.desk import Desk, open_desk, read_servers
+    from lab_code.workshop.doctor import QUICK, run_checks
 
     console, notes = make_console(), make_console(stderr=True)
     if stop:
@@ -57,6 +58,11 @@ def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
         stopped = ", ".join(server.title for server in running)
         console.print(f"Stopped: {stopped}" if stopped else "Nothing was running.")
         return
+    for check in run_checks(kit, QUICK):
+        if not check.ok and check.name == "writing":
+            raise LabError(check.found, hint=check.fix)
+        if not check.ok:
+            notes.print(f"note: {check.name}: {check.found}; {check.fix}", markup=False)
     desk = open_desk(kit, names, _make_store, lambda text: notes.print(text, style="dim"))
     for server in desk.servers:
         console.print(f"{server.title:<11} {server.address}", markup=False)

@@ -10,7 +10,8 @@ from types import FrameType
 @contextmanager
 def hold_interrupts() -> Iterator[None]:
     """Ctrl-C in here is heard at the end of the block, a second one at once. For the main thread, which hears them."""
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # by whoever started this: then nobody hears it
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     heard: list[int] = []

@@ -8,6 +8,7 @@ It is read from the kit each time, so it is right after any restart.
 import html
 import sys
 import threading
+from contextlib import suppress
 
 from IPython.display import display, update_display
 
@@ -30,7 +31,8 @@ _ticking = threading.Event()
 
 def progress() -> None:
     """Show the strip here. The first one of a sitting starts the group's clock."""
-    begin_sitting(find_kit().root)
+    with suppress(OSError):  # a folder that cannot be written to: the commands say so
+        begin_sitting(find_kit().root)
     refresh()
     display(_bundle(), raw=True, display_id=_OUTPUT)
     if not _ticking.is_set():

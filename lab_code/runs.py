@@ -88,6 +88,8 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, timeout=20)) as database:
             yield database
     except sqlite3.Error as error:
+        if "readonly" in str(error):
+            raise LabError(f"{path} cannot be written to", hint="copy the kit into a folder of your own") from error
         raise LabError(
             f"{path} is not a readable MLflow store: {error}", hint="move the file away; the next run makes a new one"
         ) from error

@@ -240,8 +240,10 @@ def _explained() -> Iterator[None]:
 def open_store(store: Path) -> Any:
     """An MLflow client on `store/mlflow.db`, which is created when it is missing.
 
-    Raises `LabError` for a file that is no database or belongs to another version of MLflow.
+    Raises `LabError` for a folder that cannot be written to, a file that is no database, or another version's.
     """
+    if store.is_dir() and not os.access(store, os.W_OK):
+        raise LabError(f"{store} cannot be written to", hint="copy the kit into a folder of your own")
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import mlflow

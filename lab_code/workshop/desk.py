@@ -9,6 +9,7 @@ MLflow runs as one worker without its job runners, which is a fifth of the memor
 `.lab/desk.json`, so a second start finds it.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -33,6 +34,7 @@ from lab_code.workshop.kit import Kit
 FOLDER = ".lab"
 _NOTES = "desk.json"
 _HOST = "127.0.0.1"
+_FIRST_PORT, _PORTS = 20_000, 12_000  # below those that systems give to outgoing connections
 _PATIENCE_S = 90  # until a server answers; a cold disk is slow
 _GRACE_S = 5  # between asking a server to stop and making it
 _TITLES = {"jupyter": "JupyterLab", "mlflow": "MLflow"}
@@ -182,7 +184,7 @@ def _write_servers(root: Path, servers: list[Server]) -> None:
 
 
 def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
-    port, page = _free_port(), ""
+    port, page = _choose_port(kit.root, name), ""
     token = secrets.token_hex(16) if name == "jupyter" else ""
     if name == "mlflow":
         experiment = read_experiment_id(kit.root, EXPERIMENT)
@@ -257,7 +259,17 @@ def _wait(kit: Kit, server: Server) -> None:
         time.sleep(0.2)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return probe.getsockname()[1]
+def _choose_port(root: Path, name: str) -> int:
+    """The kit's own port, so that a page that is still open finds its server again; any free one where it is taken."""
+    digest = hashlib.sha256(f"{root.resolve()} {name}".encode()).digest()
+    own = _FIRST_PORT + int.from_bytes(digest[:4], "big") % _PORTS
+    for port in (own, 0):
+        with socket.socket() as probe:
+            # Without this, a port whose last connections are still closing would count as taken on Linux and macOS; on
+            # Windows, with it, one in use would count as free.
+            if os.name != "nt":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((_HOST, port))
+                return probe.getsockname()[1]
+    raise LabError(f"no port of {_HOST} is free", hint="close other programs, or restart the laptop")

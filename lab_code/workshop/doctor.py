@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -40,6 +40,7 @@ _PACKAGES = (
     "numpy",
     "typer",
 )
+QUICK = ("disk", "memory", "writing", "clock")  # what `lab start` looks at each time, in milliseconds
 _SETUP = "the two commands under 'If this laptop has no environment yet' in README.md"
 
 
@@ -53,10 +54,11 @@ class Check:
     fix: str = ""
 
 
-def run_checks(kit: Kit) -> Iterator[Check]:
-    """The light checks, in an order in which an early failure explains later ones."""
+def run_checks(kit: Kit, names: Sequence[str] = ()) -> Iterator[Check]:
+    """The light checks (or those that are named), in an order in which an early failure explains later ones."""
     for name, check in _CHECKS.items():
-        yield guard(name, lambda check=check: check(kit))
+        if not names or name in names:
+            yield guard(name, lambda check=check: check(kit))
 
 
 def guard(name: str, check: Callable[[], tuple[bool, str, str]]) -> Check:
@@ -65,6 +67,8 @@ def guard(name: str, check: Callable[[], tuple[bool, str, str]]) -> Check:
         ok, found, fix = check()
     except LabError as error:
         return Check(name, False, error.message, error.hint or "ask the instructor")
+    except OSError as error:
+        return Check(name, False, str(error), "check the disk's free space and the folder's rights")
     except Exception as error:
         return Check(name, False, f"{type(error).__name__}: {error}", _SETUP)
     return Check(name, ok, found, "" if ok else fix)
@@ -115,8 +119,12 @@ def _memory(kit: Kit) -> tuple[bool, str, str]:
 
 
 def _writing(kit: Kit) -> tuple[bool, str, str]:
-    with tempfile.NamedTemporaryFile(dir=kit.root) as file:
-        file.write(b"x" * 1000)
+    try:
+        with tempfile.NamedTemporaryFile(dir=kit.root) as file:
+            file.write(b"x" * 1000)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return False, f"{kit.root} cannot be written to: {reason}", "copy the kit into a folder of your own"
     return True, "this folder can be written to", ""
 
 

@@ -4,22 +4,25 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+import webbrowser
 from pathlib import Path
 
 import psutil
 import pytest
 
+from lab_code import cli
 from lab_code.errors import LabError
 from lab_code.runs import EXPERIMENT, read_experiment_id, read_runs
 from lab_code.tracking import open_store
 from lab_code.trial import time_training, try_tracking
 from lab_code.workshop import desk as desk_module
 from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
-from lab_code.workshop.doctor import Check, guard, run_checks
+from lab_code.workshop.doctor import QUICK, Check, guard, run_checks
 from lab_code.workshop.feedback import write_feedback
 from lab_code.workshop.kit import read_kit
 from tests.conftest import hear_interrupts
@@ -121,6 +124,108 @@ def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
         making.kill()
         making.wait()
     assert open_store(tmp_path).search_experiments() is not None
+
+
+def test_a_port_that_is_taken_is_left_to_its_owner(tmp_path: Path) -> None:
+    own = desk_module._choose_port(tmp_path, "mlflow")
+    assert own == desk_module._choose_port(tmp_path, "mlflow") != desk_module._choose_port(tmp_path, "jupyter")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", own))
+        other.listen()
+        assert desk_module._choose_port(tmp_path, "mlflow") not in (own, 0)
+
+
+@pytest.mark.slow
+def test_a_second_mlflow_on_the_same_store_and_port_is_no_trouble(kit) -> None:
+    port = desk_module._choose_port(kit.root, "mlflow")
+    other = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{kit.root / 'mlflow.db'}",
+         "--port", str(port), "--workers", "1"],
+        cwd=kit.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+    )  # fmt: skip
+    theirs = Server("mlflow", other.pid, psutil.Process(other.pid).create_time(), port, "")
+    first = None
+    try:
+        while not theirs.answers():
+            assert other.poll() is None
+        first = lab(kit, "ui", "--no-browser")
+        assert f":{port}/" not in read_until(first, "Ctrl-C stops them")
+        (server,) = read_servers(kit.root)
+        assert server.answers() and theirs.answers()
+        first.send_signal(signal.SIGINT)
+        assert "Stopped." in first.communicate(timeout=30)[0]
+        assert theirs.answers()
+    finally:
+        theirs.stop()
+        other.wait()
+        if first is not None:
+            first.kill()
+            first.communicate()
+        Desk(kit.root).stop(read_servers(kit.root))
+
+
+def test_no_browser_is_said_and_the_addresses_stand_there(kit, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(kit.root)
+    monkeypatch.setenv(cli._HANDED_OVER, "1")
+    monkeypatch.setattr(desk_module, "_mlflow_command", lambda root, port: serve_nothing(port))
+    monkeypatch.setattr(webbrowser, "open", lambda address: False)
+    monkeypatch.setattr(Desk, "watch", lambda desk: None)
+    assert cli.main(["ui"]) == 0
+    shown = capsys.readouterr()
+    assert "http://127.0.0.1:" in shown.out and "note: no browser could be opened" in shown.err
+
+
+def serve_nothing(port: int) -> list[str]:
+    """A real server that answers everything, for tests that are not about MLflow."""
+    code = (
+        "import sys; from http.server import *\n"
+        "class Yes(BaseHTTPRequestHandler):\n"
+        "    def do_GET(self): self.send_response(200); self.end_headers()\n"
+        "HTTPServer(('127.0.0.1', int(sys.argv[1])), Yes).serve_forever()"
+    )
+    return [sys.executable, "-c", code, str(port)]
+
+
+# Root may write everywhere; without these capabilities it may not, as anybody else.
+AS_ANYBODY = (
+    ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-dac_override,-dac_read_search"]
+    if os.name != "nt" and os.geteuid() == 0
+    else []
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["start", "--no-browser"], "cannot be written to: permission denied"),
+        (["unlock", "--answers", "1,2,3"], "Permission denied"),
+        (["feedback", "--clear", "1", "--learned", "1", "--pace", "1"], "Permission denied"),
+        (["train"], "cannot be written to"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_to_is_named(kit, command: list[str], message: str) -> None:
+    open_store(kit.root)
+    folders = [path for path in (kit.root, *kit.root.rglob("*")) if path.is_dir()]
+    try:
+        for folder in folders:
+            folder.chmod(0o555)
+        done = subprocess.run(
+            [*AS_ANYBODY, sys.executable, str(kit.root / "lab"), *command],
+            cwd=kit.root, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert done.returncode == 1 and message in done.stderr and "hint: " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_clock_that_is_behind_is_noted_when_the_class_starts(kit) -> None:
+    os.utime(kit.root / "kit.json", (4e9, 4e9))
+    checks = {check.name: check for check in run_checks(read_kit(kit.root), QUICK)}
+    assert list(checks) == list(QUICK)
+    assert not checks["clock"].ok and "set the laptop's clock" in checks["clock"].fix
 
 
 def checks_of(kit) -> dict[str, Check]:
