@@ -73,12 +73,16 @@ def test_without_answers_the_notebook_shows_the_form_and_stops_at_the_locked_exp
     assert [event["event"] for event in read_journal(kit.root).events] == ["began"]
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 @pytest.mark.parametrize("options", [[], ["-S"]], ids=["outside a kit", "a kernel without the packages"])
-def test_a_notebook_in_the_wrong_place_or_kernel_says_what_to_do(kit, tmp_path: Path, options: list[str]) -> None:
+def test_a_notebook_in_the_wrong_place_or_kernel_says_what_to_do(
+    kit, tmp_path: Path, path: Path, options: list[str]
+) -> None:
     (tmp_path / "elsewhere").mkdir()
-    first = json.loads((kit.root / "notebooks" / "starter.ipynb").read_text(encoding="utf-8"))["cells"][1]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     done = subprocess.run(
-        [sys.executable, "-I", *options, "-c", "".join(first["source"])],
+        [sys.executable, "-I", *options, "-c", first],
         cwd=kit.root if options else tmp_path / "elsewhere",
         capture_output=True,
         text=True,
