@@ -199,7 +199,7 @@ def review(
     with tempfile.TemporaryDirectory() as scratch:
         found = read_handins(paths, described, Path(scratch), refused, _progress("hand-ins", len(paths)))
         made = make_reviews(described, found, Vault(build), build / "reviews")
-    brought = bring_reviews(made, into) if into is not None else {}
+    brought = bring_reviews(made, described, into) if into is not None else {}
     console, notes = make_console(), make_console(stderr=True)
     for group, other in made.reviewed.items():
         console.print(f"{group} reviews {other}: {brought.get(group, made.files[group])}", markup=False)

@@ -60,11 +60,15 @@ function render({ model, el }) {
     form.setAttribute("aria-label", model.get("title"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      model.send({ values: model.get("values") });  // with them: the newest change may still wait to be sent
+      if (waiting) return;  // a kernel that trains answers later: pressing again would be another try
+      waiting = model.get("heard") + 1;
+      model.send({ press: waiting, values: model.get("values") });  // the newest change may still wait to be sent
+      tell();
     });
     el.replaceChildren(form);
   }
 
+  let waiting = 0;  // the press that the kernel has not answered yet
   const title = make("p", { className: "lab-title", textContent: model.get("title") });
   const button = make("button", { type: "submit", textContent: model.get("button") });
   const terminal = make("p", { className: "lab-terminal", id: `${id}-terminal` });
@@ -75,16 +79,17 @@ function render({ model, el }) {
   function tell() {
     const missing = model.get("missing");
     // Not `disabled`: whoever tabs on faster than the kernel answers would jump over it.
-    button.setAttribute("aria-disabled", String(Boolean(missing) || model.get("busy")));
+    if (model.get("heard") >= waiting) waiting = 0;
+    button.setAttribute("aria-disabled", String(Boolean(missing || waiting)));
     terminal.replaceChildren("The same in a terminal: ", make("code", { textContent: model.get("command") }));
     if (missing) terminal.append(` (${missing})`);
-    said.textContent = model.get("said");
+    said.textContent = model.get("said") || (waiting ? "waiting for the kernel …" : "");
   }
 
   // The notebook's own shortcuts (arrow keys, Enter) must not take what is typed here.
   el.dataset.lmSuppressShortcuts = "true";
   el.addEventListener("keydown", (event) => event.stopPropagation());
-  for (const name of ["missing", "busy", "command", "said"]) model.on(`change:${name}`, tell);
+  for (const name of ["missing", "heard", "command", "said"]) model.on(`change:${name}`, tell);
   model.on("change:done", draw);
   draw();
   tell();

@@ -8,17 +8,21 @@ labelled fields. Nothing is kept here: what counts stands in the kit.
 """
 
 import io
+import os
 import shlex
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
 
 from lab_code.cli import main
 from lab_code.progress_strip import refresh
+from lab_code.terminal import spell_commands
 
 Values = Mapping[str, str]  # what every field holds, by its name; empty where nothing is filled in
 
@@ -53,6 +57,7 @@ class CommandForm(anywidget.AnyWidget):
     missing = traitlets.Unicode().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
+    heard = traitlets.Int(0).tag(sync=True)  # the number of the last press of the button that has been answered
     done = traitlets.Unicode().tag(sync=True)  # shown instead of the form, once there is nothing more to do
 
     def __init__(
@@ -82,9 +87,14 @@ class CommandForm(anywidget.AnyWidget):
         self.done = self._after()
         refresh()
 
-    def _hear(self, _form: object, content: Mapping[str, Values], _buffers: object) -> None:
+    def _hear(self, _form: object, content: Mapping[str, Any], _buffers: object) -> None:
+        if content["press"] <= self.heard:  # once more, from another view of the form
+            return
         self.values = dict(content["values"])
-        self.run()
+        try:
+            self.run()
+        finally:
+            self.heard = content["press"]
 
     def _filled(self) -> dict[str, str]:
         return {field.name: str(self.values.get(field.name, "")).strip() for field in self._fields}
@@ -94,7 +104,8 @@ class CommandForm(anywidget.AnyWidget):
         empty = sum(not field.optional and not values[field.name] for field in self._fields)
         self.missing = f"{empty} {'answer' if empty == 1 else 'answers'} missing" if empty else ""
         wanted = {field.name: values[field.name] or ("" if field.optional else "?") for field in self._fields}
-        self.command = f"lab {shlex.join(self._make_argv(wanted))}"
+        words = ["lab", *self._make_argv(wanted)]
+        self.command = spell_commands(subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words))
 
 
 class _Heard(io.StringIO):

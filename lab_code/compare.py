@@ -138,8 +138,17 @@ def find_same_run(runs: list[Run], settings: Mapping[str, object]) -> Run | None
     wanted = {key: str(value) for key, value in settings.items()}
     same = [run for run in runs if all(run.params.get(key) == value for key, value in wanted.items())]
     now = read_code()
-    same = [run for run in same if _code_of(run) and _code_of(run).items() <= now.items()]
+    same = [run for run in same if _is_code_of(run, now)]
     return max(same, key=lambda run: (run.status == "FINISHED", run.started_ms), default=None)
+
+
+def _is_code_of(run: Run, now: Mapping[str, str]) -> bool:
+    """Whether a run was made by this code; one whose code is lost or damaged was made by nobody knows what."""
+    try:
+        then = _code_of(run)
+    except LabError:
+        return False
+    return bool(then) and then.items() <= now.items()
 
 
 def _code_of(run: Run) -> dict[str, str]:

@@ -59,25 +59,30 @@ def find_disagreements(first: Run, second: Run) -> tuple[list[Disagreement], lis
 def look_again(root: Path, runs: tuple[Run, Run], chosen: Sequence[Disagreement]) -> list[list[Look]]:
     """For each photograph a row: itself, and where each run looks in it (Grad-CAM, where its model can be asked).
 
-    Both runs are rebuilt from their records; the photographs are those of the second run's validation set.
+    Both runs are rebuilt from their records, and see the photographs in the size that they were trained with.
     """
-    configs = [load_config(run.artifacts / "config.yaml") for run in runs]
-    learners = [load_learner(c, run.artifacts / WEIGHTS) for c, run in zip(configs, runs, strict=True)]
-    validation = load_split(configs[1], root)[1]
-    places = {str(image_id): index for index, image_id in enumerate(validation.image_ids)}
-    rows = []
-    for photograph in chosen:
-        if photograph.image_id not in places:
-            raise LabError(f"{photograph.image_id} is no longer in {configs[1].data.folder}", hint="train both again")
-        image = validation.images[places[photograph.image_id]]
-        row = [Look(image, None, f"is {photograph.dx}")]
-        for run, learner in zip(runs, learners, strict=True):
+    photographs = _load(root, runs[1], chosen)
+    rows = [[Look(image, None, f"is {found.dx}")] for found, image in zip(chosen, photographs, strict=True)]
+    for run in runs:
+        config = load_config(run.artifacts / "config.yaml")
+        learner = load_learner(config, run.artifacts / WEIGHTS)
+        for row, found, image in zip(rows, chosen, _load(root, run, chosen), strict=True):  # in the size this run knows
             probabilities, heat = explain(learner, image)
             said = DIAGNOSES[int(np.argmax(probabilities))]
-            verdict = "right" if said == photograph.dx else "wrong"
+            verdict = "right" if said == found.dx else "wrong"
             row.append(Look(image, heat, f"{run.name}: {said} {probabilities.max():.0%}, {verdict}"))
-        rows.append(row)
     return rows
+
+
+def _load(root: Path, run: Run, chosen: Sequence[Disagreement]) -> list[np.ndarray]:
+    """The photographs as this run saw them, each (H, W, 3) uint8. Raises `LabError` where one is gone."""
+    config = load_config(run.artifacts / "config.yaml")
+    validation = load_split(config, root)[1]
+    places = {str(image_id): index for index, image_id in enumerate(validation.image_ids)}
+    gone = [found.image_id for found in chosen if found.image_id not in places]
+    if gone:
+        raise LabError(f"{gone[0]} is no longer in {config.data.folder}", hint="train both again")
+    return [validation.images[places[found.image_id]] for found in chosen]
 
 
 def _read_predictions(run: Run) -> Mapping[str, dict[str, str]]:

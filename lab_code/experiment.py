@@ -16,6 +16,7 @@ from lab_code.data.photographs import Progress
 from lab_code.devices import join_team, seed_everything, use_threads
 from lab_code.errors import LabError
 from lab_code.frameworks import Learner, build_learner
+from lab_code.interrupts import was_interrupted
 from lab_code.live_table import LiveTable
 from lab_code.progress_bar import ProgressBar
 from lab_code.records import log_interrupted, log_results, log_start
@@ -60,15 +61,16 @@ def run_experiment(
         with track_run(root, EXPERIMENT, config, tags or {}, resume) as run, bar or nullcontext():
             if not resume:
                 log_start(run, config, learner, train, validation)
-            on_step = bar.start(learner.count_steps(train), len(past.history), config.trainer.epochs) if bar else None
+            on_step = bar.start(learner.count_steps(train), past.history, config.trainer.epochs) if bar else None
             try:
                 for result in train_epochs(learner, train, validation, config, past, on_step):
                     run.log_epoch(result)
                     write_checkpoint(run_folder(root, run.run_id), learner.state(), past.best, past.history)
                     if bar:
                         bar.show_epoch(result)
-            except KeyboardInterrupt:
-                log_interrupted(run, past.best)
+            except BaseException as error:
+                if was_interrupted(error):
+                    log_interrupted(run, past.best)
                 raise
 
             # 5. Results: what must be known a year from now.

@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+def was_interrupted(error: BaseException) -> bool:
+    """Whether an error is Ctrl-C, or what a library raised that stumbled over it."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+
+
 @contextmanager
 def hold_interrupts() -> Iterator[None]:
     """Ctrl-C in here is heard at the end of the block, a second one at once. For the main thread, which hears them."""

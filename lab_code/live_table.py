@@ -7,7 +7,7 @@ output that is replaced at most twice a second, so that it costs training nothin
 import html
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab_code.progress_bar import describe_epoch
@@ -46,9 +46,10 @@ class LiveTable:
         self._doing, self._total = f"{state} after {self._count_epochs()}", 0
         self._show()
 
-    def start(self, steps: int, epochs_done: int = 0, epochs: int = 1) -> Callable[[], object]:
-        """Begin; the returned function is called after every step."""
-        return self._begin("training", "step", steps, steps * epochs_done // epochs)
+    def start(self, steps: int, past: Sequence["EpochResult"] = (), epochs: int = 1) -> Callable[[], object]:
+        """Begin, after the `past` epochs of a run that goes on; the returned function is called after every step."""
+        self._results = list(past)
+        return self._begin("training", "step", steps, steps * len(past) // epochs)
 
     def start_reading(self, photographs: int) -> Callable[[], object]:
         """Begin to decode; the returned function is called after every photograph."""

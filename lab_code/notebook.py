@@ -17,6 +17,7 @@ from lab_code.picture import Picture
 from lab_code.plots import to_png
 from lab_code.progress_strip import progress, refresh
 from lab_code.quiz_widget import quiz
+from lab_code.terminal import spell_commands
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.kit import find_kit, locked_file
 
@@ -45,11 +46,12 @@ def lab(command: str) -> None:
 def mlflow_page() -> HTML:
     """A link to MLflow's page, which `lab start` has opened beside this notebook; or how to open it."""
     servers = [server for server in read_servers(find_kit().root) if server.name == "mlflow" and server.process()]
+    command = f"<code>{spell_commands('lab ui')}</code>"
     if not servers:
-        return HTML("MLflow is not running beside this notebook. In a terminal: <code>lab ui</code>")
+        return HTML(f"MLflow is not running beside this notebook. In a terminal: {command}")
     address = html.escape(servers[0].address)
     link = f'<a href="{address}" target="_blank" rel="noopener">Open MLflow in a new tab</a>'
-    return HTML(f"{link} &nbsp; The same in a terminal: <code>lab ui</code>")
+    return HTML(f"{link} &nbsp; The same in a terminal: {command}")
 
 
 def show_file(path: str) -> Code:

@@ -4,7 +4,7 @@ In a notebook `live_table.py` takes the place of `ProgressBar`.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -34,9 +34,9 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def start(self, steps: int, epochs_done: int = 0, epochs: int = 1) -> Callable[[], object]:
-        """Begin; the returned function is called after every step."""
-        self._bar = start_bar(self._name, steps, "step", done=steps * epochs_done // epochs, delay=0)
+    def start(self, steps: int, past: Sequence["EpochResult"] = (), epochs: int = 1) -> Callable[[], object]:
+        """Begin, after the `past` epochs of a run that goes on; the returned function is called after every step."""
+        self._bar = start_bar(self._name, steps, "step", done=steps * len(past) // epochs, delay=0)
         return self._bar.update
 
     def start_reading(self, photographs: int) -> Callable[[], object]:

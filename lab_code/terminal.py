@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+SPELLED = "LAB_SPELLED"  # in the environment of a notebook: `lab` or `./lab`
 _INTERRUPTED = 130
 _NOTEBOOK_COLUMNS = 100
 # Of `lab`, as `spell_commands` finds them in a text.
@@ -73,7 +74,9 @@ def wrap(text: str, indent: str, first: str | None = None) -> str:
 
 def spell_commands(text: str) -> str:
     """`lab …` as it must be typed here: `./lab …` for people who called the kit's launcher without an environment."""
-    if Path(sys.argv[0]).name != "lab" or Path(sys.argv[0]).parent.name in ("bin", "Scripts") or os.name == "nt":
+    own = Path(sys.argv[0])  # in a notebook it is the kernel's; `lab start` has noted how it was called itself
+    launcher = own.name == "lab" and own.parent.name not in ("bin", "Scripts") and os.name != "nt"
+    if not launcher and os.environ.get(SPELLED) != "./lab":
         return text
     return re.sub(rf"(?<![\w/.-])lab (?=({_COMMANDS})\b)", "./lab ", text)
 

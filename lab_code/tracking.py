@@ -26,7 +26,7 @@ from safetensors.numpy import save
 from lab_code.config import Config, config_to_yaml, flatten_config
 from lab_code.empty_store import make_beside, make_from_script
 from lab_code.errors import LabError
-from lab_code.interrupts import hold_interrupts
+from lab_code.interrupts import hold_interrupts, was_interrupted
 from lab_code.plots import to_png
 from lab_code.running import forget_run, hold_run
 from lab_code.runs import ARTIFACTS, DATABASE, open_database, read_runs, reroot_store
@@ -164,11 +164,11 @@ def track_run(
                 run.log_text(config_to_yaml(config), "config.yaml")
             yield run
             status = "FINISHED"
-        except (KeyboardInterrupt, GeneratorExit):
+        except GeneratorExit:
             status, reason = "KILLED", "interrupted"
             raise
-        except Exception as error:
-            if isinstance(error.__context__, KeyboardInterrupt):  # Ctrl-C inside a library that stumbled over it
+        except BaseException as error:
+            if was_interrupted(error):
                 status, reason = "KILLED", "interrupted"
                 raise KeyboardInterrupt from error
             reason = str(error)
@@ -279,7 +279,7 @@ def _make_database(database: Path) -> None:
 
 def describe_empty_store() -> str:
     """The SQL script of an empty store, as the installed MLflow makes one."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # MLflow still holds it on Windows
         open_store(Path(scratch))
         with open_database(Path(scratch) / DATABASE) as database:
             database.execute("DELETE FROM experiments")  # 'Default', which names the folder it was made in

@@ -21,7 +21,6 @@ from instructor.dataset.prepare import CHECKSUMS
 from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.compare import best_runs
-from lab_code.errors import LabError
 from lab_code.files import sha256_file
 from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_runs
 from lab_code.tracking import create_store
@@ -85,8 +84,8 @@ def _collect_reviews(
     for handin in handins.values():
         try:
             row = read_answers(workshop, handin, Vault(build))
-        except LabError as error:
-            collected.notes.append(f"{handin.group}: {error.message}")
+        except Exception as error:  # as below: the others go on
+            collected.notes.append(f"{handin.group}: {describe_fault(error)}")
             continue
         rows += [row] if row else []
     if rows:
@@ -108,6 +107,7 @@ def _collect_one(
     try:
         merged = merge_handin(handin, store, final, experiment_id, EXPERIMENT)
         runs = read_runs(handin.folder)
+        best = next(iter(best_runs(runs)), None)
     except Exception as error:  # as above: the others go on
         collected.refused[handin.path] = describe_fault(error)
         return None
@@ -115,7 +115,6 @@ def _collect_one(
     checksums = f"data/{CHECKSUMS}"
     if handin.kit.files.get(checksums) != sha256_file(build / checksums):
         collected.notes.append(f"{handin.group}: its photographs are not those that the hidden test set goes with")
-    best = next(iter(best_runs(runs)), None)
     metrics: dict[str, float] = {}
     if best is not None:
         try:

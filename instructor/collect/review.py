@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from instructor.collect.readers import HandIn
+from instructor.collect.readers import HandIn, describe_fault
 from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.compare import choose_runs, load_confusion
@@ -20,7 +20,7 @@ from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.runs import read_runs
 from lab_code.workshop.kit import KIT_FILE, read_kit
-from lab_code.workshop.review import ANSWERS, QUESTIONS, REVIEW, review_to_json
+from lab_code.workshop.review import ANSWERS, LONGEST, QUESTIONS, REVIEW, review_from_json, review_to_json
 
 PLAN, TABLE = "reviews.yaml", "reviews.csv"
 COLUMNS = ("reviewer", "reviewed", *QUESTIONS)
@@ -45,9 +45,11 @@ def make_reviews(workshop: Workshop, handins: Mapping[str, HandIn], vault: Vault
         try:
             first, second = choose_runs(read_runs(handin.folder), [])
             confusions = (load_confusion(first), load_confusion(second))
-            documents[group] = review_to_json(vault.review_id(workshop.id, group), (first, second), confusions)
-        except LabError as error:
-            made.notes.append(f"{group} cannot be reviewed: {error.message}")
+            document = review_to_json(vault.review_id(workshop.id, group), (first, second), confusions)
+            review_from_json(document, handin.folder)  # what its reader could not read is not given to anybody
+            documents[group] = document
+        except Exception as error:  # one group's store: the others go on
+            made.notes.append(f"{group} cannot be reviewed: {describe_fault(error)}")
     absent = [group for group in workshop.groups if group not in handins]
     made.notes += [f"{group} cannot be reviewed: nothing from it yet" for group in absent]
     made.reviewed = assign_reviews(workshop.groups, set(documents), read_plan(vault, workshop.groups))
@@ -107,18 +109,27 @@ def read_answers(workshop: Workshop, handin: HandIn, vault: Vault) -> dict[str, 
     owners = {vault.review_id(workshop.id, group): group for group in workshop.groups}
     try:
         answers = json.loads(path.read_text(encoding="utf-8"))
-        row = {key: str(answers[key]) for key in QUESTIONS}
+        row = {key: str(answers[key])[:LONGEST] for key in QUESTIONS}
         return {"reviewer": handin.group, "reviewed": owners.get(str(answers["id"]), "unknown"), **row}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise LabError(f"{ANSWERS} cannot be read: {error}", hint="let the group send its review again") from error
 
 
-def bring_reviews(made: MadeReviews, place: Path) -> dict[str, Path]:
-    """Copy each group's file into its kit, for kits in the folder `place` or one folder deeper; returns the copies."""
+def bring_reviews(made: MadeReviews, workshop: Workshop, place: Path) -> dict[str, Path]:
+    """Copy each group's file into its kit, for kits in the folder `place` or one folder deeper; returns the copies.
+
+    Kits that are damaged or of another workshop are left alone, with a note.
+    """
     brought = {}
     for path in sorted([*place.glob(KIT_FILE), *place.glob(f"*/{KIT_FILE}")]):
-        kit = read_kit(path.parent)
-        if kit.group in made.files:
+        try:
+            kit = read_kit(path.parent)
+        except LabError as error:
+            made.notes.append(error.message)
+            continue
+        if kit.workshop != workshop.id:
+            made.notes.append(f"{path.parent} is a kit of the workshop '{kit.workshop}'")
+        elif kit.group in made.files:
             brought[kit.group] = kit.root / REVIEW
             write_whole(brought[kit.group], made.files[kit.group].read_bytes())
     return brought

@@ -19,5 +19,8 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def _safe_cell(value: object) -> object:
-    """Text from a hand-in must not become a formula when a spreadsheet opens the file."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
+    """Text from a hand-in must not become a formula, or another row, when a spreadsheet opens the file."""
+    if not isinstance(value, str):
+        return value
+    text = " ".join(value.encode("utf-8", "replace").decode().split())
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -29,6 +29,7 @@ import psutil
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
+from lab_code.terminal import SPELLED, spell_commands
 from lab_code.workshop.kit import Kit
 
 FOLDER = ".lab"
@@ -194,6 +195,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     log.parent.mkdir(exist_ok=True)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
     environment = {**os.environ, **_QUIET, "JUPYTER_TOKEN": token, **_write_jupyter_settings(kit.root)}
+    environment[SPELLED] = spell_commands("lab status").split()[0]
     # A group of its own: Ctrl-C in the terminal must reach us first, so that both are stopped in order.
     apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
     with log.open("wb") as file:

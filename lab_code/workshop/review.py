@@ -22,7 +22,10 @@ QUESTIONS = {
     "effect": "What did the change do? Name a number.",
     "doubt": "What can one not conclude from these two runs alone, and which run would you make next?",
 }
-_LONGEST = 500
+LONGEST = 500  # characters of an answer
+_LONGEST_VALUE = 80
+_CHOICES = ("data.", "framework", "loss.", "model.", "optimizer.", "seed", "trainer.")
+_PATHS = ("data.folder", "model.weights")
 
 
 @dataclass(frozen=True)
@@ -43,26 +46,30 @@ def review_to_json(identity: str, runs: tuple[Run, Run], confusions: tuple[np.nd
     return {"about": "Two runs of another group, to be reviewed: lab review", "id": identity, "runs": described}
 
 
+def review_from_json(document: dict[str, Any], root: Path) -> Review:
+    """The review in a parsed `review.json`. Raises what Python raises where it is none: it comes from elsewhere."""
+    entries = [document["runs"][index] for index in (0, 1)]
+    runs = [
+        Run("", name, "FINISHED", 0, 0, root, _texts(entry["params"]), _numbers(entry["metrics"]))
+        for name, entry in zip("AB", entries, strict=True)
+    ]
+    confusions = [np.array(entry["confusion"], np.int64) for entry in entries]
+    if any(matrix.shape != (len(DIAGNOSES), len(DIAGNOSES)) for matrix in confusions):
+        raise ValueError(f"a confusion matrix is not one of {len(DIAGNOSES)} diagnoses")
+    return Review(str(document["id"]), (runs[0], runs[1]), (confusions[0], confusions[1]))
+
+
 def read_review(root: Path) -> Review:
     """Read `root/review.json`. Raises `LabError` where it has not arrived, or is damaged."""
     path = root / REVIEW
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        entries = [document["runs"][index] for index in (0, 1)]
-        runs = [
-            Run("", name, "FINISHED", 0, 0, root, _texts(entry["params"]), _numbers(entry["metrics"]))
-            for name, entry in zip("AB", entries, strict=True)
-        ]
-        confusions = [np.array(entry["confusion"], np.int64) for entry in entries]
-        if any(matrix.shape != (len(DIAGNOSES), len(DIAGNOSES)) for matrix in confusions):
-            raise ValueError(f"a confusion matrix is not one of {len(DIAGNOSES)} diagnoses")
-        return Review(str(document["id"]), (runs[0], runs[1]), (confusions[0], confusions[1]))
+        return review_from_json(json.loads(path.read_text(encoding="utf-8")), root)
     except FileNotFoundError as error:
         raise LabError(
             f"there is nothing to review yet: {REVIEW} has not arrived",
             hint="hand in first (lab handin); then the instructor brings it into this folder",
         ) from error
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise LabError(f"{path} cannot be read: {error}", hint="ask the instructor to bring it again") from error
 
 
@@ -70,21 +77,27 @@ def write_answers(root: Path, review: Review, answers: dict[str, str]) -> Path:
     """Replace the answers. Raises `LabError` for an empty one, or one beyond 500 characters."""
     for key in QUESTIONS:
         length = len(answers.get(key, "").strip())
-        if not 1 <= length <= _LONGEST:
+        if not 1 <= length <= LONGEST:
             found = f"has {length} characters" if length else "is empty"
-            raise LabError(f"the answer '{key}' {found}", hint=f"a sentence or two, at most {_LONGEST} characters")
+            raise LabError(f"the answer '{key}' {found}", hint=f"a sentence or two, at most {LONGEST} characters")
     path = root / ANSWERS
     write_whole(path, to_json({"id": review.id, **{key: answers[key].strip() for key in QUESTIONS}}))
     return path
 
 
 def _choices(run: Run) -> dict[str, str]:
-    hidden = ("name", "machine.", "code.", "data.folder")
-    return {key: value for key, value in run.params.items() if not key.startswith(hidden)}
+    """What was chosen, without what a person or a laptop could be known by."""
+    chosen = {key: value for key, value in run.params.items() if key.startswith(_CHOICES) and key not in _PATHS}
+    return _texts(chosen)
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in values.items()}
+    """Keys and values as short, printable text: they go from one group's store to another one's terminal."""
+    return {_printable(key): _printable(value) for key, value in values.items()}
+
+
+def _printable(value: object) -> str:
+    return "".join(letter for letter in str(value) if letter.isprintable())[:_LONGEST_VALUE]
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:

@@ -56,6 +56,22 @@ def test_both_runs_say_again_what_they_said(trained: Path) -> None:
     assert to_png(plot_looks(rows, "two")).startswith(b"\x89PNG")
 
 
+def test_each_run_sees_the_photographs_in_its_own_size(trained: Path) -> None:
+    run_experiment(
+        compose_quick(
+            *LONG, "name=large", "data.image_size=32", without=("trainer.epochs", "optimizer.lr", "data.image_size")
+        ),
+        trained,
+    )
+    hardly, large = runs_of(trained)[1], next(run for run in read_runs(trained) if run.name == "large")
+    only_hardly, only_large = find_disagreements(hardly, large)
+    chosen = [*only_hardly[:3], *only_large[:3]]
+    assert chosen
+    for row, found in zip(look_again(trained, (hardly, large), chosen), chosen, strict=True):
+        assert [look.image.shape[0] for look in row] == [32, 16, 32]
+        assert [look.title.split(": ")[1].split()[0] for look in row[1:]] == list(found.said)
+
+
 def test_only_settings_that_differ_are_shown(trained: Path) -> None:
     settings = differing_settings(runs_of(trained))
     assert settings["optimizer.lr"] == ["0.03", "1e-06"] and settings["trainer.epochs"] == ["6", "2"]
@@ -70,7 +86,7 @@ def test_a_run_without_predictions_is_named(trained: Path) -> None:
 
 
 def test_the_best_come_first_and_too_few_are_an_error(trained: Path) -> None:
-    runs = read_runs(trained)
+    runs = list(runs_of(trained))
     assert [run.name for run in best_runs(runs, at_least=2)] == ["learned", "hardly"]
     with pytest.raises(LabError, match="needs 3 finished runs, but there are 2"):
         best_runs(runs, at_least=3)
@@ -86,8 +102,9 @@ def test_the_same_run_is_found_until_a_setting_or_the_code_changes(trained: Path
     code = found.artifacts / "code.json"
     before = code.read_text(encoding="utf-8")
     try:
-        code.write_text(before.replace("def best_runs", "def other_runs"), encoding="utf-8")
-        assert find_same_run(runs, settings) is None
+        for text in (before.replace("def best_runs", "def other_runs"), before[:100], ""):
+            code.write_text(text, encoding="utf-8")
+            assert find_same_run(runs, settings) is None
     finally:
         code.write_text(before, encoding="utf-8")
 

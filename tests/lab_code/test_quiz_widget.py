@@ -25,7 +25,7 @@ def answer(form: CommandForm, answers: str) -> None:
 
 
 def press(form: CommandForm) -> None:
-    form._handle_custom_msg({"values": form.values}, [])
+    form._handle_custom_msg({"press": form.heard + 1, "values": form.values}, [])
 
 
 def make_wrong(answers: str) -> str:
@@ -69,6 +69,14 @@ def test_wrong_answers_are_counted_and_the_form_stays(kit) -> None:
     assert "error: these answers do not open stage 1" in form.said and "hint: " in form.said
     assert len(read_journal(kit.root).of("unlock_failed")) == 1
     assert not form.done and not form.busy
+
+
+def test_a_press_that_arrives_twice_is_one_try(kit) -> None:
+    form = quiz(1)
+    answer(form, make_wrong(kit.answers[0]))
+    for _ in range(3):
+        form._handle_custom_msg({"press": 1, "values": form.values}, [])
+    assert len(read_journal(kit.root).of("unlock_failed")) == 1 and form.heard == 1
 
 
 def test_a_file_that_was_lost_brings_the_form_back(kit) -> None:

@@ -1,7 +1,10 @@
 """Who reviews whom, what is given to them, and what comes back: with hand-ins that were really made."""
 
 import csv
+import json
 import shutil
+import sqlite3
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from instructor.vault import Vault
 from lab_code.config import compose_config
 from lab_code.errors import LabError
 from lab_code.experiment import run_experiment
+from lab_code.files import sha256_file
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.review import read_review, write_answers
@@ -93,25 +97,71 @@ def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path
     text = made.files["group-3"].read_text(encoding="utf-8")
     assert "group-1" not in text and "secretive" not in text and str(tmp_path) not in text
 
-    assert set(bring_reviews(made, class_room / "kits")) == {"group-2", "group-3"}
+    (class_room / "kits" / "a-damaged-one").mkdir()
+    (class_room / "kits" / "a-damaged-one" / "kit.json").write_text("", encoding="utf-8")
+    foreign = shutil.copytree(class_room / "kits" / "group-3", class_room / "kits" / "foreign")
+    text = (foreign / "kit.json").read_text(encoding="utf-8").replace('"workshop": "small"', '"workshop": "other"')
+    (foreign / "kit.json").write_text(text, encoding="utf-8")
+    assert set(bring_reviews(made, workshop, class_room / "kits")) == {"group-2", "group-3"}
+    assert not (foreign / "review.json").exists()
+    assert [note for note in made.notes if "a-damaged-one" in note] and "workshop 'other'" in made.notes[-1]
     root = class_room / "kits" / "group-2"
-    write_answers(root, read_review(root), {"changed": "=1+1", "effect": "0.1", "doubt": "ünsure"})
+    write_answers(root, read_review(root), {"changed": "=1+1", "effect": "0.1\r=2", "doubt": "ünsure"})
     shutil.rmtree(root / "handin")
     write_handin(read_kit(root))
     collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
     assert collected.reviews == 1
     with (class_room / "collected" / "reviews.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
-    expected = {"reviewer": "group-2", "reviewed": "group-1", "changed": "'=1+1", "effect": "0.1", "doubt": "ünsure"}
+    expected = {"reviewer": "group-2", "reviewed": "group-1", "changed": "'=1+1", "effect": "0.1 =2", "doubt": "ünsure"}
     assert row == expected
 
 
-def test_answers_that_cannot_be_read_are_one_groups_note(class_room: Path, workshop) -> None:
+@pytest.mark.parametrize("text", ['{"id": 1}', "[" * 100_000, "\x00"])
+def test_answers_that_cannot_be_read_are_one_groups_note(class_room: Path, workshop, text: str) -> None:
     root = class_room / "kits" / "group-1"
-    (root / "review-answers.json").write_text('{"id": 1}', encoding="utf-8")
+    (root / "review-answers.json").write_text(text, encoding="utf-8")
     shutil.rmtree(root / "handin")
     write_handin(read_kit(root))
     collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
     assert collected.reviews == 0 and len(collected.rows) == 2
     assert [note for note in collected.notes if "review-answers.json cannot be read" in note]
     assert not (class_room / "collected" / "reviews.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE runs SET artifact_uri = NULL", "AttributeError"),
+        ("UPDATE latest_metrics SET value = 'many'", "could not convert"),
+        ("DROP TABLE params", "not a readable MLflow store"),
+    ],
+)
+def test_a_store_of_nonsense_is_one_groups_affair(class_room: Path, workshop, statement: str, reason: str) -> None:
+    root = class_room / "kits" / "group-2"
+    train(root, "second")
+    shutil.rmtree(root / "handin")
+    write_handin(read_kit(root))
+    worse = class_room / "kits" / "group-1"
+    with sqlite3.connect(worse / "mlflow.db") as database:
+        database.execute(statement)
+    database.close()
+    shutil.rmtree(worse / "handin")
+    (worse / "handin").mkdir()
+    with zipfile.ZipFile(worse / "handin" / "bad.zip", "w") as archive:
+        members = {
+            name: worse / name for name in ("kit.json", "progress.jsonl", "mlflow.db") if (worse / name).is_file()
+        }
+        members |= {p.relative_to(worse).as_posix(): p for p in (worse / "mlartifacts").rglob("*") if p.is_file()}
+        files = {name: sha256_file(path) for name, path in members.items()}
+        manifest = {"workshop": "small", "group": "group-1", "written": "2026-05-04T12:00:00", "files": files}
+        archive.writestr("manifest.json", json.dumps(manifest))
+        for name, path in members.items():
+            archive.write(path, name)
+    found = read_handins(sorted((class_room / "kits").rglob("*.zip")), workshop, class_room / "scratch", {})
+    assert set(found) == {"group-1", "group-2"}
+    made = make_reviews(workshop, found, Vault(class_room), class_room / "reviews")
+    assert made.reviewed == {"group-1": "group-2", "group-3": "group-2"}
+    assert [note for note in made.notes if note.startswith("group-1 cannot be reviewed") and reason in note]
+    collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
+    assert "group-2" in {row.group for row in collected.rows}

@@ -147,8 +147,9 @@ def test_a_second_mlflow_on_the_same_store_and_port_is_no_trouble(kit) -> None:
     theirs = Server("mlflow", other.pid, psutil.Process(other.pid).create_time(), port, "")
     first = None
     try:
+        deadline = time.monotonic() + 90
         while not theirs.answers():
-            assert other.poll() is None
+            assert other.poll() is None and time.monotonic() < deadline
         first = lab(kit, "ui", "--no-browser")
         assert f":{port}/" not in read_until(first, "Ctrl-C stops them")
         (server,) = read_servers(kit.root)

@@ -38,13 +38,24 @@ def test_nothing_in_it_names_the_group_or_its_laptop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", '{"id": 1, "runs": []}', '{"id": 1, "runs": [1, 2]}',
-     json.dumps({"id": 1, "runs": 2 * [{"params": {}, "metrics": {}, "confusion": [1]}]})],
+     json.dumps({"id": 1, "runs": 2 * [{"params": {}, "metrics": {}, "confusion": [1]}]}),
+     json.dumps({"id": 1, "runs": 2 * [{"params": {}, "metrics": {}, "confusion": [[10**30] * 7] * 7}]}),
+     json.dumps({"id": 1, "runs": 2 * [{"params": {}, "metrics": {"m": "x"}, "confusion": [[1] * 7] * 7}]}),
+     "[" * 100_000],
 )  # fmt: skip
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, text: str) -> None:
     (tmp_path / "review.json").write_text(text, encoding="utf-8")
     with pytest.raises(LabError, match=r"review\.json cannot be read") as caught:
         read_review(tmp_path)
     assert "bring it again" in (caught.value.hint or "")
+
+
+def test_what_another_group_chose_is_short_and_printable(tmp_path: Path) -> None:
+    params = {"loss.name": "focal\x1b[2J\n" + 1000 * "x", "model.weights": "/home/group-3/best", "data.folder": "~"}
+    run = make_run("x", tmp_path, **params)
+    document = review_to_json("id", (run, run), (np.eye(7, dtype=int), np.eye(7, dtype=int)))
+    (value,) = document["runs"][0]["params"].values()
+    assert value.startswith("focal[2Jxxx") and len(value) == 80
 
 
 @pytest.mark.parametrize("change", [{"doubt": " "}, {"effect": "x" * 501}])
