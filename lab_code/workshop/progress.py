@@ -78,6 +78,12 @@ def append_event(root: Path, event: str, **details: Any) -> None:
         _append(path, event, details)
 
 
+def tidy_journal(root: Path) -> None:
+    """Remove what a command left beside the journal that was killed as it noted its last event."""
+    with _only_here(root):
+        remove_leftovers(root / HEAD)
+
+
 def _append(path: Path, event: str, details: dict[str, Any]) -> None:
     content = path.read_bytes() if path.is_file() else b""
     hashes = [hashlib.sha256(line).hexdigest() for line in content.split(b"\n") if line]

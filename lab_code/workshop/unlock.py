@@ -21,7 +21,7 @@ from lab_code.workshop.locks import (
     open_with_rescue,
     read_lock,
 )
-from lab_code.workshop.progress import append_event, read_journal
+from lab_code.workshop.progress import append_event, read_journal, tidy_journal
 from lab_code.workshop.quiz import example_answers, parse_answers
 
 
@@ -151,4 +151,6 @@ def _apply(kit: Kit, stage: Stage, files: dict[str, bytes], how: str) -> Unlocke
             done.kept.append(name)
     if not read_journal(kit.root).unlocked(stage.id):
         append_event(kit.root, "unlocked", stage=stage.id, by=how)
+    else:
+        tidy_journal(kit.root)
     return done

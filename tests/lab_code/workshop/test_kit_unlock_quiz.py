@@ -6,7 +6,7 @@ import pytest
 
 from lab_code.errors import LabError
 from lab_code.workshop.kit import find_kit, read_kit
-from lab_code.workshop.progress import read_journal
+from lab_code.workshop.progress import HEAD, read_journal
 from lab_code.workshop.quiz import canonical_answer, parse_answers, read_questions
 from lab_code.workshop.unlock import next_stage, unlock_with_answers, unlock_with_rescue
 
@@ -143,3 +143,11 @@ def test_a_damaged_question_file_points_to_the_sheet(kit) -> None:
     with pytest.raises(LabError) as caught:
         read_questions(read_kit(kit.root))
     assert "sheet" in (caught.value.hint or "")
+
+
+def test_unlocking_again_removes_what_a_killed_command_left_beside_the_journal(kit) -> None:
+    kit.lab("unlock", "--answers", kit.answers[0])
+    (kit.root / f".{HEAD}.abc.part").write_text("half", encoding="ascii")
+    kit.lab("unlock", "--stage", "1", "--answers", kit.answers[0])
+    assert list(kit.root.rglob("*.part")) == []
+    assert len(read_journal(kit.root).of("unlocked")) == 1
