@@ -164,8 +164,7 @@ def collect(
     for fault in collected.notes:
         notes.print(f"note: {fault}", markup=False)
     if collected.refused:
-        reasons = "\n  ".join(f"{path}: {reason}" for path, reason in collected.refused.items())
-        raise LabError(f"{len(collected.refused)} hand-ins could not be read:\n  {reasons}", hint=collected.advice)
+        raise _explain_refused(collected.refused, collected.advice)
     if not collected.rows:
         raise LabError("no hand-in was found", hint="copy the groups' zips into build/handins/, then: make collect")
 
@@ -203,13 +202,15 @@ def review(
     console, notes = make_console(), make_console(stderr=True)
     for group, other in made.reviewed.items():
         console.print(f"{group} reviews {other}: {brought.get(group, made.files[group])}", markup=False)
-    for note in [*made.notes, *(f"{path}: {reason}" for path, reason in refused.items())]:
+    for note in made.notes:
         notes.print(f"note: {note}", markup=False)
-    if not made.reviewed:
+    if not made.reviewed and not refused:
         raise LabError("nobody can review anybody yet", hint="copy two groups' zips into build/handins/ and try again")
-    if not brought:
+    if made.reviewed and not brought:
         console.print("Copy each file into its group's kit; the group answers with: lab review")
     console.print(f"Who reviews whom: {made.plan}")
+    if refused:
+        raise _explain_refused(refused, "the other groups' reviews are written; fix these and run it again")
 
 
 @app.command()
@@ -237,6 +238,11 @@ def experiments(
     write_whole(out, write_page(pairs, scores))
     gains = [pair.gain("balanced_accuracy") for pair in pairs]
     make_console().print(f"[bold green]{out.name}[/] is written: balanced accuracy rises by {min(gains):.3f} or more")
+
+
+def _explain_refused(refused: dict[Path, str], advice: str) -> LabError:
+    reasons = "\n  ".join(f"{path}: {reason}" for path, reason in refused.items())
+    return LabError(f"{len(refused)} hand-ins could not be read:\n  {reasons}", hint=advice)
 
 
 def _usual_places(build: Path) -> list[Path]:

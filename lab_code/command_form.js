@@ -26,6 +26,7 @@ function render({ model, el }) {
     const chosen = new Set((model.get("values")[field.name] ?? "").split("+"));
     const [question, note] = describe(field, number);
     const group = make("fieldset", {}, make("legend", { textContent: question }), note);
+    group.setAttribute("aria-describedby", note.id);
     if (field.options.every(([, text]) => text.length < 3)) group.className = "lab-scale";
     for (const [value, text] of field.options) {
       const input = make("input", { type, name: `${id}-${field.name}`, value, checked: chosen.has(value) });
