@@ -70,7 +70,8 @@ def status() -> None:
         console.print(_runs_table(runs))
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
-    console.print(f"Next: [bold]{escape(spell_commands(next_step(kit, runs)))}[/]")
+    step, remark = next_step(kit, runs)
+    console.print(f"Next: [bold]{escape(spell_commands(step))}[/]" + (f"   ({escape(remark)})" if remark else ""))
 
 
 @app.command()
@@ -221,25 +222,32 @@ def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
     console.print(wrap(", ".join(stage.opens), "        ", "  opens ") + "\n", markup=False)
 
 
-def next_step(kit: Kit, runs: list) -> str:
-    """The command that the group should type next, with what has to be said about it."""
+def next_step(kit: Kit, runs: list) -> tuple[str, str]:
+    """The command that the group should type next, and what has to be said about it."""
     from lab_code.runs import can_resume
+    from lab_code.workshop.progress import read_journal
     from lab_code.workshop.quiz import example_answers
     from lab_code.workshop.unlock import next_stage
 
     if runs and can_resume(kit.root, runs[-1]):
-        return f"lab resume   (goes on with '{runs[-1].name}', which was stopped)"
+        return "lab resume", f"goes on with '{runs[-1].name}', which was stopped"
     current = next_stage(kit)
     names = {run.name for run in runs if run.status == "FINISHED"}
-    opened = [Path(path).stem for s in kit.stages if s != current for path in s.opens if "/experiment/" in path]
-    untried = [name for name in opened if name not in names and _experiment_file(kit, name).is_file()]
+    brought = [Path(path).stem for stage in kit.stages for path in stage.opens if "/experiment/" in path]
+    asked, own = [name for name in brought[:-1] if _experiment_file(kit, name).is_file()], brought[-1:]
+    untried = [name for name in asked if name not in names]
     if untried:
-        return f"lab train experiment={untried[0]}"
-    if current is None:
-        return "lab compare, then lab handin"
-    words = ' --room-code "the words on the wall"' if current.room_code else ""
-    yours = f"   (with your own answers to stage {kit.number(current)})"
-    return f"lab unlock --answers {example_answers(current.questions)}{words}{yours}"
+        return f"lab train experiment={untried[0]}", ""
+    if current is not None:
+        words = ' --room-code "the words on the wall"' if current.room_code else ""
+        typed = f"lab unlock --answers {example_answers(current.questions)}{words}"
+        return typed, f"with your own answers to stage {kit.number(current)}"
+    if names <= set(asked) and own:
+        return f"lab train experiment={own[0]}", "or any other run of your own"
+    done = [event["event"] for event in read_journal(kit.root).events if event.get("event") in ("trained", "handed_in")]
+    if done[-1:] == ["handed_in"]:
+        return "lab compare", "you have handed in; after any further run, do it again"
+    return "lab handin", ""
 
 
 def _runs_table(runs: list) -> "Table":

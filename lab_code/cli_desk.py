@@ -79,8 +79,11 @@ def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
         desk.stop()
         console.print("Stopped.")
         return
+    unexpected = ended in read_servers(kit.root)
     desk.stop()
-    if ended is not None:
+    if not unexpected:
+        console.print("Stopped.")
+    elif ended is not None:
         raise LabError(
             f"{ended.title} has ended by itself", hint=f"its last words are in .lab/{ended.name}.log; lab start"
         )

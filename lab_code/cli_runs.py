@@ -269,11 +269,13 @@ def _prepare_threads() -> None:
 
 def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None) -> str:
     """Train, tell, and return the id of the run."""
-    doing = "going on with the run" if resume else "reading the photographs, opening MLflow"
-    make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
+    from lab_code.live_table import LiveTable, in_notebook
+
+    if not in_notebook():  # there, the live table says it
+        doing = "going on with the run" if resume else "reading the photographs, opening MLflow"
+        make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
     _prepare_threads()
     from lab_code.experiment import run_experiment
-    from lab_code.live_table import LiveTable, in_notebook
     from lab_code.progress_bar import ProgressBar
     from lab_code.workshop.progress import append_event
 

@@ -16,7 +16,7 @@ function render({ model, el }) {
   };
 
   function describe(field, number) {
-    const note = make("small", { id: `${id}-${field.name}-note`, textContent: field.note });
+    const note = make("span", { className: "lab-note", id: `${id}-${field.name}-note`, textContent: field.note });
     if (field.look_in) note.append(field.note ? "; look in " : "look in ", make("code", { textContent: field.look_in }));
     return [`${number}. ${field.question} `, note];
   }
@@ -52,7 +52,7 @@ function render({ model, el }) {
 
   function draw() {
     if (model.get("done")) {
-      el.replaceChildren(make("p", { className: "lab-done", textContent: model.get("done") }), said);
+      el.replaceChildren(make("p", { className: "lab-done", role: "status", textContent: model.get("done") }));
       return;
     }
     const fields = model.get("fields").map((field, index) =>

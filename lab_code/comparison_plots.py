@@ -3,6 +3,7 @@
 As in `plots.py`, every function takes plain values and returns a Matplotlib figure.
 """
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from lab_code.plots import DASHES, draw_heat
 
 _PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
 _ABOVE = {
-    "xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8, "bbox": _PAPER,
+    "xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 9, "bbox": _PAPER,
 }  # fmt: skip
 _BESIDE = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
 
@@ -49,7 +50,7 @@ def plot_parallel_coordinates(
     settings: dict[str, Sequence[str]], scores: Sequence[float], names: Sequence[str]
 ) -> Figure:
     """One line a run, through its settings (evenly spaced, in order) to its balanced accuracy on the right."""
-    figure = Figure(figsize=(min(12.0, 5.0 + 0.9 * len(settings)), 4.6), layout="constrained")
+    figure = Figure(figsize=(min(11.0, 5.0 + 0.8 * len(settings)), 5.0), layout="constrained")
     axes = figure.add_subplot()
     low, high = min(scores), max(scores)
     span = high - low or 1.0
@@ -59,7 +60,7 @@ def plot_parallel_coordinates(
         places = {value: index / max(1, len(order) - 1) for index, value in enumerate(order)}
         heights.insert(number, [places[value] for value in values])
         for value, place in places.items():
-            axes.annotate(_shorten(value), (number, place), **_ABOVE)
+            axes.annotate(_break_lines(value), (number, place), **_ABOVE)
     for run, name in enumerate(names):
         line = [column[run] for column in heights]
         colour = colormaps["viridis"](0.85 * heights[-1][run])
@@ -87,6 +88,7 @@ def plot_looks(rows: Sequence[Sequence[Look]], title: str) -> Figure:
             draw_heat(axes, look.image, look.heat)
         axes.set_title(look.title, fontsize=9)
     figure.suptitle(title)
+    figure.get_layout_engine().set(hspace=0.06)  # a title belongs to the picture below it
     return figure
 
 
@@ -97,5 +99,6 @@ def _number_or_text(value: str) -> tuple[int, float, str]:
         return 1, 0.0, value
 
 
-def _shorten(value: str, length: int = 16) -> str:
-    return value if len(value) <= length else f"{value[: length - 1]}…"
+def _break_lines(value: str, length: int = 10) -> str:
+    """A long name in lines, broken behind its underscores: `weighted_cross_entropy`."""
+    return "\n".join(textwrap.wrap(value.replace("_", "_ "), length)).replace("_ ", "_")

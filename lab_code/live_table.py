@@ -34,8 +34,9 @@ class LiveTable:
         self._name, self._publish = name, _make_output() if publish is None else publish
         self._notes: list[str] = []
         self._results: list[EpochResult] = []
-        self._doing, self._done, self._total, self._before = "", 0, 0, 0
+        self._doing, self._done, self._total, self._before = "is getting ready …", 0, 0, 0
         self._started = self._shown = 0.0
+        self._show()
 
     def __enter__(self) -> "LiveTable":
         return self
@@ -116,7 +117,7 @@ def _row(result: "EpochResult", is_best: bool) -> str:
     score = result.metrics["balanced_accuracy"]
     bar = (
         f'<span style="display:inline-block;height:0.7em;width:{_BAR_EM * score:.2f}em;background:#2b6cb0"></span>'
-        f"{' best so far' if is_best else ''}"
+        f"{' best' if is_best else ''}"
     )
     cells = [f"{result.train_loss:.3f}", f"{result.metrics['accuracy']:.3f}", f"{score:.3f}"]
     numbers = "".join(f"<td>{cell}</td>" for cell in [str(result.epoch), *cells])

@@ -68,8 +68,16 @@ def describe_progress(kit: Kit) -> str:
     return (
         f'<div><ul aria-label="Stages" style="list-style:none;margin:0;padding:0">{chips}</ul>'
         f"<div>{html.escape(' · '.join(facts))}</div>"
-        f"<div>Next: <code>{html.escape(spell_commands(next_step(kit, runs)))}</code></div></div>"
+        f"<div>Next: {_describe_step(*next_step(kit, runs))}</div></div>"
     )
+
+
+def _describe_step(command: str, remark: str) -> str:
+    """In the notebook nobody types answers: a form asks for them."""
+    if command.startswith("lab unlock"):
+        return html.escape(f"answer the questions in the form below ({remark.removeprefix('with ')})")
+    text = f"<code>{html.escape(spell_commands(command))}</code>"
+    return text + (f" ({html.escape(remark)})" if remark else "")
 
 
 def _describe_runs(runs: list[Run]) -> str:

@@ -36,7 +36,7 @@ def quiz(number: int) -> CommandForm:
 def make_field(question: Question) -> Field:
     """Radio buttons for one of several options, boxes for several of them, a line for what is typed."""
     kind = {"several": "several"}.get(question.kind, "one" if question.options else "line")
-    options = tuple((str(n), f"{n}  {option}") for n, option in enumerate(question.options, 1))
+    options = tuple((str(n), f"{n})  {option}") for n, option in enumerate(question.options, 1))
     note = "" if options else how_to_answer(question.kind)
     return Field(question.id, kind, question.text, options, note, question.look_in)
 
@@ -45,4 +45,4 @@ def _describe_open(kit: Kit, stage: Stage) -> str:
     """What the stage has brought; empty while it is locked, or one of its files is missing."""
     if not read_journal(kit.root).unlocked(stage.id) or missing_stage_files(kit, stage):
         return ""
-    return f"Stage {kit.number(stage)} is open. It has brought {', '.join(stage.opens)}."
+    return f"Stage {kit.number(stage)} is open: go on below. It has brought {', '.join(stage.opens)}."

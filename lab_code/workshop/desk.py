@@ -48,8 +48,11 @@ _QUIET = {
 }
 
 
-# Nothing asks questions in front of a class, or looks for news on the network.
-_SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+# Nothing asks questions in front of a class or looks for news on the network, and no notebook ends in a white page.
+_SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension/tracker": {"scrollPastEnd": False},
+}
 
 
 @dataclass(frozen=True)
@@ -127,12 +130,12 @@ class Desk:
     def stop(self, servers: list[Server] | None = None) -> None:
         """Stop servers (those started here, if none are given) and forget them."""
         stopped = self.own if servers is None else servers
+        left = [server for server in read_servers(self.root) if server not in stopped]
+        _write_servers(self.root, left)  # first: so the command that watches them knows that they were meant to end
         for server in stopped:
             server.stop()
         for handle in self.handles if servers is None else ():
             handle.wait()
-        left = [server for server in read_servers(self.root) if server not in stopped]
-        _write_servers(self.root, left)
 
 
 def open_desk(

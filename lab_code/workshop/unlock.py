@@ -108,7 +108,7 @@ def _explain_wrong(kit: Kit, stage: Stage, words: str | None) -> WrongKeyError:
     journal = read_journal(kit.root)
     attempts = len(journal.of("unlock_failed", stage.id))
     wait = pause_after(count_wrong_in_a_row(journal, stage.id))
-    hint = "at least one of them is wrong; look again in the files that the questions name"
+    hint = "at least one of them is wrong (that costs no points); look again in the files that the questions name"
     if words:
         hint += f"; the room code was read as {words}"
     if wait:

@@ -1,5 +1,6 @@
 """The half hour as a group spends it: a real browser, the real JupyterLab and MLflow, keys instead of clicks."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,21 +28,32 @@ def open_page(browser: Browser, address: str, asked: list[str]) -> Page:
     return page
 
 
+def wait_for_kernel(page: Page, name: str) -> None:
+    """Until the server says that the page of a notebook is connected to its kernel, and the page says so as well."""
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    script = """async name => {
+        const sessions = await (await fetch("/api/sessions")).json();
+        const kernels = sessions.filter(session => session.path.endsWith(name)).map(session => session.kernel);
+        return kernels.some(kernel => kernel.connections > 0 && kernel.execution_state === "idle");
+    }"""
+    page.wait_for_function(script, arg=name, polling=500)
+    expect(page.get_by_text("| Idle")).to_be_visible()
+
+
 def run_all(page: Page) -> None:
     """Run every cell, and wait until the kernel rests."""
     panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     prompt = panel.locator(".jp-CodeCell .jp-InputPrompt").first
+    expect(prompt).to_have_text(re.compile(r"\["))
     before = prompt.inner_text()
     for _ in range(5):  # a page that has just been opened forgets what is run before its kernel is connected
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).first.click()
         with suppress(AssertionError):
-            expect(prompt).not_to_have_text(before)
+            expect(prompt).not_to_have_text(before, timeout=5_000)
             break
-    expect(prompt).not_to_have_text(before)
     expect(panel.locator(".jp-InputPrompt", has_text="*")).to_have_count(0, timeout=_LONG_MS)
-    state = panel.locator(".jp-Notebook-ExecutionIndicator")
-    expect(state).to_have_attribute("data-status", "idle")
+    expect(panel.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
 
 
 def cell_of(page: Page, code: str) -> Locator:
@@ -84,7 +96,7 @@ def find_violations(page: Page, selector: str) -> list[str]:
 def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], browser: Browser, tmp_path: Path) -> None:
     asked: list[str] = []
     page = open_page(browser, desk["JupyterLab"], asked)
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    wait_for_kernel(page, "starter.ipynb")
     run_all(page)
     assert page.get_by_text("notified about official Jupyter news").count() == 0
     expect(cell_of(page, "baseline.yaml").get_by_text("is still locked: stage 1")).to_be_visible()
@@ -99,7 +111,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
     )  # an impatient finger
     expect(form.get_by_role("status")).to_contain_text("these answers do not open stage 1")
     answer_by_keyboard(page, form, kit.answers[0])
-    expect(form.get_by_text("Stage 1 is open.")).to_be_visible()
+    expect(form.get_by_text("Stage 1 is open: go on below.")).to_be_visible()
     expect(cell_of(page, "progress()").get_by_label("Stages")).to_contain_text("Where the settings live: ✓ open")
 
     for number in (2, 3):
@@ -107,7 +119,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
         name = ("baseline", "balanced")[number - 2]
         expect(cell_of(page, f"train experiment={name}").locator("table")).to_be_visible()
         answer_by_keyboard(page, cell_of(page, f"quiz({number})"), kit.answers[number - 1])
-        expect(cell_of(page, f"quiz({number})").get_by_text(f"Stage {number} is open.")).to_be_visible()
+        expect(cell_of(page, f"quiz({number})").get_by_text(f"Stage {number} is open: go on below.")).to_be_visible()
     run_all(page)
     expect(cell_of(page, 'lab("handin")').get_by_text("Receipt:")).to_be_visible()
     assert [(run.name, run.status) for run in read_runs(kit.root)] == [
@@ -130,6 +142,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
 
     page.goto(desk["JupyterLab"].replace("/tree/notebooks/starter", "/workspaces/another/tree/notebooks/compare"))
     page.get_by_role("heading", name="All of your runs").wait_for()
+    wait_for_kernel(page, "compare.ipynb")
     run_all(page)
     page.screenshot(path=tmp_path / "compare.png")
     expect(page.get_by_alt_text("Photographs on which the two runs disagree")).to_be_attached()

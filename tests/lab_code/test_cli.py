@@ -161,7 +161,11 @@ def test_two_experiments_are_trained_compared_and_handed_in(kit) -> None:
         assert text in compared
     handed_in = kit.lab("handin").stdout
     assert "Receipt: " in handed_in and len(list((kit.root / "handin").glob("*.zip"))) == 1
-    assert "Next: lab train experiment=focal" in kit.lab("status").stdout.replace("./lab", "lab")
+    assert "Next: lab train experiment=focal   (or any" in kit.lab("status").stdout.replace("./lab", "lab")
+    kit.lab("train", "experiment=balanced", "name=own", "trainer.epochs=1", "model.width=4")
+    assert "Next: lab handin" in kit.lab("status").stdout.replace("./lab", "lab")
+    kit.lab("handin")
+    assert "Next: lab compare   (you have handed in" in kit.lab("status").stdout.replace("./lab", "lab")
     run = read_runs(kit.root)[0]
     assert run.tags["group"] == "group-1" and run.tags["workshop"] == "small" and run.tags["stage"] == "3-your-own"
     assert {"config.yaml", "confusion_matrix.png", "curves.png", "weights.safetensors"} <= {

@@ -29,8 +29,8 @@ def test_the_table_grows_and_marks_the_best_epoch() -> None:
         for epoch, score in ((1, 0.2), (2, 0.5), (3, 0.4)):
             table.show_epoch(result(epoch, score))
         page = pages[-1][0]
-        assert page.count("<tr>") == 4 and page.count("best so far") == 1
-        assert page.index("0.500") < page.index("best so far") < page.index("0.400")
+        assert page.count("<tr>") == 4 and page.count("> best<") == 1
+        assert page.index("0.500") < page.index("> best<") < page.index("0.400")
         assert "base&lt;line&gt;" in page and "<line>" not in page
     assert "finished after 3 epochs" in pages[-1][0] and "<progress" not in pages[-1][0]
     assert "epoch   2  loss 1.500" in pages[-1][1]
@@ -66,7 +66,7 @@ def test_a_run_that_goes_on_shows_the_epochs_before(store) -> None:
         table.start(10, [result(1, 0.6), result(2, 0.3)], epochs=5)
         table.show_epoch(result(3, 0.4))
         assert pages[-1][0].count("<tr>") == 4
-        assert pages[-1][0].index("0.600") < pages[-1][0].index("best so far") < pages[-1][0].index("0.300")
+        assert pages[-1][0].index("0.600") < pages[-1][0].index("> best<") < pages[-1][0].index("0.300")
     assert "finished after 3 epochs" in pages[-1][0]
 
 

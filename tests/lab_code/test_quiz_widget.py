@@ -55,7 +55,7 @@ def test_the_right_answers_open_the_stage_and_the_form_says_so(kit) -> None:
     answer(form, kit.answers[0])
     press(form)
     assert (kit.root / "lab_code/conf/experiment/baseline.yaml").is_file()
-    assert form.done.startswith("Stage 1 is open. It has brought lab_code/conf/experiment/baseline.yaml")
+    assert form.done.startswith("Stage 1 is open: go on below. It has brought lab_code/conf/experiment/baseline.yaml")
     assert "Stage 1 'Where the settings live' is open." in form.said and "\x1b" not in form.said
     assert quiz(1).done == form.done  # another kernel finds the same
     press(form)
