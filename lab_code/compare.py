@@ -12,7 +12,7 @@ from lab_code.provenance import CODE, code_from_json, describe_difference, read_
 from lab_code.runs import Run
 
 # Facts about the machine and the clock are not choices; they are shown only when everything else is equal.
-_NOT_CHOICES = ("machine.", "code.")
+NOT_CHOICES = ("machine.", "code.")
 _METRICS = ("balanced_accuracy", "accuracy", "macro_auc", *(f"sensitivity_{dx}" for dx in DIAGNOSES))
 
 
@@ -46,7 +46,7 @@ class Repetition:
 
 def compare_runs(first: Run, second: Run) -> Comparison:
     """Parameters that differ (the name of a run is not one), and the metrics of both."""
-    changed = [row for row in _differing(first, second) if row[0] != "name" and not row[0].startswith(_NOT_CHOICES)]
+    changed = [row for row in _differing(first, second) if row[0] != "name" and not row[0].startswith(NOT_CHOICES)]
     return Comparison(first, second, changed, [_compare_score(name, first, second) for name in _METRICS])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lab_code.compare import NOT_CHOICES
 from lab_code.comparison_plots import Look
 from lab_code.config import load_config
 from lab_code.data.ham10000 import DIAGNOSES
@@ -20,7 +21,7 @@ from lab_code.explain import explain
 from lab_code.records import PREDICTIONS, WEIGHTS
 from lab_code.runs import Run
 
-_NOT_CHOICES = ("machine.", "code.", "data.fingerprint")
+_HIDDEN = (*NOT_CHOICES, "data.fingerprint")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Disagreement:
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[str]]:
     """The settings in which the runs differ, each with its value in every run (`–` where a run has none)."""
-    keys = sorted({key for run in runs for key in run.params if key != "name" and not key.startswith(_NOT_CHOICES)})
+    keys = sorted({key for run in runs for key in run.params if key != "name" and not key.startswith(_HIDDEN)})
     columns = {key: [run.params.get(key, "–") for run in runs] for key in keys}
     return {key: values for key, values in columns.items() if len(set(values)) > 1}
 
