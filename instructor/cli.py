@@ -6,8 +6,7 @@ are in `cli_locks.py`, those about the quiz in `cli_quiz.py`.
 
 import json
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +20,13 @@ from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_worksho
 from lab_code.errors import LabError
 from lab_code.files import write_whole
 from lab_code.progress_bar import start_bar
+from lab_code.runs import DATABASE
 from lab_code.terminal import make_console, run_app
 
 _FEW_PHOTOGRAPHS = 500
+UnsignedOption = Annotated[
+    bool, typer.Option("--unsigned", help="Take hand-ins that no kit has signed: anyone may have made them.")
+]
 
 
 def _make_app(help_text: str) -> typer.Typer:
@@ -136,6 +139,7 @@ def collect(
         list[Path] | None,
         typer.Argument(help="Zips, or folders that hold some; the kits and build/handins if left out."),
     ] = None,
+    unsigned: UnsignedOption = False,
     workshop: WorkshopOption = WORKSHOP_FILE,
 ) -> None:
     """Merge the groups' hand-ins into one MLflow store, score them on the hidden test set, write the leaderboard.
@@ -144,7 +148,8 @@ def collect(
     """
     from instructor.collect.collect import collect_handins
 
-    collected = collect_handins(read_workshop(workshop), handins or _usual_places(build), build, _progress)
+    described, places = read_workshop(workshop), handins or _usual_places(build)
+    collected = collect_handins(described, places, build, _progress, unsigned=unsigned)
     table = Table("rank", "group", "best run", title="Leaderboard: balanced accuracy", title_justify="left")
     for name in ("hidden test", "validation", "runs"):
         table.add_column(name, justify="right")
@@ -163,8 +168,11 @@ def collect(
         notes.print(f"note: nothing from {group} yet")
     for fault in collected.notes:
         notes.print(f"note: {fault}", markup=False)
-    if collected.refused:
-        raise _explain_refused(collected.refused, collected.advice)
+    if collected.refused or collected.incomplete:
+        others = (
+            "the others are collected; " if collected.rows else "nothing was collected, what was there before stays; "
+        )
+        raise _explain_refused(collected.refused, collected.incomplete, f"{others}fix these and run make collect again")
     if not collected.rows:
         raise LabError("no hand-in was found", hint="copy the groups' zips into build/handins/, then: make collect")
 
@@ -179,6 +187,7 @@ def review(
     into: Annotated[
         Path | None, typer.Option(help="A folder of kits (a USB stick, build/kits): each gets its file at once.")
     ] = None,
+    unsigned: UnsignedOption = False,
     workshop: WorkshopOption = WORKSHOP_FILE,
 ) -> None:
     """Give every group two runs of another one to review, without saying whose.
@@ -187,30 +196,33 @@ def review(
 
     Example: instructor review --into build/kits
     """
-    from instructor.collect.readers import find_handins, read_handins
+    from instructor.collect.collect import make_store, stage
+    from instructor.collect.handins import read_handins
     from instructor.collect.review import bring_reviews, make_reviews
     from instructor.vault import Vault
 
-    described, refused = read_workshop(workshop), {}
+    described, vault = read_workshop(workshop), Vault(build)
     if into is not None and not into.is_dir():
         raise LabError(f"there is no folder {into}", hint="instructor review --into build/kits")
-    paths = find_handins(handins or _usual_places(build))
-    with tempfile.TemporaryDirectory() as scratch:
-        found = read_handins(paths, described, Path(scratch), refused, _progress("hand-ins", len(paths)))
-        made = make_reviews(described, found, Vault(build), build / "reviews")
+    with stage(build) as scratch:
+        make_store(scratch / "empty", scratch / "empty", build)
+        empty, places = scratch / "empty" / DATABASE, handins or _usual_places(build)
+        found = read_handins(places, described, vault, scratch, empty, _progress, unsigned=unsigned)
+        made = make_reviews(described, found, vault, build / "reviews")
     brought = bring_reviews(made, described, into) if into is not None else {}
     console, notes = make_console(), make_console(stderr=True)
     for group, other in made.reviewed.items():
         console.print(f"{group} reviews {other}: {brought.get(group, made.files[group])}", markup=False)
-    for note in made.notes:
+    for note in (*found.notes, *made.notes):
         notes.print(f"note: {note}", markup=False)
-    if not made.reviewed and not refused:
+    if not made.reviewed and not found.refused:
         raise LabError("nobody can review anybody yet", hint="copy two groups' zips into build/handins/ and try again")
     if made.reviewed and not brought:
         console.print("Copy each file into its group's kit; the group answers with: lab review")
     console.print(f"Who reviews whom: {made.plan}")
-    if refused:
-        raise _explain_refused(refused, "the other groups' reviews are written; fix these and run it again")
+    if found.refused or found.incomplete:
+        others = "the other groups' reviews are written" if made.reviewed else "no review was written"
+        raise _explain_refused(found.refused, found.incomplete, f"{others}; fix these and run it again")
 
 
 @app.command()
@@ -240,9 +252,11 @@ def experiments(
     make_console().print(f"[bold green]{out.name}[/] is written: balanced accuracy rises by {min(gains):.3f} or more")
 
 
-def _explain_refused(refused: dict[Path, str], advice: str) -> LabError:
-    reasons = "\n  ".join(f"{path}: {reason}" for path, reason in refused.items())
-    return LabError(f"{len(refused)} hand-ins could not be read:\n  {reasons}", hint=advice)
+def _explain_refused(refused: Mapping[str, str], incomplete: Sequence[str], advice: str) -> LabError:
+    lines = [f"{path}: {reason}" for path, reason in refused.items()]
+    counts = [f"{len(refused)} hand-ins could not be read"] * bool(refused)
+    counts += [f"{len(incomplete)} could be read in part"] * bool(incomplete)
+    return LabError(f"{', '.join(counts)}:\n  " + "\n  ".join([*lines, *incomplete]), hint=advice)
 
 
 def _usual_places(build: Path) -> list[Path]:

@@ -57,6 +57,16 @@ class Points:
 
 
 @dataclass
+class HandinLimits:
+    """What reading or scoring one hand-in may cost; it happens in a process of its own."""
+
+    seconds: int = 60
+    memory_mb: int = 4000
+    unpacked_mb: int = 1000
+    rows: int = 1_000_000
+
+
+@dataclass
 class Workshop:
     """Everything that makes one workshop; `instructor/workshop.yaml` explains every key."""
 
@@ -68,6 +78,7 @@ class Workshop:
     data: DataSource = field(default_factory=DataSource)
     locks: LockSettings = field(default_factory=LockSettings)
     points: Points = field(default_factory=Points)
+    limits: HandinLimits = field(default_factory=HandinLimits)
     activity_minutes: int = 30
     paper: str = "a4"
 
@@ -101,6 +112,10 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
         "paper": workshop.paper in ("a4", "us-letter"),
         "activity_minutes": 1 <= workshop.activity_minutes <= 600,
         "points": all(0 <= n <= 1000 for n in (workshop.points.stage, workshop.points.rescued, *workshop.points.hints)),
+        "limits.seconds": 1 <= workshop.limits.seconds <= 36_000,
+        "limits.memory_mb": 500 <= workshop.limits.memory_mb <= 1_000_000,
+        "limits.unpacked_mb": 1 <= workshop.limits.unpacked_mb <= 100_000,
+        "limits.rows": 1000 <= workshop.limits.rows <= 1_000_000_000,
         "locks": 8 <= workshop.locks.memory_kib <= 262_144 and 1 <= workshop.locks.iterations <= 16,
     }
     for key, holds in checks.items():

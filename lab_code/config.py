@@ -19,6 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import AliasEvent, SafeLoader, YAMLError, parse
 
 from lab_code.errors import LabError
 
@@ -97,6 +98,8 @@ class UnknownChoiceError(LabError):
         )
         self.group, self.choice = group, choice
 
+
+_LONGEST_CONFIG, _MOST_NESTED = 20_000, 50  # characters and brackets of a run's configuration; it has 2,000 and none
 
 # What a value must satisfy beyond its type: key -> (test, how it reads in an error).
 _RANGES: dict[str, tuple[Any, str]] = {
@@ -187,11 +190,22 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def load_config(path: Path) -> Config:
-    """Read a resolved configuration that was logged with a run (`config.yaml`)."""
+    """Read a resolved configuration that was logged with a run (`config.yaml`).
+
+    It may come from another laptop, so only plain values are taken. Raises `LabError` for references of YAML (`*name`)
+    and of OmegaConf (`${...}`), for a file that is no YAML, and for values that no run could have had.
+    """
+    again = "train the run again"
     try:
-        return _build_config(OmegaConf.load(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"cannot read the configuration {path}: {error}") from error
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_CONFIG + 1).decode("utf-8")
+        nested = text.count("[") + text.count("{")
+        plain = len(text) <= _LONGEST_CONFIG and nested <= _MOST_NESTED and "${" not in text
+        if not plain or any(isinstance(event, AliasEvent) for event in parse(text, SafeLoader)):
+            raise LabError(f"the configuration {path.name} is not as a run writes it", hint=again)
+        return _build_config(OmegaConf.create(text))
+    except (OSError, ValueError, YAMLError, RecursionError) as error:
+        raise LabError(f"cannot read the configuration {path}: {_first_line(error)}", hint=again) from error
 
 
 def config_to_yaml(config: Config) -> str:

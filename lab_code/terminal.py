@@ -10,14 +10,15 @@ import re
 import sys
 import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from lab_code.errors import LabError
+from lab_code.printable import strip_controls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,9 +41,30 @@ def make_console(*, stderr: bool = False) -> "Console":
     heard = isinstance(sys.stderr if stderr else sys.stdout, io.StringIO)  # by a form in a notebook: text and no more
     plain = False if heard else None
     console = Console(stderr=stderr, highlight=False, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
+    console.push_render_hook(_ControlsStripped())
     if console.is_jupyter:  # its output does not wrap by itself, and what must be scrolled the keyboard cannot reach
         console.soft_wrap, console.width = False, _NOTEBOOK_COLUMNS
     return console
+
+
+class _ControlsStripped:
+    """A hook of rich: whatever is printed loses the control characters that did not come from rich itself."""
+
+    def process_renderables(self, renderables: list[Any]) -> list[Any]:
+        return [_Stripped(renderable) for renderable in renderables]
+
+
+class _Stripped:
+    """Something that rich can print, its text without control characters."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: "Console", options: Any) -> Iterator[Any]:
+        from rich.segment import Segment
+
+        for segment in console.render(self._inner, options):
+            yield segment if segment.control else Segment(strip_controls(segment.text), segment.style)
 
 
 def make_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> "Table":

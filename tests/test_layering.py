@@ -9,7 +9,7 @@ PROJECT = Path(__file__).parent.parent
 
 # Whatever stands later may import what stands earlier, never the other way round.
 ORDER = [
-    "errors", "files", "interrupts", "config",
+    "errors", "printable", "files", "interrupts", "config",
     "data.table", "data.ham10000", "data.image_table", "data.medmnist", "data.photographs", "data.lesions",
     "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
     "plots", "comparison_plots", "provenance", "running", "runs", "compare", "empty_store", "tracking", "records",

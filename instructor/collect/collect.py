@@ -1,4 +1,4 @@
-"""Everything that comes back, at once: read, merge, score, rank. One bad hand-in spoils nothing.
+"""Everything that comes back, at once: read, score, merge, rank. One bad hand-in spoils nothing.
 
 The result is written beside `build/collected/` and takes its place when it is whole, so it can be run again while
 hand-ins still arrive.
@@ -6,30 +6,35 @@ hand-ins still arrive.
 
 import os
 import shutil
+import sqlite3
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instructor.collect.evaluate import HiddenTestSet
+from instructor.collect.handins import HandIn, HandIns, read_handins
+from instructor.collect.isolation import Job, Outcome, run_isolated
 from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
-from instructor.collect.merge import merge_handin
-from instructor.collect.readers import HandIn, describe_fault, find_handins, read_handins
-from instructor.collect.review import COLUMNS, TABLE, read_answers
+from instructor.collect.merge import merge_store
+from instructor.collect.review import COLUMNS, TABLE, name_reviewed
+from instructor.collect.scoring import score_best
 from instructor.collect.table import write_table
 from instructor.dataset.prepare import CHECKSUMS
 from instructor.vault import Vault
 from instructor.workshop import Workshop
-from lab_code.compare import best_runs
+from lab_code.empty_store import make_from_script, script_name
+from lab_code.errors import LabError
 from lab_code.files import sha256_file
-from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_runs
-from lab_code.tracking import create_store
-from lab_code.workshop.points import count_points
+from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT
+
+Progress = Callable[[str, int], Callable[[], object]]
+_STAGING, _OLD = ".staging-collect-", ".collected-before"
 
 
 @dataclass
 class Collected:
-    """The ranking and what could not be used. `refused` maps a zip to the reason."""
+    """The ranking and what could not be used. `refused` maps a zip to the reason; of others a part is missing."""
 
     html: Path
     store_uri: str
@@ -37,104 +42,157 @@ class Collected:
     reviews: int = 0  # how many groups have reviewed another one
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    refused: dict[Path, str] = field(default_factory=dict)
-    advice: str = "the other groups are collected; fix these and run make collect again"
+    refused: dict[str, str] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
 
 
 def collect_handins(
-    workshop: Workshop, places: list[Path], build: Path, progress: Callable[[str, int], Callable[[], object]]
+    workshop: Workshop, places: list[Path], build: Path, progress: Progress, *, unsigned: bool = False
 ) -> Collected:
     """Collect every hand-in under `places` into `build/collected/`.
 
     Raises `LabError` where nothing can be collected at all (no test set); faults of single hand-ins are in the result.
     """
-    test_set = HiddenTestSet(build / "vault" / "test")
-    final = build / "collected"
+    test_set, final = build / "vault" / "test", build / "collected"
+    if not test_set.is_dir():
+        raise LabError(f"the hidden test set {test_set} is missing", hint="make provision")
     collected = Collected(final / "leaderboard.html", f"sqlite:///{(final / DATABASE).as_posix()}")
-    paths = find_handins(places)
-    build.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=build, prefix=".staging-collect-") as scratch:
-        advance = progress("hand-ins", len(paths))
-        handins = read_handins(paths, workshop, Path(scratch), collected.refused, advance)
-        if not handins:
+    with stage(build) as scratch:
+        store = scratch / "collected"
+        make_store(store, final, build)
+        empty = Path(shutil.copyfile(store / DATABASE, scratch / "empty.db"))
+        handins = read_handins(places, workshop, Vault(build), scratch, empty, progress, unsigned=unsigned)
+        collected.refused, collected.incomplete = handins.refused, handins.incomplete
+        collected.notes = handins.notes
+        if not handins.of_group:
+            collected.missing = list(workshop.groups)
             return collected
-        store = Path(scratch) / "collected"
-        experiment_id = create_store(store, EXPERIMENT, artifacts=final / ARTIFACTS / EXPERIMENT)
-        advance = progress("scoring", len(handins))
-        rows = []
-        for handin in handins.values():
-            row = _collect_one(handin, workshop, store, final, experiment_id, test_set, build, collected)
-            if row:
-                rows.append(row)
-            advance()
-        collected.rows = rank_rows(rows)
+        scores = _score_all(handins, workshop, test_set, progress)
+        for group in handins.of_group:
+            row = _collect_group(group, handins, scores, store, final, collected)
+            collected.rows += [row] if row else []
+        _note_other_photographs(handins, build, collected)
+        collected.rows = rank_rows(collected.rows)
         write_leaderboard(store, workshop.title, collected.rows)
         collected.reviews = _collect_reviews(handins, workshop, build, store, collected)
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(store, final)
+        replace_collected(store, build)
     collected.missing = [group for group in workshop.groups if group not in {row.group for row in collected.rows}]
     return collected
 
 
-def _collect_reviews(
-    handins: Mapping[str, HandIn], workshop: Workshop, build: Path, store: Path, collected: Collected
-) -> int:
-    """Write what the groups say of each other's runs, and return how many did."""
-    rows = []
-    for handin in handins.values():
-        try:
-            row = read_answers(workshop, handin, Vault(build))
-        except Exception as error:  # as below: the others go on
-            collected.notes.append(f"{handin.group}: {describe_fault(error)}")
-            continue
-        rows += [row] if row else []
-    if rows:
-        write_table(store / TABLE, COLUMNS, rows)
-    return len(rows)
+@contextmanager
+def stage(build: Path) -> Iterator[Path]:
+    """A folder of its own below `build` for what is unfinished; what killed commands left is tidied up first."""
+    build.mkdir(parents=True, exist_ok=True)
+    for leftover in build.glob(f"{_STAGING}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    old, final = build / _OLD, build / "collected"
+    if old.exists() and not final.exists():  # killed between the two renames below
+        os.replace(old, final)
+    with tempfile.TemporaryDirectory(dir=build, prefix=_STAGING, ignore_cleanup_errors=True) as scratch:
+        yield Path(scratch)
 
 
-def _collect_one(
-    handin: HandIn,
-    workshop: Workshop,
-    store: Path,
-    final: Path,
-    experiment_id: int,
-    test_set: HiddenTestSet,
-    build: Path,
-    collected: Collected,
+def make_store(store: Path, final: Path, build: Path) -> None:
+    """An empty MLflow store with the one experiment, whose artifacts will lie in `final`; in milliseconds where
+    `build/` keeps the script of one."""
+    script = build / Path(script_name()).name
+    if not script.is_file():
+        from lab_code.tracking import create_store
+
+        create_store(store, EXPERIMENT, artifacts=final / ARTIFACTS / EXPERIMENT)
+        return
+    beside = store / script_name()
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(script, beside)
+    make_from_script(store)
+    shutil.rmtree(beside.parent)
+    with closing(sqlite3.connect(store / DATABASE)) as database, database:
+        address = (final.resolve() / ARTIFACTS / EXPERIMENT).as_uri()
+        database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (address, EXPERIMENT))
+
+
+def replace_collected(new: Path, build: Path) -> None:
+    """Put the new store in its place; what was there is removed last."""
+    old, final = build / _OLD, build / "collected"
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(new, final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _score_all(handins: HandIns, workshop: Workshop, test_set: Path, progress: Progress) -> dict[str, Outcome]:
+    """What came out of scoring, by the store of each hand-in."""
+    chosen = handins.all()
+    jobs = [Job(score_best, (handin.store, sorted(handin.skip), test_set)) for handin in chosen]
+    outcomes = run_isolated(jobs, workshop.limits, progress("scoring", len(jobs)))
+    return {str(handin.store): outcome for handin, outcome in zip(chosen, outcomes, strict=True)}
+
+
+def _collect_group(
+    group: str, handins: HandIns, scores: dict[str, Outcome], store: Path, final: Path, collected: Collected
 ) -> Row | None:
-    """Merge and score one hand-in; its faults go to `collected`."""
-    try:
-        merged = merge_handin(handin, store, final, experiment_id, EXPERIMENT)
-        runs = read_runs(handin.folder)
-        best = next(iter(best_runs(runs)), None)
-    except Exception as error:  # as above: the others go on
-        collected.refused[handin.path] = describe_fault(error)
-        return None
-    collected.notes += [f"{handin.group}: {note}" for note in (*merged.notes, *handin.journal.faults)]
-    checksums = f"data/{CHECKSUMS}"
-    if handin.kit.files.get(checksums) != sha256_file(build / checksums):
-        collected.notes.append(f"{handin.group}: its photographs are not those that the hidden test set goes with")
-    metrics: dict[str, float] = {}
-    if best is not None:
+    """Merge what a group handed in, and describe it in one row; None where nothing could be merged."""
+    merged: list[HandIn] = []
+    for handin in handins.of_group[group]:
         try:
-            metrics = test_set.score(best).metrics
-        except Exception as error:  # as above
-            collected.notes.append(f"{handin.group}: run '{best.name}' cannot be scored: {describe_fault(error)}")
-    journal = handin.journal
+            merge_store(handin.store, store, final, group, handin.skip)
+            merged.append(handin)
+        except LabError as error:
+            collected.refused[handin.shown] = error.message
+    if not merged:
+        return None
+    best = _best_score(merged, scores, collected)
+    progress = max((handin.facts["progress"] for handin in merged), key=lambda facts: facts["points"])
+    metrics = best.get("metrics", {})
     return Row(
         rank=None,
-        group=handin.group,
-        best_run=best.name if best else "",
-        run_id=best.run_id if best else "",
+        group=group,
+        best_run=best.get("name", ""),
+        run_id=best.get("run_id", ""),
         test_balanced_accuracy=metrics.get("balanced_accuracy"),
         test_accuracy=metrics.get("accuracy"),
         test_macro_auc=metrics.get("macro_auc"),
-        validation_balanced_accuracy=best.metrics["best_balanced_accuracy"] if best else None,
-        runs=len(runs),
-        stages_open=sum(journal.unlocked(stage.id) for stage in handin.kit.stages),
-        points=count_points(journal, [stage.id for stage in workshop.stages], workshop.points.rules()),
-        wrong_answers=len(journal.of("unlock_failed")),
-        handed_in=handin.written,
-        receipt=handin.receipt,
+        validation_balanced_accuracy=best.get("validation"),
+        runs=len({run["run_id"] for handin in merged for run in handin.counted}),
+        **progress,
+        handed_in=merged[0].facts["written"],
+        receipt=merged[0].facts["receipt"],
     )
+
+
+def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Collected) -> dict:
+    """The score of the best run among a group's laptops; what could not be scored is noted."""
+    found: list[dict] = []
+    for handin in merged:
+        outcome = scores[str(handin.store)]
+        if outcome.error:
+            collected.incomplete.append(f"{handin.group}: its best run cannot be scored: {outcome.error}")
+            continue
+        found.append(outcome.value)
+        if outcome.value["fault"]:
+            name, fault = outcome.value["name"], outcome.value["fault"]
+            collected.notes.append(f"{handin.group}: run '{name}' cannot be scored: {fault}")
+    return max(found, key=lambda score: score["validation"] or -1, default={})
+
+
+def _note_other_photographs(handins: HandIns, build: Path, collected: Collected) -> None:
+    ours = sha256_file(build / "data" / CHECKSUMS)
+    for group, several in handins.of_group.items():
+        if any(handin.facts["photographs"] != ours for handin in several):
+            collected.notes.append(f"{group}: its photographs are not those that the hidden test set goes with")
+
+
+def _collect_reviews(handins: HandIns, workshop: Workshop, build: Path, store: Path, collected: Collected) -> int:
+    """Write what the groups say of each other's runs, and return how many did."""
+    rows = []
+    for group, several in handins.of_group.items():
+        answers = next((handin.facts["review"] for handin in several if handin.facts["review"]), None)
+        if answers and "fault" in answers:
+            collected.notes.append(f"{group}: {answers['fault']}")
+        elif answers:
+            rows.append(name_reviewed(workshop, group, answers, Vault(build)))
+    if rows:
+        write_table(store / TABLE, COLUMNS, rows)
+    return len(rows)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from lab_code.config import load_config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions, load_lesions
@@ -41,7 +43,10 @@ class HiddenTestSet:
         config = load_config(run.artifacts / "config.yaml")
         learner = load_learner(config, run.artifacts / WEIGHTS)
         lesions = self._load(config.data.image_size)
-        return TestScore(run, evaluate(lesions.labels, learner.predict(lesions.images), DIAGNOSES))
+        probabilities = learner.predict(lesions.images)
+        if not np.isfinite(probabilities).all():
+            raise LabError("the probabilities that its model gives are no numbers", hint="train it again")
+        return TestScore(run, evaluate(lesions.labels, probabilities, DIAGNOSES))
 
     def _load_size(self, image_size: int) -> Lesions:
         return load_lesions(self._folder, image_size)

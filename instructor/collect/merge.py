@@ -1,183 +1,261 @@
-"""Copy the runs of one hand-in into the collected MLflow store, with SQL: run ids, times and histories stay.
+"""From the database of a hand-in to the collected MLflow store, in two steps.
 
-Only MLflow's tables of runs are read, and columns are matched by name. Every artifact address is built here, never
-taken from the hand-in. A run that was still running when it was handed in counts as killed.
+    fill_store(...)    in the process that reads one hand-in: its runs, checked, in a small store of their own
+    merge_store(...)   in the process that collects: that store into the collected one
+
+Run ids, times and histories stay. Every artifact address is built here, never taken from the hand-in. A run that was
+still running when it was handed in counts as killed.
 """
 
-import shutil
+import os
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
-from instructor.collect.readers import HandIn
+from instructor.collect.foreign_store import (
+    MODEL_TABLES,
+    RUN_TABLES,
+    ForeignRows,
+    ForeignStore,
+    Row,
+    read_runs_of,
+)
 from lab_code.errors import LabError
-from lab_code.runs import ARTIFACTS, DATABASE, artifact_tail, open_database
+from lab_code.printable import one_line
+from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, artifact_tail, open_database
 
-_RUN_TABLES = ("params", "metrics", "latest_metrics", "tags")
-_MODEL_TABLES = ("logged_model_params", "logged_model_tags", "logged_model_metrics")
-_KNOWN_TABLES = {
-    *_RUN_TABLES, *_MODEL_TABLES, "runs", "experiments", "experiment_tags", "alembic_version", "workspaces",
-    "datasets", "inputs", "input_tags", "logged_models",
-}  # fmt: skip
+_AGAIN = "let the group run lab handin again"
 
 
-@dataclass(frozen=True)
-class Merged:
-    """How many runs and metric values went over, and what was left behind."""
+@dataclass
+class Filled:
+    """What went into a store: how many rows of each kind; runs that were left out, with the reason; notes."""
 
-    runs: int
-    metrics: int
-    notes: list[str]
+    counts: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
-def merge_handin(handin: HandIn, store: Path, final: Path, experiment_id: int, experiment: str) -> Merged:
-    """Copy every run of the hand-in into `store/mlflow.db` and its artifacts beside it, or nothing at all.
+def fill_store(handin: Path, store: Path, experiment_id: int, most_rows: int) -> Filled:
+    """Read the database that was unpacked into `handin`, and fill the empty store with it; artifacts are moved there.
 
-    `final` is where the store will be when it is finished; artifact addresses point there. Raises `LabError` for a
-    store of another MLflow version, a run that another group has handed in already, or a damaged database.
+    Raises `LabError` for a database that cannot be used at all.
     """
-    with open_database(handin.folder / DATABASE) as source, open_database(store / DATABASE) as target, target:
-        _check_database(source, target)
-        run_ids = _check_runs(source, target, handin)
-        runs = _read_rows(source, target, "runs")
-        tails = {run["run_uuid"]: artifact_tail(run["artifact_uri"]) for run in runs}
-        for run in runs:
-            run["experiment_id"] = experiment_id
-            run["artifact_uri"] = (final.resolve() / _place(experiment, run["run_uuid"])).as_uri()
-            if run["status"] in ("RUNNING", "SCHEDULED"):
-                run["status"], run["end_time"] = "KILLED", _last_sign_of_life(source, run)
-        _insert(target, "runs", runs)
-        rows = {
-            table: [r for r in _read_rows(source, target, table) if r["run_uuid"] in run_ids] for table in _RUN_TABLES
-        }
-        for table in _RUN_TABLES:
-            _insert(target, table, rows[table])
-        _merge_models(source, target, run_ids, experiment_id, (final.resolve() / ARTIFACTS / experiment).as_uri())
-        _merge_datasets(source, target, run_ids, experiment_id)
-        owner = [{"key": "group", "value": handin.group, "run_uuid": run_id} for run_id in run_ids]
-        target.executemany("INSERT OR REPLACE INTO tags (key, value, run_uuid) VALUES (:key, :value, :run_uuid)", owner)
-        _check_complete(source, target, run_ids)
-        for run_id, tail in tails.items():  # last: whatever fails before leaves no file behind
-            _copy_artifacts(handin.folder / tail, store / _place(experiment, run_id))
-        return Merged(len(run_ids), len(rows["metrics"]), _left_behind(source))
+    filled = Filled()
+    try:
+        with closing(sqlite3.connect(store / DATABASE)) as ours, ours:
+            with ForeignStore(handin, ours, most_rows) as theirs:
+                rows = read_runs_of(theirs)
+                filled.notes += rows.notes
+                _fill_runs(theirs, ours, rows, experiment_id)
+                _fill_models(theirs, ours, rows, experiment_id)
+                _fill_datasets(theirs, ours, rows, experiment_id)
+                others = theirs.count_others()
+            filled.left_out = rows.left_out
+            _forget(ours, filled.left_out)
+            filled.counts = {table: _count(ours, table) for table in ("runs", *RUN_TABLES)}
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite may quote bytes that are no text
+        raise LabError(f"its MLflow database is damaged: {one_line(error)}", hint=_AGAIN) from error
+    filled.notes += [
+        f"{count} rows of MLflow's table {table} were not merged" for table, count in others.items() if count
+    ]
+    for run_id, row in rows.runs.items():
+        if run_id not in filled.left_out:
+            note = _move_artifacts(handin, row, store / place_of(run_id))
+            filled.notes += [note] if note else []
+    return filled
 
 
-def _check_database(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    fault = source.execute("PRAGMA quick_check").fetchone()[0]
-    if fault != "ok":
-        raise LabError(f"its MLflow database is damaged: {fault}", hint="let the group run lab handin again")
-    found, expected = (db.execute("SELECT version_num FROM alembic_version").fetchone()[0] for db in (source, target))
-    if found != expected:
-        raise LabError(
-            f"its MLflow store is of another version of MLflow ({found}, not {expected})",
-            hint="install the versions of constraints.txt on that laptop",
-        )
+def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterable[str] = ()) -> int:
+    """Add the runs of a filled store to the collected one, but for `skip` and those that are there; returns how many.
+
+    `final` is where the collected store will be when it is finished; artifact addresses point there. Raises `LabError`
+    where anything did not arrive, and then adds nothing.
+    """
+    with open_database(store / DATABASE) as target, target:
+        skipped = {row[0] for row in target.execute("SELECT run_uuid FROM runs")}.union(skip)
+        with open_database(source / DATABASE) as theirs:
+            run_ids = {row[0] for row in theirs.execute("SELECT run_uuid FROM runs")} - skipped
+            _copy_runs(theirs, target, run_ids, final, group)
+            _copy_models(theirs, target, run_ids, final)
+            _copy_datasets(theirs, target, run_ids)
+            _check_arrived(theirs, target, run_ids)
+        for run_id in run_ids:  # last: whatever fails before leaves no file behind
+            if (source / place_of(run_id)).is_dir():
+                (store / place_of(run_id)).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(source / place_of(run_id), store / place_of(run_id))
+    return len(run_ids)
 
 
-def _check_runs(source: sqlite3.Connection, target: sqlite3.Connection, handin: HandIn) -> set[str]:
-    run_ids = {row[0] for row in source.execute("SELECT run_uuid FROM runs")}
-    for run_id in run_ids:
-        if not run_id.isalnum():
-            raise LabError(f"its run id '{run_id}' is none of MLflow's", hint="do not use this zip")
-        owner = target.execute("SELECT value FROM tags WHERE key = 'group' AND run_uuid = ?", (run_id,)).fetchone()
-        if owner:
-            raise LabError(
-                f"its run {run_id[:8]} was handed in by {owner[0]} already",
-                hint=f"one of the two kits is a copy of the other; ask {owner[0]} and {handin.group}",
-            )
-    return run_ids
+def place_of(run_id: str) -> Path:
+    """Where the artifacts of a run lie in a store."""
+    return Path(ARTIFACTS, EXPERIMENT, run_id, "artifacts")
 
 
-def _merge_models(
-    source: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str], experiment_id: int, artifacts: str
-) -> None:
-    """MLflow's entries of models, each with its parameters and the link to its run."""
-    models = [row for row in _read_rows(source, target, "logged_models") if row["source_run_id"] in run_ids]
-    model_ids = {row["model_id"] for row in models}
-    for row in models:
-        row["experiment_id"] = experiment_id
-        row["artifact_location"] = f"{artifacts}/models/{row['model_id']}/artifacts"
-    _insert(target, "logged_models", models)
-    for table in _MODEL_TABLES:
-        rows = [row | {"experiment_id": experiment_id} for row in _read_rows(source, target, table)]
-        _insert(target, table, [row for row in rows if row["model_id"] in model_ids])
-    links = [row for row in _read_rows(source, target, "inputs") if row["source_type"] == "RUN_OUTPUT"]
-    _insert(
-        target, "inputs", [row for row in links if {row["source_id"], row["destination_id"]} <= run_ids | model_ids]
+def _fill_runs(theirs: ForeignStore, ours: sqlite3.Connection, rows: ForeignRows, experiment_id: int) -> None:
+    for run_id, row in rows.runs.items():
+        if run_id not in rows.left_out:
+            address = place_of(run_id).as_posix()  # until it is merged
+            _insert(ours, "runs", [row | {"experiment_id": experiment_id, "artifact_uri": address}])
+    for table in RUN_TABLES:
+        _insert(ours, table, _of_known_runs(theirs, table, rows))
+    ours.execute(
+        "UPDATE runs SET status = 'KILLED', end_time = coalesce((SELECT max(timestamp) FROM metrics"
+        " WHERE metrics.run_uuid = runs.run_uuid), start_time) WHERE status IN ('RUNNING', 'SCHEDULED')"
     )
 
 
-def _merge_datasets(
-    source: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str], experiment_id: int
+def _of_known_runs(theirs: ForeignStore, table: str, rows: ForeignRows) -> Iterator[Row]:
+    """The rows of runs that are read; a run that has one which does not fit is left out from then on."""
+    for row, fault in theirs.rows(table):
+        if row["run_uuid"] in rows.runs:
+            if fault:
+                rows.left_out.setdefault(row["run_uuid"], fault)
+            else:
+                yield row
+
+
+def _fill_models(theirs: ForeignStore, ours: sqlite3.Connection, rows: ForeignRows, experiment_id: int) -> None:
+    """MLflow's entries of models, each with its parameters and the link to its run."""
+    here = {"experiment_id": experiment_id}
+    models = (row | here | {"artifact_location": _place_of_model(key).as_posix()} for key, row in rows.models.items())
+    _insert(ours, "logged_models", models)
+    for table in MODEL_TABLES:
+        parts = (row | here for row, fault in theirs.rows(table) if not fault and row["model_id"] in rows.models)
+        _insert(ours, table, parts)
+
+
+def _fill_datasets(theirs: ForeignStore, ours: sqlite3.Connection, rows: ForeignRows, experiment_id: int) -> None:
+    """MLflow's entries of datasets, which runs used them, and which models came out of which run."""
+    sets = [row | {"experiment_id": experiment_id} for row, fault in theirs.rows("datasets") if not fault]
+    _insert(ours, "datasets", sets)
+    known = {row["dataset_uuid"] for row in sets}
+    links = [row for row, fault in theirs.rows("inputs") if not fault and _joins_known(row, known, rows)]
+    _insert(ours, "inputs", links)
+    inputs = {row["input_uuid"] for row in links}
+    tags = (row for row, fault in theirs.rows("input_tags") if not fault and row["input_uuid"] in inputs)
+    _insert(ours, "input_tags", tags)
+
+
+def _joins_known(row: Row, datasets: set[str], rows: ForeignRows) -> bool:
+    if row["source_type"] == "DATASET":
+        return row["source_id"] in datasets and row["destination_id"] in rows.runs
+    known = rows.runs.keys() | rows.models.keys()
+    return row["source_type"] == "RUN_OUTPUT" and {row["source_id"], row["destination_id"]} <= known
+
+
+def _forget(ours: sqlite3.Connection, run_ids: Iterable[str]) -> None:
+    """Remove what was read of runs that are left out."""
+    for run_id in run_ids:
+        for table in ("runs", *RUN_TABLES):
+            ours.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (run_id,))
+        ours.execute("DELETE FROM inputs WHERE source_id = ? OR destination_id = ?", (run_id, run_id))
+        ours.execute("DELETE FROM logged_models WHERE source_run_id = ?", (run_id,))
+
+
+def _move_artifacts(handin: Path, row: Row, target: Path) -> str | None:
+    """Give a run its files; where its address is not the one that MLflow makes, it has none, and that is said."""
+    try:
+        tail = artifact_tail(row["artifact_uri"] or "")
+    except LabError:
+        return f"the files of run {row['run_uuid'][:8]} lie elsewhere and were not handed in"
+    source = handin / tail
+    own = tail.parts[-2:] == (row["run_uuid"], "artifacts")  # so no two runs share a folder
+    if own and source.is_dir() and source.resolve().is_relative_to(handin.resolve()):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+    return None if own else f"the files of run {row['run_uuid'][:8]} lie where no run's files belong"
+
+
+def _copy_runs(
+    theirs: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str], final: Path, group: str
 ) -> None:
-    """MLflow's entries of datasets, once each although every group has them, and which runs used them."""
-    known = {
-        (row["name"], row["digest"]): row["dataset_uuid"]
-        for row in _read_rows(target, target, "datasets")
-        if row["experiment_id"] == experiment_id
-    }
+    runs = [row for row in _rows(theirs, "runs") if row["run_uuid"] in run_ids]
+    for row in runs:
+        row["artifact_uri"] = (final.resolve() / row["artifact_uri"]).as_uri()
+    _insert(target, "runs", runs)
+    for table in RUN_TABLES:
+        _insert(target, table, (row for row in _rows(theirs, table) if row["run_uuid"] in run_ids))
+    owner = [("group", group, run_id) for run_id in run_ids]
+    target.executemany("INSERT OR REPLACE INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", owner)
+
+
+def _copy_models(theirs: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str], final: Path) -> None:
+    known = {row["model_id"] for row in _rows(target, "logged_models")}
+    models = [r for r in _rows(theirs, "logged_models") if r["source_run_id"] in run_ids and r["model_id"] not in known]
+    for row in models:
+        row["artifact_location"] = (final.resolve() / row["artifact_location"]).as_uri()
+    _insert(target, "logged_models", models)
+    added = {row["model_id"] for row in models}
+    for table in MODEL_TABLES:
+        _insert(target, table, (row for row in _rows(theirs, table) if row["model_id"] in added))
+    links = (
+        row
+        for row in _rows(theirs, "inputs")
+        if row["source_type"] == "RUN_OUTPUT" and row["source_id"] in run_ids and row["destination_id"] in added
+    )
+    _insert(target, "inputs", links)
+
+
+def _copy_datasets(theirs: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str]) -> None:
+    """Datasets once each although every group has them; the links follow."""
+    known = {(row["name"], row["digest"]): row["dataset_uuid"] for row in _rows(target, "datasets")}
     same: dict[str, str] = {}
-    for row in _read_rows(source, target, "datasets"):
-        same[row["dataset_uuid"]] = known.setdefault((row["name"], row["digest"]), row["dataset_uuid"])
-        if same[row["dataset_uuid"]] == row["dataset_uuid"]:
-            _insert(target, "datasets", [row | {"experiment_id": experiment_id}])
+    for row in _rows(theirs, "datasets"):
+        key = (row["name"], row["digest"])
+        if key not in known:
+            _insert(target, "datasets", [row])
+        same[row["dataset_uuid"]] = known.setdefault(key, row["dataset_uuid"])
     used = [
         row | {"source_id": same[row["source_id"]]}
-        for row in _read_rows(source, target, "inputs")
-        if row["source_type"] == "DATASET" and row["destination_id"] in run_ids and row["source_id"] in same
+        for row in _rows(theirs, "inputs")
+        if row["source_type"] == "DATASET" and row["destination_id"] in run_ids
     ]
     _insert(target, "inputs", used)
     inputs = {row["input_uuid"] for row in used}
-    _insert(
-        target, "input_tags", [row for row in _read_rows(source, target, "input_tags") if row["input_uuid"] in inputs]
-    )
+    _insert(target, "input_tags", (row for row in _rows(theirs, "input_tags") if row["input_uuid"] in inputs))
 
 
-def _place(experiment: str, run_id: str) -> Path:
-    return Path(ARTIFACTS, experiment, run_id, "artifacts")
-
-
-def _read_rows(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> list[dict]:
-    """Rows with the columns that both know, as the target spells them: no name comes from the hand-in."""
-    theirs = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
-    columns = [row[1] for row in target.execute(f"PRAGMA table_info({table})") if row[1] in theirs]
-    rows = source.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
-    return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def _insert(target: sqlite3.Connection, table: str, rows: list[dict]) -> None:
-    if rows:
-        names = ", ".join(rows[0])
-        marks = ", ".join(f":{name}" for name in rows[0])
-        target.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
-
-
-def _copy_artifacts(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
-
-
-def _last_sign_of_life(source: sqlite3.Connection, run: dict) -> int:
-    last = source.execute("SELECT max(timestamp) FROM metrics WHERE run_uuid = ?", (run["run_uuid"],)).fetchone()[0]
-    return last or run["start_time"]
-
-
-def _check_complete(source: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str]) -> None:
+def _check_arrived(theirs: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str]) -> None:
     """What went in equals what came out."""
-    for table in ("runs", "params", "metrics"):
-        marks = ",".join("?" * len(run_ids))
-        query = f"SELECT count(*) FROM {table} WHERE run_uuid IN ({marks})"
-        sent, arrived = (db.execute(query, sorted(run_ids)).fetchone()[0] for db in (source, target))
+    for table in ("runs", "params", "metrics", "latest_metrics"):
+        sent, arrived = (_count_of(store, table, run_ids) for store in (theirs, target))
         if sent != arrived:
             raise LabError(f"only {arrived} of {sent} rows of {table} arrived", hint="report this; nothing was merged")
 
 
-def _left_behind(source: sqlite3.Connection) -> list[str]:
-    tables = [row[0] for row in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    counts = {
-        table: source.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
-        for table in tables
-        if table not in _KNOWN_TABLES and table.replace("_", "").isalnum()
-    }
-    return [f"{count} rows of MLflow's table {table} were not merged" for table, count in counts.items() if count]
+def _count_of(store: sqlite3.Connection, table: str, run_ids: set[str]) -> int:
+    counts = dict(store.execute(f"SELECT run_uuid, count(*) FROM {table} GROUP BY run_uuid"))
+    return sum(count for run_id, count in counts.items() if run_id in run_ids)
+
+
+def _count(store: sqlite3.Connection, table: str) -> int:
+    return store.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def _rows(store: sqlite3.Connection, table: str) -> Iterator[Row]:
+    """The rows of a store that we made."""
+    cursor = store.execute(f"SELECT * FROM {table}")
+    names = [column[0] for column in cursor.description]
+    for values in cursor:
+        yield dict(zip(names, values, strict=True))
+
+
+def _insert(target: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+    """Add rows of equal columns. Raises `LabError` where one is there already."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
+    names, marks = ", ".join(first), ", ".join(f":{name}" for name in first)
+    try:
+        target.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", chain([first], rows))
+    except sqlite3.IntegrityError as error:
+        raise LabError(f"its table {table} holds a row that does not belong there: {error}", hint=_AGAIN) from error
+
+
+def _place_of_model(model_id: str) -> Path:
+    return Path(ARTIFACTS, EXPERIMENT, "models", model_id, "artifacts")

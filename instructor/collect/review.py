@@ -5,22 +5,21 @@ changed by hand wherever that is better. A group whose runs did not arrive is pa
 in the ring.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from instructor.collect.readers import HandIn, describe_fault
+from instructor.collect.handins import HandIns
+from instructor.collect.isolation import Job, run_isolated
+from instructor.collect.reading import describe_for_review
 from instructor.vault import Vault
 from instructor.workshop import Workshop
-from lab_code.compare import choose_runs, load_confusion
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
-from lab_code.runs import read_runs
 from lab_code.workshop.kit import KIT_FILE, read_kit
-from lab_code.workshop.review import ANSWERS, LONGEST, QUESTIONS, REVIEW, review_from_json, review_to_json
+from lab_code.workshop.review import QUESTIONS, REVIEW
 
 PLAN, TABLE = "reviews.yaml", "reviews.csv"
 COLUMNS = ("reviewer", "reviewed", *QUESTIONS)
@@ -37,22 +36,23 @@ class MadeReviews:
     notes: list[str] = field(default_factory=list)
 
 
-def make_reviews(workshop: Workshop, handins: Mapping[str, HandIn], vault: Vault, folder: Path) -> MadeReviews:
+def make_reviews(workshop: Workshop, handins: HandIns, vault: Vault, folder: Path) -> MadeReviews:
     """Write `folder/<group>/review.json` for every group. Raises `LabError` for a plan that makes no sense."""
     made = MadeReviews(vault.folder / PLAN)
+    plan = read_plan(vault, workshop.groups)
+    jobs = [
+        Job(describe_for_review, (several[0].store, sorted(several[0].skip), vault.review_id(workshop.id, group)))
+        for group, several in handins.of_group.items()
+    ]
     documents = {}
-    for group, handin in handins.items():
-        try:
-            first, second = choose_runs(read_runs(handin.folder), [])
-            confusions = (load_confusion(first), load_confusion(second))
-            document = review_to_json(vault.review_id(workshop.id, group), (first, second), confusions)
-            review_from_json(document, handin.folder)  # what its reader could not read is not given to anybody
-            documents[group] = document
-        except Exception as error:  # one group's store: the others go on
-            made.notes.append(f"{group} cannot be reviewed: {describe_fault(error)}")
-    absent = [group for group in workshop.groups if group not in handins]
+    for group, outcome in zip(handins.of_group, run_isolated(jobs, workshop.limits), strict=True):
+        if outcome.error:
+            made.notes.append(f"{group} cannot be reviewed: {outcome.error}")
+        else:
+            documents[group] = outcome.value
+    absent = [group for group in workshop.groups if group not in handins.of_group]
     made.notes += [f"{group} cannot be reviewed: nothing from it yet" for group in absent]
-    made.reviewed = assign_reviews(workshop.groups, set(documents), read_plan(vault, workshop.groups))
+    made.reviewed = assign_reviews(workshop.groups, set(documents), plan)
     for group, other in made.reviewed.items():
         made.files[group] = folder / group / REVIEW
         write_whole(made.files[group], to_json(documents[other]))
@@ -98,21 +98,11 @@ def read_plan(vault: Vault, groups: Sequence[str]) -> dict[str, str]:
     return plan
 
 
-def read_answers(workshop: Workshop, handin: HandIn, vault: Vault) -> dict[str, str] | None:
-    """A row of the table: who reviewed whom, and the three answers; None where the hand-in brings none.
-
-    Raises `LabError` for answers that cannot be read.
-    """
-    path = handin.folder / ANSWERS
-    if not path.is_file():
-        return None
-    owners = {vault.review_id(workshop.id, group): group for group in workshop.groups}
-    try:
-        answers = json.loads(path.read_text(encoding="utf-8"))
-        row = {key: str(answers[key])[:LONGEST] for key in QUESTIONS}
-        return {"reviewer": handin.group, "reviewed": owners.get(str(answers["id"]), "unknown"), **row}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise LabError(f"{ANSWERS} cannot be read: {error}", hint="let the group send its review again") from error
+def name_reviewed(workshop: Workshop, group: str, answers: Mapping[str, str], vault: Vault) -> dict[str, str]:
+    """A row of the table: who reviewed whom, and the three answers."""
+    owners = {vault.review_id(workshop.id, other): other for other in workshop.groups}
+    row = {key: answers[key] for key in QUESTIONS}
+    return {"reviewer": group, "reviewed": owners.get(answers["id"], "unknown"), **row}
 
 
 def bring_reviews(made: MadeReviews, workshop: Workshop, place: Path) -> dict[str, Path]:

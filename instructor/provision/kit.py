@@ -29,6 +29,7 @@ from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_S
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
 from lab_code.workshop.locks import RESCUE_BYTES
 from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
+from lab_code.workshop.signature import KEY_FILE
 
 SHEET = "instructions.pdf"
 _MADE = ("data/", ".lab/")  # not written by people: the data have checksums, the store's script names its version
@@ -154,6 +155,7 @@ def build_kit(
         os.chmod(folder / name, 0o755)
     for name, content in plan.written.items():
         write_whole(folder / name, content)
+        os.chmod(folder / name, 0o600 if name == KEY_FILE else 0o644)
     write_group_sheet(
         folder / SHEET,
         title=plan.workshop.title,

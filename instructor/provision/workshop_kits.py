@@ -37,6 +37,7 @@ from lab_code.files import to_json, write_whole
 from lab_code.runs import DATABASE
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import JOURNAL
+from lab_code.workshop.signature import KEY_FILE
 
 _MOST_AT_ONCE = 6  # derivations; each takes a quarter of a gigabyte
 _ROOM_FOR_THE_REST = 100_000_000  # bytes: code, sheets, and what training writes first
@@ -71,6 +72,8 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     variants = make_variants(workshop, bank)
     plans = [plan_kit(workshop, group, variants[group], data, project, script) for group in workshop.groups]
     vault = Vault(build)
+    for plan in plans:
+        plan.written[KEY_FILE] = vault.handin_key(workshop.id, plan.group).hex().encode()
     done = Provisioned(data, variants)
     _build_all(plans, build, vault, done, progress)
     key = {

@@ -1,8 +1,8 @@
 """One zip with everything a group did, and a short receipt code to read aloud.
 
-The zip holds a manifest (SHA-256 of every member), the kit's identity, its journal, a consistent copy of the MLflow
-database and the artifacts of its runs: data formats only. The receipt is the beginning of the manifest's SHA-256, so
-that the instructor can compare it with what arrived.
+The zip holds a manifest (SHA-256 of every member) that the kit has signed, the kit's identity, its journal, a
+consistent copy of the MLflow database and the artifacts of its runs: data formats only. The receipt is the beginning of
+the manifest's SHA-256, so that the instructor can compare it with what arrived.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from lab_code.workshop.feedback import FEEDBACK
 from lab_code.workshop.kit import KIT_FILE, Kit
 from lab_code.workshop.progress import HEAD, JOURNAL, append_event
 from lab_code.workshop.review import ANSWERS
+from lab_code.workshop.signature import SIGNATURE, read_key, sign
 
 HANDIN_FOLDER = "handin"
 MANIFEST = "manifest.json"
@@ -53,7 +54,7 @@ def write_handin(kit: Kit) -> tuple[Path, str, int]:
             }
         )
         beside = Path(scratch) / "handin.zip"
-        _write_zip(beside, manifest, members)
+        _write_zip(beside, manifest, members, read_key(kit.root))
         os.replace(beside, target)
     return target, receipt(manifest.encode("utf-8")), len(finished)
 
@@ -76,9 +77,11 @@ def _collect_members(kit: Kit, scratch: Path) -> dict[str, Path]:
     return members
 
 
-def _write_zip(path: Path, manifest: str, members: dict[str, Path]) -> None:
+def _write_zip(path: Path, manifest: str, members: dict[str, Path], key: bytes | None) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, manifest)
+        if key:
+            archive.writestr(SIGNATURE, sign(manifest.encode("utf-8"), key))
         for name, source in members.items():
             archive.write(source, name)
     with zipfile.ZipFile(path) as archive:

@@ -1,11 +1,7 @@
-"""Hand-ins that were really made, and damaged ones among them."""
+"""Hand-ins that were really made: what arrives in the collected store and on the leaderboard, and for whom."""
 
 import csv
-import hashlib
-import json
 import shutil
-import sqlite3
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +10,7 @@ import pytest
 from instructor.collect.collect import collect_handins
 from instructor.collect.evaluate import HiddenTestSet
 from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
-from lab_code.config import compose_config
 from lab_code.errors import LabError
-from lab_code.experiment import run_experiment
 from lab_code.records import WEIGHTS
 from lab_code.runs import read_runs
 from lab_code.tracking import open_store
@@ -24,74 +18,32 @@ from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import append_event
 from tests.conftest import no_progress
+from tests.instructor.collect.conftest import Desk, train_in
+from tests.instructor.collect.hand_ins import edit_database, edit_manifest, put, read_zip, sign_again, write_zip
 
-QUICK = ["trainer.epochs=1", "model.width=2", "data.image_size=16", "trainer.device=cpu"]
-
-
-def train_in(root: Path, group: str, name: str = "mine", seed: int = 0, *, finish: bool = True) -> None:
-    """A real, tiny run in a kit."""
-    run_experiment(
-        compose_config([*QUICK, f"name={name}", f"seed={seed}"]), root, {"group": group, "workshop": "small"}
-    )
-    if not finish:  # as a laptop leaves it whose lid was closed
-        with sqlite3.connect(root / "mlflow.db") as database:
-            database.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE name = ?", (name,))
-        database.close()
+GROUPS = ["group-1", "group-2", "group-3"]
 
 
-@pytest.fixture(scope="module")
-def handins(build: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One zip of each group: group-1 with two runs and one that still ran, group-2 and group-3 with one."""
-    zips = {}
-    for number, group in enumerate(("group-1", "group-2", "group-3")):
-        root = tmp_path_factory.mktemp(group) / group
-        shutil.copytree(build / "kits" / group, root)
-        append_event(root, "unlock_failed", stage="1-configuration")
-        append_event(root, "unlocked", stage="1-configuration", by="answers")
-        train_in(root, group, seed=number)
-        if number == 0:
-            train_in(root, group, "second", seed=7)
-            train_in(root, group, "cut-off", seed=8, finish=False)
-        zips[group], _, _ = write_handin(read_kit(root))
-    return zips
-
-
-@pytest.fixture
-def place(handins: dict[str, Path], build: Path, tmp_path: Path) -> Path:
-    """A build folder with a vault and the three zips in `build/handins/`."""
-    folder = tmp_path / "build"
-    (folder / "handins").mkdir(parents=True)
-    shutil.copytree(build / "vault" / "test", folder / "vault" / "test")
-    shutil.copytree(build / "data", folder / "data")
-    for path in handins.values():
-        shutil.copyfile(path, folder / "handins" / path.name)
-    return folder
-
-
-def collect(workshop, place: Path):
-    return collect_handins(workshop, [place / "handins"], place, no_progress)
-
-
-def test_every_group_is_ranked_once(place: Path, workshop) -> None:
-    collected = collect(workshop, place)
-    assert not collected.refused and not collected.missing and not collected.notes
-    assert sorted(row.group for row in collected.rows) == ["group-1", "group-2", "group-3"]
+def test_every_group_is_ranked_once(desk: Desk) -> None:
+    collected = desk.collect()
+    assert not collected.refused and not collected.incomplete and not collected.missing and not collected.notes
+    assert sorted(row.group for row in collected.rows) == GROUPS
     assert sorted(row.rank for row in collected.rows if row.rank)[0] == 1
     first = next(row for row in collected.rows if row.group == "group-1")
     assert (first.runs, first.stages_open, first.wrong_answers, first.points) == (3, 1, 1, 10)
-    with (place / "collected" / "leaderboard.csv").open(encoding="utf-8") as file:
+    with (desk.build / "collected" / "leaderboard.csv").open(encoding="utf-8") as file:
         assert [row["group"] for row in csv.DictReader(file)] == [row.group for row in collected.rows]
     page = collected.html.read_text(encoding="utf-8")
-    assert all(group in page for group in workshop.groups)
+    assert all(group in page for group in GROUPS)
 
 
-def test_what_went_in_came_out_under_its_own_ids(place: Path, workshop, handins, tmp_path: Path) -> None:
-    collect(workshop, place)
-    merged = {run.run_id: run for run in read_runs(place / "collected")}
+def test_what_went_in_came_out_under_its_own_ids(desk: Desk, tmp_path: Path) -> None:
+    desk.collect()
+    merged = {run.run_id: run for run in read_runs(desk.build / "collected")}
     total = 0
-    for group, path in handins.items():
-        with zipfile.ZipFile(path) as archive:
-            archive.extract("mlflow.db", tmp_path / group)
+    for group in GROUPS:
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "mlflow.db").write_bytes(desk.members(group)["mlflow.db"])
         for run in read_runs(tmp_path / group):
             total += 1
             other = merged[run.run_id]
@@ -102,9 +54,9 @@ def test_what_went_in_came_out_under_its_own_ids(place: Path, workshop, handins,
     assert len(merged) == total == 5
 
 
-def test_mlflow_shows_the_collected_store(place: Path, workshop) -> None:
-    collect(workshop, place)
-    client = open_store(place / "collected")
+def test_mlflow_shows_the_collected_store(desk: Desk) -> None:
+    desk.collect()
+    client = open_store(desk.build / "collected")
     experiment = client.get_experiment_by_name("skin-lesions")
     runs = client.search_runs([experiment.experiment_id], filter_string="tags.`group` = 'group-1'")
     assert len(runs) == 3
@@ -112,161 +64,198 @@ def test_mlflow_shows_the_collected_store(place: Path, workshop) -> None:
     assert client.get_metric_history(runs[0].info.run_id, "train_loss")[0].step == 1
 
 
-def test_mlflow_shows_data_sets_and_models_of_every_group(place: Path, workshop) -> None:
-    assert not collect(workshop, place).notes
-    client = open_store(place / "collected")
+def test_mlflow_shows_data_sets_and_models_of_every_group(desk: Desk) -> None:
+    assert not desk.collect().notes
+    client = open_store(desk.build / "collected")
     digests = set()
-    for run in read_runs(place / "collected"):
+    for run in read_runs(desk.build / "collected"):
         entry = client.get_run(run.run_id)
         digests |= {(used.dataset.name, used.dataset.digest) for used in entry.inputs.dataset_inputs}
         (output,) = entry.outputs.model_outputs
         model = client.get_logged_model(output.model_id)
         assert (model.name, model.source_run_id) == ("small_cnn", run.run_id)
-        assert model.artifact_location.startswith((place / "collected").resolve().as_uri())
+        assert model.artifact_location.startswith((desk.build / "collected").resolve().as_uri())
     assert {name for name, _ in digests} == {"training", "validation"} and len(digests) == 2
 
 
-def test_the_test_score_is_that_of_the_best_run_on_the_hidden_photographs(place: Path, workshop) -> None:
-    collected = collect(workshop, place)
+def test_the_test_score_is_that_of_the_best_run_on_the_hidden_photographs(desk: Desk) -> None:
+    collected = desk.collect()
     row = next(row for row in collected.rows if row.group == "group-1")
-    finished = [r for r in read_runs(place / "collected") if r.tags["group"] == "group-1" and r.status == "FINISHED"]
+    runs = read_runs(desk.build / "collected")
+    finished = [run for run in runs if run.tags["group"] == "group-1" and run.status == "FINISHED"]
     best = max(finished, key=lambda run: run.metrics["best_balanced_accuracy"])
     assert row.run_id == best.run_id
-    score = HiddenTestSet(place / "vault" / "test").score(best)
+    score = HiddenTestSet(desk.build / "vault" / "test").score(best)
     assert row.test_balanced_accuracy == pytest.approx(score.metrics["balanced_accuracy"])
 
 
-def test_collecting_again_gives_the_same_store(place: Path, workshop) -> None:
-    first = collect(workshop, place).rows
-    assert collect(workshop, place).rows == first
-    assert len(read_runs(place / "collected")) == 5
-    assert not [path for path in place.iterdir() if path.name.startswith(".staging")]
+def test_collecting_again_gives_the_same_store(desk: Desk) -> None:
+    first = desk.collect().rows
+    assert desk.collect().rows == first
+    assert len(read_runs(desk.build / "collected")) == 5
+    assert not [path for path in desk.build.iterdir() if path.name.startswith(".")]
 
 
-def rewrite(path: Path, change) -> None:
-    """Rebuild a zip after `change(members)`; the manifest keeps its checksums unless the change mends them."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    change(members)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+@pytest.mark.parametrize("what", ["staging", "between the renames"])
+def test_what_a_killed_collect_left_is_tidied_up(desk: Desk, what: str) -> None:
+    rows = desk.collect().rows
+    if what == "staging":
+        (desk.build / ".staging-collect-killed" / "collected").mkdir(parents=True)
+    else:
+        (desk.build / "collected").rename(desk.build / ".collected-before")
+        shutil.rmtree(desk.inbox)
+        desk.inbox.mkdir()
+        assert desk.collect().rows == [] and len(read_runs(desk.build / "collected")) == 5
+        return
+    assert desk.collect().rows == rows
+    assert not [path for path in desk.build.iterdir() if path.name.startswith(".")]
 
 
-def edit_manifest(members: dict[str, bytes], **changes: object) -> None:
-    members["manifest.json"] = json.dumps({**json.loads(members["manifest.json"]), **changes}).encode()
-
-
-def replace_member(members: dict[str, bytes], name: str, content: bytes) -> None:
-    """As a cheat would: another content, and a manifest that agrees with it."""
-    files = json.loads(members["manifest.json"])["files"]
-    members[name] = content
-    edit_manifest(members, files={**files, name: hashlib.sha256(content).hexdigest()})
-
-
-def escape(members: dict[str, bytes]) -> None:
-    manifest = json.loads(members["manifest.json"])
-    manifest["files"]["../escape.txt"] = "0" * 64
-    members["../escape.txt"] = b"x"
-    members["manifest.json"] = json.dumps(manifest).encode()
-
-
-@pytest.mark.parametrize(
-    ("break_it", "reason"),
-    [
-        (lambda path: path.write_bytes(b"not a zip at all"), "not a zip"),
-        (lambda path: path.write_bytes(b""), "not a zip"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-500]), "not a zip"),
-        (lambda path: rewrite(path, lambda m: m.pop("manifest.json")), "not a hand-in of this kit"),
-        (lambda path: rewrite(path, lambda m: m.update({"manifest.json": b"[]"})), "not a hand-in of this kit"),
-        (lambda path: rewrite(path, lambda m: m.update({"mlflow.db": b"x"})), "mlflow.db is damaged"),
-        (lambda path: rewrite(path, lambda m: m.pop("mlflow.db")), "not a hand-in of this kit"),
-        (lambda path: rewrite(path, lambda m: edit_manifest(m, workshop="other")), "workshop 'other'"),
-        (lambda path: rewrite(path, lambda m: edit_manifest(m, group="group-9")), "group 'group-9'"),
-        (lambda path: rewrite(path, lambda m: edit_manifest(m, group="group-3")), "name different groups"),
-        (lambda path: rewrite(path, escape), "'../escape.txt', which does not belong there"),
-    ],
-)
-def test_one_bad_hand_in_is_named_and_the_others_go_on(place: Path, workshop, handins, break_it, reason: str) -> None:
-    bad = place / "handins" / handins["group-2"].name
-    break_it(bad)
-    collected = collect(workshop, place)
-    assert list(collected.refused) == [bad] and reason in collected.refused[bad]
-    assert sorted(row.group for row in collected.rows) == ["group-1", "group-3"]
-    assert collected.missing == ["group-2"]
-    assert not (place.parent / "escape.txt").exists() and not (place / "escape.txt").exists()
-
-
-def test_a_kit_that_is_a_copy_of_another_is_refused(place: Path, workshop, handins) -> None:
-    def take_runs(members: dict[str, bytes]) -> None:
-        with zipfile.ZipFile(handins["group-1"]) as archive:
-            replace_member(members, "mlflow.db", archive.read("mlflow.db"))
-
-    bad = place / "handins" / handins["group-2"].name
-    rewrite(bad, take_runs)
-    collected = collect(workshop, place)
-    assert "was handed in by group-1 already" in collected.refused[bad]
-    assert len(read_runs(place / "collected")) == 4
-
-
-def test_a_database_of_nonsense_is_one_groups_affair(place: Path, workshop, handins, tmp_path: Path) -> None:
-    def break_rows(members: dict[str, bytes]) -> None:
-        (tmp_path / "broken.db").write_bytes(members["mlflow.db"])
-        with sqlite3.connect(tmp_path / "broken.db") as database:
-            database.execute("UPDATE runs SET artifact_uri = NULL, start_time = 'noon'")
-        database.close()
-        replace_member(members, "mlflow.db", (tmp_path / "broken.db").read_bytes())
-
-    bad = place / "handins" / handins["group-2"].name
-    rewrite(bad, break_rows)
-    collected = collect(workshop, place)
-    assert list(collected.refused) == [bad]
-    assert sorted(row.group for row in collected.rows) == ["group-1", "group-3"]
-    assert len(read_runs(place / "collected")) == 4
-
-
-def test_the_newest_of_a_groups_hand_ins_counts(place: Path, workshop, handins) -> None:
-    older = place / "handins" / "group-2-older.zip"
-    shutil.copyfile(handins["group-2"], older)
-    rewrite(older, lambda m: edit_manifest(m, written="2001-01-01T00:00:00+00:00"))
-    collected = collect(workshop, place)
-    row = next(row for row in collected.rows if row.group == "group-2")
-    assert not row.handed_in.startswith("2001") and not collected.refused
-
-
-def test_a_model_that_cannot_be_rebuilt_keeps_the_group_on_the_board(place: Path, workshop, handins) -> None:
-    def other_width(members: dict[str, bytes]) -> None:
-        for name in [name for name in members if name.endswith("config.yaml")]:
-            replace_member(members, name, members[name].replace(b"width: 2", b"width: 3"))
-
-    rewrite(place / "handins" / handins["group-2"].name, other_width)
-    collected = collect(workshop, place)
+def test_a_model_that_cannot_be_rebuilt_keeps_the_group_on_the_board(desk: Desk) -> None:
+    members = desk.members("group-2")
+    for name in [name for name in members if name.endswith("config.yaml")]:
+        put(members, name, members[name].replace(b"width: 2", b"width: 3"))
+    desk.replace("group-2", members)
+    collected = desk.collect()
     row = next(row for row in collected.rows if row.group == "group-2")
     assert row.rank is None and row.test_balanced_accuracy is None and row.runs == 1
     assert any("group-2: run 'mine' cannot be scored" in note for note in collected.notes)
 
 
-def test_kits_of_other_photographs_are_noticed(place: Path, workshop) -> None:
-    (place / "data" / "SHA256SUMS").write_text("other\n", encoding="utf-8")
-    assert any("photographs are not those" in note for note in collect(workshop, place).notes)
+def test_kits_of_other_photographs_are_noticed(desk: Desk) -> None:
+    (desk.build / "data" / "SHA256SUMS").write_text("other\n", encoding="utf-8")
+    assert any("photographs are not those" in note for note in desk.collect().notes)
 
 
-def test_without_hand_ins_nothing_is_replaced(place: Path, workshop) -> None:
-    collect(workshop, place)
-    shutil.rmtree(place / "handins")
-    (place / "handins").mkdir()
-    assert collect(workshop, place).rows == []
-    assert (place / "collected" / "leaderboard.csv").is_file()
+def test_without_hand_ins_nothing_is_replaced(desk: Desk) -> None:
+    desk.collect()
+    shutil.rmtree(desk.inbox)
+    desk.inbox.mkdir()
+    assert desk.collect().rows == []
+    assert (desk.build / "collected" / "leaderboard.csv").is_file()
 
 
 @pytest.mark.parametrize(
     ("path", "message"), [("nothing-here", "there is no"), (None, "hidden test set .* is missing")]
 )
-def test_a_missing_place_or_test_set_is_an_error(place: Path, workshop, path: str | None, message: str) -> None:
+def test_a_missing_place_or_test_set_is_an_error(desk: Desk, path: str | None, message: str) -> None:
     if path is None:
-        shutil.rmtree(place / "vault")
+        shutil.rmtree(desk.build / "vault")
     with pytest.raises(LabError, match=message):
-        collect_handins(workshop, [place / (path or "handins")], place, no_progress)
+        collect_handins(desk.workshop, [desk.build / (path or "handins")], desk.build, no_progress)
+
+
+# For whom a hand-in counts
+
+
+def score_of(collected, group: str) -> float | None:
+    return next(row.test_balanced_accuracy for row in collected.rows if row.group == group)
+
+
+def test_a_copied_zip_under_another_name_does_not_count_and_the_honest_group_does(desk: Desk) -> None:
+    honest = desk.collect()
+    copied = desk.members("group-1")
+    edit_manifest(copied, group="group-2")
+    put(copied, "kit.json", copied["kit.json"].replace(b'"group": "group-1"', b'"group": "group-2"'))
+    write_zip(desk.zips["group-2"], copied)  # with the signature of the manifest as it was
+    collected = desk.collect()
+    assert "group-2's kit" not in collected.refused[str(desk.zips["group-2"])]
+    assert "its kit has not signed it" in collected.refused[str(desk.zips["group-2"])]
+    assert score_of(collected, "group-1") == score_of(honest, "group-1") and collected.missing == ["group-2"]
+
+
+def test_a_kit_that_was_renamed_is_named_as_a_copy(desk: Desk) -> None:
+    members = desk.members("group-1")
+    edit_manifest(members, group="group-2")
+    put(members, "kit.json", members["kit.json"].replace(b'"group": "group-1"', b'"group": "group-2"'))
+    desk.replace("group-1", members)  # signed by the kit that it is a copy of
+    assert "is a copy of group-1's kit" in desk.collect().refused[str(desk.zips["group-1"])]
+
+
+def test_a_date_in_the_future_replaces_nothing(desk: Desk) -> None:
+    members = desk.members("group-1")
+    edit_manifest(members, group="group-2", written="2099-01-01T00:00:00+00:00")
+    put(members, "kit.json", members["kit.json"].replace(b'"group": "group-1"', b'"group": "group-2"'))
+    write_zip(desk.inbox / "late.zip", members)
+    old = read_zip(desk.zips["group-2"])
+    edit_manifest(old, written="2099-01-01T00:00:00+00:00")
+    write_zip(desk.inbox / "older.zip", old)
+    collected = desk.collect()
+    assert len(collected.refused) == 2 and sorted(row.group for row in collected.rows) == GROUPS
+    assert not any(row.handed_in.startswith("2099") for row in collected.rows)
+
+
+def test_a_hand_in_without_a_signature_counts_only_where_that_is_asked_for(desk: Desk) -> None:
+    members = desk.members("group-2")
+    del members["signature.txt"]
+    write_zip(desk.zips["group-2"], members)
+    assert "is not signed" in desk.collect().refused[str(desk.zips["group-2"])]
+    assert sorted(row.group for row in desk.collect(unsigned=True).rows) == GROUPS
+
+
+def test_a_later_hand_in_replaces_the_earlier_one_and_that_is_said(desk: Desk, worked_in, tmp_path: Path) -> None:
+    root = shutil.copytree(worked_in["group-2"], tmp_path / "group-2")
+    train_in(root, "group-2", "later", seed=3)
+    append_event(root, "unlocked", stage="2-imbalance", by="answers")
+    later, receipt, _ = write_handin(read_kit(root))
+    members = read_zip(later)
+    edit_manifest(members, written="2001-01-01T00:00:00+00:00")  # a clock that is decades off changes nothing
+    sign_again(members, desk.key("group-2"))
+    write_zip(desk.zips["group-3"], members)
+    collected = desk.collect()
+    assert [n for n in collected.notes if n.startswith("group-2:") and "is replaced by the later" in n] and receipt
+    row = next(row for row in collected.rows if row.group == "group-2")
+    assert (row.runs, row.stages_open, row.handed_in[:4]) == (2, 2, "2001") and collected.missing == ["group-3"]
+
+
+def test_the_same_hand_in_twice_is_said(desk: Desk) -> None:
+    shutil.copyfile(desk.zips["group-2"], desk.inbox / "again.zip")
+    collected = desk.collect()
+    assert [note for note in collected.notes if "are the same hand-in" in note] and len(collected.rows) == 3
+
+
+def test_two_laptops_of_one_group_both_count(desk: Desk, build: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(build / "kits" / "group-2", tmp_path / "second-laptop" / "group-2")
+    append_event(root, "unlocked", stage="1-configuration", by="rescue")
+    train_in(root, "group-2", "elsewhere", seed=5)
+    shutil.copyfile(write_handin(read_kit(root))[0], desk.inbox / "second-laptop.zip")
+    collected = desk.collect()
+    row = next(row for row in collected.rows if row.group == "group-2")
+    assert (row.runs, row.points) == (2, 10) and not collected.refused
+    assert [note for note in collected.notes if "hand-ins of 2 laptops; the runs of all of them count" in note]
+    assert {run.name for run in read_runs(desk.build / "collected") if run.tags["group"] == "group-2"} == {
+        "mine", "elsewhere",
+    }  # fmt: skip
+
+
+def take_runs(desk: Desk, *, claim: bool) -> None:
+    """group-2 hands in the runs of group-1 as well; `claim` says that they are its own."""
+    mine, theirs = desk.members("group-2"), desk.members("group-1")
+    for name, content in theirs.items():
+        if name.startswith("mlartifacts/"):
+            put(mine, name, content)
+    put(mine, "mlflow.db", theirs["mlflow.db"])
+    if claim:
+        edit_database(mine, "UPDATE tags SET value = 'group-2' WHERE key = 'group'")
+    desk.replace("group-2", mine)
+
+
+def test_runs_of_another_group_do_not_count(desk: Desk) -> None:
+    honest = score_of(desk.collect(), "group-1")
+    take_runs(desk, claim=False)
+    collected = desk.collect()
+    assert not collected.refused and score_of(collected, "group-1") == honest
+    assert score_of(collected, "group-2") is None
+    assert sum("was made by group-1's kit and does not count" in note for note in collected.notes) == 3
+    assert {run.tags["group"] for run in read_runs(desk.build / "collected")} == {"group-1", "group-3"}
+
+
+def test_runs_that_two_groups_claim_are_named_and_the_honest_group_is_not_refused(desk: Desk) -> None:
+    honest = score_of(desk.collect(), "group-1")
+    take_runs(desk, claim=True)
+    collected = desk.collect()
+    assert not collected.refused and score_of(collected, "group-1") == honest
+    assert sum("was handed in by group-1 and group-2, each as its own" in note for note in collected.notes) == 3
 
 
 def make_row(group: str, score: float | None) -> Row:

@@ -31,9 +31,9 @@ from tests.conftest import make_small_workshop, no_progress
 KIT_FILES = """
 LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml questions.json
 start.cmd start.command .vscode/extensions.json .vscode/launch.json .vscode/settings.json .vscode/tasks.json
-data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md
+data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md .lab/handin.key lab_code/workshop/signature.py
 lab_code/__init__.py lab_code/checkpoint.py lab_code/cli.py lab_code/cli_desk.py lab_code/cli_runs.py
-lab_code/compare.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
+lab_code/compare.py lab_code/printable.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
 lab_code/conf/framework/sklearn.yaml lab_code/conf/framework/tensorflow.yaml lab_code/conf/loss/cross_entropy.yaml
 lab_code/conf/model/colour_texture.yaml lab_code/conf/model/efficientnet_b0.yaml
 lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml lab_code/conf/model/small_cnn.yaml

@@ -1,0 +1,192 @@
+"""Read one hand-in, in a process of its own (`isolation.py`): a zip from a laptop that nobody here controls.
+
+Only members that the manifest names are read, each checked for its place, its size and its SHA-256, and written into
+a folder of our own. Nothing in it is run or unpickled. What is returned is JSON.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from instructor.collect.merge import fill_store
+from instructor.collect.parcels import Budget, Content, Members, copy_limited, open_parcel
+from instructor.workshop import HandinLimits, Workshop
+from lab_code.compare import choose_runs, load_confusion
+from lab_code.errors import LabError
+from lab_code.printable import one_line
+from lab_code.runs import ARTIFACTS, DATABASE, read_runs
+from lab_code.workshop.feedback import FEEDBACK
+from lab_code.workshop.handin import MANIFEST, receipt
+from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json
+from lab_code.workshop.points import count_points
+from lab_code.workshop.progress import HEAD, JOURNAL, Journal, read_journal
+from lab_code.workshop.review import ANSWERS, LONGEST, QUESTIONS, review_from_json, review_to_json
+from lab_code.workshop.signature import SIGNATURE
+
+STORE = "store"  # the folder of the runs that were read, below the hand-in's own
+_LARGEST_MANIFEST = 5_000_000
+_LARGEST = {KIT_FILE: 5_000_000, JOURNAL: 2_000_000, FEEDBACK: 200_000, ANSWERS: 200_000, HEAD: 1000}  # bytes
+_AGAIN = "let the group run lab handin again and copy the new zip from its folder handin/ as it is"
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}  # of Windows
+_DEEPEST, _LONGEST_NAME, _LONGEST_PATH = 12, 200, 400
+
+
+def list_parcel(parcel: Path, scratch: Path, limits: HandinLimits) -> list[list[str]]:
+    """The hand-ins in a parcel, each as the fields of its `Content`."""
+    return [
+        [str(c.path), c.prefix, c.shown, c.fault] for c in open_parcel(parcel, scratch, limits.unpacked_mb * 1_000_000)
+    ]
+
+
+def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store: Path) -> dict[str, Any]:
+    """Check and unpack one hand-in into `folder`, its runs into a copy of an empty store; returns what is known of it.
+
+    Raises `LabError` that says what is wrong with it.
+    """
+    with content.open() as members:
+        text = members.read(MANIFEST, _LARGEST_MANIFEST)
+        try:
+            manifest = json.loads(text)
+            files = {str(name): str(digest) for name, digest in manifest["files"].items()}
+            belongs = [str(manifest[key]) for key in ("workshop", "group", "written")]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise LabError(f"its {MANIFEST} cannot be read: {one_line(error)}", hint=_AGAIN) from error
+        _check_belongs(belongs[0], belongs[1], workshop)
+        signature = members.read(SIGNATURE, 1000).decode("ascii", "replace") if SIGNATURE in members.names() else ""
+        notes = _unpack(members, files, folder, workshop.limits)
+    kit, journal = _read_kit(folder), read_journal(folder)
+    if (kit.workshop, kit.group) != (belongs[0], belongs[1]):
+        raise LabError(f"its {MANIFEST} and its {KIT_FILE} name different groups", hint=_AGAIN)
+    (folder / STORE).mkdir()
+    shutil.copyfile(empty_store, folder / STORE / DATABASE)
+    filled = fill_store(folder, folder / STORE, 1, workshop.limits.rows)
+    return {
+        "group": kit.group,
+        "written": one_line(belongs[2], 40),
+        "digest": hashlib.sha256(text).hexdigest(),
+        "receipt": receipt(text),
+        "signature": signature,
+        "photographs": kit.files.get("data/SHA256SUMS", ""),
+        "journal": _hash_lines(folder / JOURNAL),
+        "faults": journal.faults[:20],
+        "notes": [*notes, *filled.notes[:20]],
+        "left_out": filled.left_out,
+        "counts": filled.counts,
+        "runs": _describe_runs(folder / STORE),
+        "progress": _describe_progress(kit, journal, workshop),
+        "review": _read_answers(folder),
+    }
+
+
+def describe_for_review(store: Path, skip: list[str], identity: str) -> dict[str, Any]:
+    """Two runs of a store as the document of a `review.json`. Raises `LabError` where there are not two."""
+    first, second = choose_runs([run for run in read_runs(store) if run.run_id not in skip], [])
+    document = review_to_json(identity, (first, second), (load_confusion(first), load_confusion(second)))
+    review_from_json(document, store)  # what its reader could not read is not given to anybody
+    return document
+
+
+def _check_belongs(workshop: str, group: str, ours: Workshop) -> None:
+    if workshop != ours.id:
+        raise LabError(
+            f"it belongs to the workshop '{one_line(workshop, 60)}', not to '{ours.id}'",
+            hint="move it elsewhere, or name the right workshop.yaml",
+        )
+    if group not in ours.groups:
+        raise LabError(f"its group '{one_line(group, 60)}' is not one of this workshop", hint="move it elsewhere")
+
+
+def _unpack(members: Members, files: dict[str, str], folder: Path, limits: HandinLimits) -> list[str]:
+    """Write what the manifest names and the kit may send; returns notes about files that were left out."""
+    budget, notes = Budget(limits.unpacked_mb * 1_000_000), []
+    for name, digest in files.items():
+        if not _belongs(name):
+            raise LabError(
+                f"its manifest names '{one_line(name, 80)}', which does not belong there", hint="do not use this zip"
+            )
+        if not _is_portable(name):
+            notes.append(f"the file {one_line(name, 80)} was left out: not every system can hold that name")
+            continue
+        target = folder / name
+        own = (
+            Budget(_LARGEST[name], f"its file {name} is larger than {_LARGEST[name]:,} bytes")
+            if name in _LARGEST
+            else budget
+        )
+        copy_limited(members, name, target, own)
+        with target.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise LabError(f"its file {one_line(name, 80)} is damaged", hint="copy the zip again from the laptop")
+    missing = [name for name in (KIT_FILE, DATABASE) if name not in files]
+    if missing:
+        raise LabError(f"its file {missing[0]} is missing", hint=_AGAIN)
+    return notes[:20]
+
+
+def _belongs(name: str) -> bool:
+    """Whether a name is one that a kit sends, and stays below the folder it is written into."""
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in name.split("/") and "\\" not in name and path.as_posix() == name
+    return inside and (name in _LARGEST or name == DATABASE or (path.parts[:1] == (ARTIFACTS,) and len(path.parts) > 1))
+
+
+def _is_portable(name: str) -> bool:
+    parts = name.split("/")
+    sound = all(
+        re.fullmatch(r'[^\x00-\x1f<>:"|?*\x7f]+', part)
+        and part[-1] not in ". "
+        and part.partition(".")[0].lower() not in _RESERVED
+        and len(part.encode("utf-8", "replace")) <= _LONGEST_NAME
+        for part in parts
+    )
+    return sound and len(parts) <= _DEEPEST and len(name) <= _LONGEST_PATH
+
+
+def _read_kit(folder: Path) -> Kit:
+    try:
+        return kit_from_json(json.loads((folder / KIT_FILE).read_text(encoding="utf-8")), folder)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise LabError(f"its {KIT_FILE} cannot be read: {one_line(error)}", hint=_AGAIN) from error
+
+
+def _hash_lines(journal: Path) -> list[str]:
+    """The lines of a journal as short hashes: one that goes on from another begins with the same."""
+    lines = journal.read_bytes().split(b"\n") if journal.is_file() else []
+    return [hashlib.sha256(line).hexdigest()[:16] for line in lines if line]
+
+
+def _describe_runs(store: Path) -> list[dict[str, Any]]:
+    """What tells whose runs they are, and which of two versions of one run is the newer."""
+    return [
+        {
+            "run_id": run.run_id,
+            "name": one_line(run.name, 80),
+            "owner": one_line(run.tags.get("group", ""), 60),
+            "ended_ms": run.ended_ms or 0,
+        }
+        for run in read_runs(store)
+    ]
+
+
+def _describe_progress(kit: Kit, journal: Journal, workshop: Workshop) -> dict[str, int]:
+    stages = [stage.id for stage in workshop.stages]
+    return {
+        "stages_open": sum(journal.unlocked(stage) for stage in stages),
+        "points": count_points(journal, stages, workshop.points.rules()),
+        "wrong_answers": len(journal.of("unlock_failed")),
+    }
+
+
+def _read_answers(folder: Path) -> dict[str, str] | None:
+    """What a group says of another group's runs; `fault` where it cannot be read, None where there is nothing."""
+    path = folder / ANSWERS
+    if not path.is_file():
+        return None
+    try:
+        answers = json.loads(path.read_text(encoding="utf-8"))
+        return {"id": str(answers["id"])[:100], **{key: str(answers[key])[:LONGEST] for key in QUESTIONS}}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        return {"fault": f"{ANSWERS} cannot be read: {one_line(error)}"}

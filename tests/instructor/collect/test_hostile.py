@@ -1,0 +1,342 @@
+"""Hand-ins made to do harm, each signed by its kit: the group is named with the reason, the others are complete."""
+
+import json
+import os
+import random
+import sqlite3
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from instructor.workshop import HandinLimits
+from lab_code.runs import read_runs
+from tests.instructor.collect.conftest import Desk
+from tests.instructor.collect.hand_ins import (
+    Files,
+    change_database,
+    edit_config,
+    edit_database,
+    put,
+    sign_again,
+    write_zip,
+    zip_bytes,
+)
+
+CHANGING_VIEW = (
+    "ALTER TABLE runs RENAME TO r",
+    "CREATE VIEW runs AS SELECT CASE WHEN random() % 2 THEN run_uuid ELSE '../../../../escaped' END AS run_uuid, name,"
+    " source_type, source_name, entry_point_name, user_id, status, start_time, end_time, source_version,"
+    " lifecycle_stage, artifact_uri, experiment_id, deleted_time FROM r",
+)
+GIANT_VIEW = (
+    "DROP TABLE input_tags",
+    "CREATE VIEW input_tags AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    " SELECT i AS input_uuid, i AS name, i AS value FROM n",
+)
+
+
+def sql(*statements: str) -> Callable[[Files], object]:
+    return lambda members: edit_database(members, *statements)
+
+
+def rename_in_schema(members: Files) -> None:
+    """A virtual table, and a table whose column is computed when it is read."""
+
+    def change(database: sqlite3.Connection) -> None:
+        database.execute("DROP TABLE tags")
+        database.execute(
+            "CREATE TABLE tags (key TEXT, run_uuid TEXT, value TEXT GENERATED ALWAYS AS (hex(zeroblob(1000000))))"
+        )
+
+    change_database(members, change)
+
+
+def add_manifest_entry(name: str) -> Callable[[Files], object]:
+    return lambda members: put(members, name, b"x")
+
+
+def many_rows(members: Files) -> None:
+    def change(database: sqlite3.Connection) -> None:
+        run_id = database.execute("SELECT run_uuid FROM runs").fetchone()[0]
+        rows = (("loss", 0.5, step, run_id, step, 0) for step in range(60_000))
+        database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    change_database(members, change)
+
+
+def damage_pages(members: Files) -> None:
+    content = bytearray(members["mlflow.db"])
+    content[4096:40960] = bytes(36864)
+    put(members, "mlflow.db", bytes(content))
+
+
+REFUSED: dict[str, tuple[Callable[[Files], object], str]] = {
+    "a view whose ids change between two reads": (sql(*CHANGING_VIEW), "holds the view runs, which MLflow never makes"),
+    "a view without end": (sql(*GIANT_VIEW), "holds the view input_tags"),
+    "a trigger": (
+        sql("CREATE TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM params; END"),
+        "holds the trigger t, which MLflow never makes",
+    ),
+    "MLflow's own trigger with another body": (
+        sql(
+            "DROP TRIGGER prevent_secrets_aad_mutation",
+            "CREATE TRIGGER prevent_secrets_aad_mutation BEFORE UPDATE ON secrets BEGIN SELECT 1; END",
+        ),
+        "holds the trigger prevent_secrets_aad_mutation",
+    ),
+    "a computed column": (rename_in_schema, "its table tags is none that MLflow makes"),
+    "a virtual table": (
+        sql("DROP TABLE tags", "CREATE VIRTUAL TABLE tags USING fts5(key, value, run_uuid)"),
+        "its table tags is none that MLflow makes",
+    ),
+    "no table of runs": (sql("DROP TABLE runs"), "its database has no table runs"),
+    "a run id that leads out of the store": (
+        sql("UPDATE runs SET run_uuid = '../../../../escaped'"),
+        "its run id '../../../../escaped' is none of MLflow's",
+    ),
+    "a run id that is a number": (sql("UPDATE runs SET run_uuid = 7"), "is none of MLflow's"),
+    "a run id twice": (
+        sql("PRAGMA writable_schema = ON", "UPDATE runs SET run_uuid = upper(run_uuid)"),
+        "is none of MLflow's",
+    ),
+    "another version of MLflow": (
+        sql("UPDATE alembic_version SET version_num = 'old\x1b[2J'"),
+        "of another version of MLflow (old�[2J, not",
+    ),
+    "no version of MLflow": (sql("DELETE FROM alembic_version"), "of another version of MLflow"),
+    "a damaged database": (damage_pages, "its MLflow database is damaged"),
+    "no database": (lambda m: put(m, "mlflow.db", b"nothing of the kind" * 1000), "its MLflow database is damaged"),
+    "more rows than a hand-in may have": (many_rows, "more rows than a hand-in may"),
+    "a manifest of megabytes": (
+        lambda m: m.update({"manifest.json": m["manifest.json"] + b" " * 6_000_000}),
+        "its file manifest.json is larger than",
+    ),
+    "a journal of megabytes": (
+        lambda m: put(m, "progress.jsonl", b'{"event": "x"}\n' * 700_000),
+        "its file progress.jsonl is larger than",
+    ),
+    "feedback of megabytes": (lambda m: put(m, "feedback.json", b" " * 300_000), "its file feedback.json is larger"),
+    "more bytes than a hand-in may have": (
+        lambda m: put(m, "mlartifacts/x.csv", bytes(60_000_000)),
+        "it unpacks to more than a hand-in may",
+    ),
+    **{
+        f"a file at {name!r}": (add_manifest_entry(name), "which does not belong there")
+        for name in (
+            "../escaped", "/escaped", "mlartifacts/../../escaped", "mlartifacts//x", "mlartifacts/./x",
+            "mlartifacts\\..\\escaped", "locked/x.lab", "store/mlflow.db", "mlartifacts", ".",
+        )
+    },
+    "an identity that is a list": (lambda m: put(m, "kit.json", b"[]"), "its kit.json cannot be read"),
+    "an identity that nests without end": (lambda m: put(m, "kit.json", b"[" * 100_000), "its kit.json cannot be read"),
+}  # fmt: skip
+
+
+def limited(desk: Desk, **limits: int) -> Desk:
+    return replace(desk, workshop=replace(desk.workshop, limits=HandinLimits(**{"unpacked_mb": 50, **limits})))
+
+
+@pytest.mark.parametrize("attack", REFUSED)
+def test_it_is_refused_and_nothing_is_written_elsewhere(desk: Desk, attack: str) -> None:
+    change, reason = REFUSED[attack]
+    members = desk.members("group-2")
+    change(members)
+    bad = desk.replace("group-2", members)
+    collected = limited(desk, rows=50_000).collect()
+    assert list(collected.refused) == [str(bad)] and reason in collected.refused[str(bad)]
+    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+    assert not [*desk.build.parent.rglob("escaped*")] and not Path("/escaped").exists()
+    assert len(read_runs(desk.build / "collected")) == 4
+
+
+def lie_about_size(path: Path, method: int) -> None:
+    """A member of 60 MB that says it has 100 bytes, in both headers."""
+    with zipfile.ZipFile(path, "a", method) as archive:
+        archive.writestr("mlartifacts/bomb.csv", bytes(60_000_000))
+        size = struct.pack("<I", 60_000_000)
+    path.write_bytes(path.read_bytes().replace(size, struct.pack("<I", 100)))
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["deflate", "bz2", "lzma"]
+)
+def test_a_member_that_lies_about_its_size_costs_little(desk: Desk, method: int) -> None:
+    members = desk.members("group-2")
+    files = json.loads(members["manifest.json"])["files"]
+    members["manifest.json"] = json.dumps(
+        {**json.loads(members["manifest.json"]), "files": {**files, "mlartifacts/bomb.csv": "0" * 64}}
+    ).encode()
+    bad = desk.replace("group-2", members)
+    lie_about_size(bad, method)
+    collected = limited(desk, memory_mb=1500).collect()
+    assert "bomb.csv is damaged" in collected.refused[str(bad)]
+    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+
+
+def nest(depth: int, members: Files) -> Files:
+    for _ in range(depth):
+        members = {"inner.zip": zip_bytes(members)}
+    return members
+
+
+def test_zips_in_zips_end_somewhere(desk: Desk) -> None:
+    write_zip(desk.zips["group-2"], nest(10, desk.members("group-2")))
+    collected = desk.collect()
+    (reason,) = collected.refused.values()
+    assert "zips in zips without end" in reason and len(collected.rows) == 2
+
+
+LEFT_OUT: dict[str, str] = {
+    "a metric's name that is a blob": "UPDATE metrics SET key = x'00ff' WHERE key = 'accuracy'",
+    "a metric's value that is text": "UPDATE latest_metrics SET value = 'many' WHERE key = 'accuracy'",
+    "a metric without end": "UPDATE latest_metrics SET value = 9e999 WHERE key = 'accuracy'",
+    "a run's name that is a number": "UPDATE runs SET name = zeroblob(3)",
+    "a run's name in bytes that are no text": "UPDATE runs SET name = CAST(x'ff00fe' AS TEXT)",
+    "a start that is a word": "UPDATE runs SET start_time = 'noon'",
+    "a state that MLflow does not know": "UPDATE runs SET status = 'WON'",
+    "a stage of life that MLflow does not know": "UPDATE runs SET lifecycle_stage = 'undead'",
+    "a parameter as long as a book": "UPDATE params SET value = hex(zeroblob(500000)) WHERE key = 'seed'",
+    "a tag with a zero in it": "UPDATE tags SET value = 'a' || char(0) || 'b' WHERE key = 'workshop'",
+}
+
+
+@pytest.mark.parametrize("fault", LEFT_OUT)
+def test_a_run_with_a_value_that_mlflow_never_writes_is_left_out_and_named(desk: Desk, fault: str) -> None:
+    members = desk.members("group-2")
+    edit_database(members, "PRAGMA ignore_check_constraints = ON", LEFT_OUT[fault])
+    desk.replace("group-2", members)
+    collected = desk.collect()
+    (entry,) = collected.incomplete
+    assert entry.startswith("group-2: run ") and "was left out: its " in entry
+    assert {run.tags["group"] for run in read_runs(desk.build / "collected")} == {"group-1", "group-3"}
+    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+
+
+def no_number(members: Files) -> None:
+    for name in [name for name in members if name.endswith("weights.safetensors")]:
+        arrays = load(members[name])
+        for array in arrays.values():
+            if array.dtype == np.float32:
+                array *= np.nan
+        put(members, name, save(arrays))
+
+
+def bomb(text: str) -> str:
+    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    return f"l0: &l0 [x]\n{levels}{text}"
+
+
+NOT_SCORED: dict[str, tuple[Callable[[Files], object], str]] = {
+    "YAML that unfolds": (lambda m: edit_config(m, bomb), "not as a run writes it"),
+    "an alias": (lambda m: edit_config(m, lambda t: t.replace("seed: 1", "seed: &a 1\nx: *a")), "not as a run writes"),
+    "the instructor's environment": (
+        lambda m: edit_config(m, lambda t: t.replace("name: mine", "name: ${oc.env:SECRET}")),
+        "not as a run writes it",
+    ),
+    "a reference": (lambda m: edit_config(m, lambda t: t.replace("width: 2", "width: ${seed}")), "not as a run writes"),
+    "a configuration of megabytes": (lambda m: edit_config(m, lambda t: t + "#" * 200_000), "not as a run writes it"),
+    "YAML that nests without end": (lambda m: edit_config(m, lambda t: "[" * 5000), "not as a run writes it"),
+    "no YAML": (lambda m: edit_config(m, lambda t: "a: b: c"), "cannot read the configuration"),
+    "an object of Python": (
+        lambda m: edit_config(m, lambda t: "!!python/object/apply:os.system ['touch escaped']"),
+        "cannot",
+    ),
+    "weights that are no numbers": (no_number, "are no numbers"),
+    "weights that are none": (
+        lambda m: [put(m, n, b"\xff" * 100) for n in list(m) if n.endswith("weights.safetensors")],
+        "not a readable file of weights",
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", NOT_SCORED)
+def test_a_model_that_attacks_is_not_scored(desk: Desk, attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "what-nobody-may-see")
+    change, reason = NOT_SCORED[attack]
+    members = desk.members("group-2")
+    change(members)
+    desk.replace("group-2", members)
+    collected = desk.collect()
+    said = [*collected.notes, *collected.incomplete, *collected.refused.values()]
+    assert any(reason in text and "group-2" in text for text in said), said
+    assert not any("what-nobody-may-see" in text for text in said)
+    ranks = {row.group: row.rank for row in collected.rows}
+    assert ranks["group-2"] is None and ranks["group-1"] and ranks["group-3"]
+    assert not Path("escaped").exists()
+
+
+def test_two_hundred_runs_that_share_one_folder_take_its_room_once(desk: Desk) -> None:
+    def multiply(database: sqlite3.Connection) -> None:
+        row = database.execute("SELECT * FROM runs").fetchone()
+        marks = ", ".join("?" * len(row))
+        for number in range(200):
+            database.execute(f"INSERT INTO runs VALUES ({marks})", (f"{number:032x}", *row[1:]))
+
+    members = desk.members("group-2")
+    change_database(members, multiply)
+    desk.replace("group-2", members)
+    collected = desk.collect()
+    assert len(collected.rows) == 3 and any("where no run's files belong" in note for note in collected.notes)
+    sizes = [path.stat().st_size for path in (desk.build / "collected").rglob("*") if path.is_file()]
+    assert sum(sizes) < 20_000_000
+
+
+def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed(desk: Desk, capsys, monkeypatch) -> None:
+    from instructor import cli
+
+    members = desk.members("group-2")
+    edit_database(members, "UPDATE runs SET name = 'a' || char(27) || ']0;owned' || char(7, 13, 10, 155) || '[31mb'")
+    desk.replace("group-2", members)
+    write_zip(desk.inbox / "evil\x1b[2J.zip", {"a\x1b[2J": b"x"})
+    monkeypatch.setattr(cli, "read_workshop", lambda path: desk.workshop)
+    assert cli.main(["collect", "--build", str(desk.build), str(desk.inbox)]) == 1
+    out, err = capsys.readouterr()
+    assert "owned" in out and not {"\x1b", "\x07", "\x9b", "\r"} & set(out + err)
+    table = (desk.build / "collected" / "leaderboard.csv").read_text(encoding="utf-8")
+    assert len(table.splitlines()) == 4
+
+
+def mutate(members: Files, number: int, desk: Desk) -> bytes:
+    """A hand-in with one fault of a random kind, the same for the same number."""
+    dice = random.Random(number)
+    kind = ("zip", "database", "manifest", "yaml")[number % 4]
+    if kind == "database":
+        content = bytearray(members["mlflow.db"])
+        for _ in range(dice.randint(1, 40)):
+            content[dice.randrange(len(content))] = dice.randrange(256)
+        put(members, "mlflow.db", bytes(content))
+    elif kind == "manifest":
+        text = bytearray(members["manifest.json"])
+        for _ in range(dice.randint(1, 5)):
+            text[dice.randrange(len(text))] = dice.randrange(256)
+        members["manifest.json"] = bytes(text)
+    elif kind == "yaml":
+        edit_config(
+            members, lambda t: "".join(dice.choice("{}[]&*:$#\n\t \x00é") if dice.random() < 0.02 else c for c in t)
+        )
+    sign_again(members, desk.key("group-2"))
+    content = bytearray(zip_bytes(members))
+    if kind == "zip":
+        for _ in range(dice.randint(1, 20)):
+            content[dice.randrange(len(content))] = dice.randrange(256)
+    return bytes(content)
+
+
+@pytest.mark.slow
+def test_two_hundred_mutated_hand_ins_leave_the_good_ones_whole(desk: Desk) -> None:
+    good = {row.group: row for row in desk.collect().rows}
+    for number in range(200):
+        (desk.inbox / f"mutated-{number:03d}.zip").write_bytes(mutate(desk.members("group-2"), number, desk))
+    collected = limited(desk, seconds=30, memory_mb=1500).collect()
+    rows = {row.group: row for row in collected.rows}
+    assert rows["group-1"].test_balanced_accuracy == good["group-1"].test_balanced_accuracy
+    assert rows["group-3"].test_balanced_accuracy == good["group-3"].test_balanced_accuracy and "group-2" in rows
+    assert len(collected.refused) > 50
+    assert not [reason for reason in collected.refused.values() if "unexpected" in reason or "without a word" in reason]
+    assert os.listdir(desk.build / "collected")
