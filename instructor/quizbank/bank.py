@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instructor.quizbank.facts import CodeFacts
+from instructor.quizbank.markup import UNWRITABLE
 from instructor.quizbank.schema import CHOICE, NAME, NUMBER, SEVERAL, BankEntry, Mistake, read_bank, refuse
 from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
@@ -61,6 +62,11 @@ class BankQuestion:
     def options(self) -> tuple[str, ...]:
         """All options in no particular order; empty where the answer is typed."""
         return (*self.rights, *self.wrong) if self.kind in (CHOICE, SEVERAL) else ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything that people read of the question."""
+        return (self.text, *self.rights, *self.wrong, *self.hints, self.explanation, *self.tags)
 
     def with_values(self, values: dict[str, str]) -> "BankQuestion":
         """The same question with other values in its texts and its answer."""
@@ -122,9 +128,11 @@ def check_question(question: BankQuestion, facts: CodeFacts) -> Iterator[tuple[s
         yield f"look_in names '{question.look_in}', which a group cannot see yet", "name a file of its kit"
     if question.kind == NAME and not facts.is_unique_name(question.right):
         yield f"'{question.right}' is the name of several things", "ask for one whose name is there once"
-    for text in (question.text, *question.hints, question.explanation):
+    for text in question.texts:
         if "\n" in text:
-            yield "a text has a line break", "write it with `>-`, which joins its lines"
+            yield f"a text has a line break: {text!a}", "write it with `>-`, which joins its lines"
+        elif UNWRITABLE.search(text):
+            yield f"a text has a control character: {text!a}", "remove it: no other program can show it"
 
 
 def _check_options(question: BankQuestion) -> Iterator[tuple[str, str]]:
