@@ -42,11 +42,13 @@ def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
 
     Example: instructor quiz check
     """
-    from instructor.quizbank.bank import KAHOOT, load_bank, stage_questions
+    from instructor.quizbank.bank import KAHOOT, load_bank_with_notes, stage_questions
     from instructor.quizbank.kahoot import check_questions
 
     described = read_workshop(workshop)
-    questions = load_bank(described)
+    questions, notes = load_bank_with_notes(described)
+    for note in notes:
+        make_console(stderr=True).print(f"note: {note}", markup=False)
     check_questions(stage_questions(questions, KAHOOT))
     counts = [f"{stage.id} {len(stage_questions(questions, stage.id))}" for stage in described.stages]
     counts.append(f"kahoot {len(stage_questions(questions, KAHOOT))}")
@@ -110,14 +112,15 @@ def page(out: OutOption, questions: FromOption = "kahoot", workshop: WorkshopOpt
 
 
 def _export(name: str, out: Path, which: str, workshop: Path) -> None:
-    from instructor.quizbank.bank import load_bank
+    from instructor.quizbank.bank import load_bank_with_notes
     from instructor.quizbank.exports import EXPORTS
     from instructor.quizbank.kahoot import export_kahoot
 
     described = read_workshop(workshop)
-    questions = _choose(load_bank(described), described, which)
+    bank, aside = load_bank_with_notes(described)
+    questions = _choose(bank, described, which)
     paths, notes = {"kahoot": export_kahoot, **EXPORTS}[name](questions, out, described.seed)
-    for note in notes:
+    for note in [*aside, *notes]:
         make_console(stderr=True).print(f"note: {note}", markup=False)
     for path in paths:
         make_console().print(f"{path}  ({len(questions) - sum('left out' in note for note in notes)} questions)")
