@@ -110,8 +110,13 @@ def _read_totals(sheet: Sheet) -> tuple[list[Player], list[str]]:
     players, notes = [], []
     for number, row in enumerate(sheet.rows[header + 1 :], header + 1):
         nickname = read_text(cell_of(row, name))
-        if not nickname or nickname.startswith(_FOOTER):
+        if nickname.startswith(_FOOTER) or not (nickname or read_text(cell_of(row, total))):
             continue
+        if not nickname:
+            raise LabError(
+                f"{sheet.name_cell(number, name)}: a score, but no nickname beside it",
+                hint="write the nickname into the cell as plain text, or delete the line",
+            )
         if not read_text(cell_of(row, total)) and not read_text(cell_of(row, places.get(_RANK, len(row)))):
             notes.append(f"row {number + 1}: '{nickname}' has neither rank nor score; it is left out")
             continue
@@ -142,7 +147,7 @@ def _read_points(sheet: Sheet, row: int, column: int, sign: str) -> int:
         several = read_number(cell, ".") is not None or read_number(cell, ",") is not None or isinstance(cell, float)
         found = f"'{shown}' may be two different numbers" if several else f"'{shown}' is no number"
         raise LabError(
-            f"{sheet.name_cell(row, column)}: {found if shown else 'is empty'}",
+            f"{sheet.name_cell(row, column)}: {found if shown else 'it is empty'}",
             hint="write the points into the cell as digits only, such as 4394, and save",
         )
     return points

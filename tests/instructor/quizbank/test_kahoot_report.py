@@ -174,6 +174,12 @@ def test_a_line_with_neither_rank_nor_score_is_left_out_and_named(tmp_path: Path
     assert report.players == [Player("G2", 3)] and "row 5: 'Well done, all of you!'" in report.notes[0]
 
 
+def test_a_score_without_a_nickname_is_refused_with_its_cell(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores([[1, "G1", 9], [2, "=1+1", 3]])})
+    with pytest.raises(LabError, match=r"sheet 'Final Scores', cell B5: a score, but no nickname"):
+        read_report(path)  # a formula whose value nobody has stored
+
+
 def test_what_steers_a_terminal_is_not_in_a_nickname(tmp_path: Path) -> None:
     text = "Rank,Player,Total Score (points)\n1,\x1b[31mG1\x07\u202e,5\n"
     (tmp_path / "r.csv").write_text(text, encoding="utf-8")
