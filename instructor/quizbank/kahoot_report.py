@@ -109,18 +109,13 @@ def _read_totals(sheet: Sheet) -> tuple[list[Player], list[str]]:
     sign = find_decimal_sign(cell_of(row, total) for row in sheet.rows[header + 1 :])
     players, notes = [], []
     for number, row in enumerate(sheet.rows[header + 1 :], header + 1):
-        nickname = read_text(cell_of(row, name))
-        if nickname.startswith(_FOOTER) or not (nickname or read_text(cell_of(row, total))):
+        nickname, shown = read_text(cell_of(row, name)), read_text(cell_of(row, total))
+        if nickname.startswith(_FOOTER) or not (nickname or shown):
             continue
-        if not nickname:
-            raise LabError(
-                f"{sheet.name_cell(number, name)}: a score, but no nickname beside it",
-                hint="write the nickname into the cell as plain text, or delete the line",
-            )
-        if not read_text(cell_of(row, total)) and not read_text(cell_of(row, places.get(_RANK, len(row)))):
+        if not (shown or read_text(cell_of(row, places.get(_RANK, len(row))))):
             notes.append(f"row {number + 1}: '{nickname}' has neither rank nor score; it is left out")
             continue
-        _check_width(sheet, header, number)
+        _check_line(sheet, header, number, name)
         score = _read_points(sheet, number, total, sign)
         correct, incorrect = (read_number(cell_of(row, places.get(key, len(row)))) for key in (_CORRECT, _INCORRECT))
         answers = None if correct is None else correct + (incorrect or 0)
@@ -128,9 +123,14 @@ def _read_totals(sheet: Sheet) -> tuple[list[Player], list[str]]:
     return players, notes
 
 
-def _check_width(sheet: Sheet, header: int, number: int) -> None:
-    """A comma in a number that no quotation marks hold moves all cells behind it by one."""
+def _check_line(sheet: Sheet, header: int, number: int, name: int) -> None:
+    """Raise `LabError` for a score of nobody, and for a comma without quotes that moves all cells behind it by one."""
     row, width = sheet.rows[number], len(sheet.rows[header])
+    if not read_text(cell_of(row, name)):
+        raise LabError(
+            f"{sheet.name_cell(number, name)}: a score, but no nickname beside it",
+            hint="write the nickname into the cell as plain text, or delete the line",
+        )
     if sheet.separator and any(read_text(cell) for cell in row[width:]):
         raise LabError(
             f"{sheet.name_cell(number, width)}: the line has more cells than the header",
@@ -165,7 +165,7 @@ def _read_raw(sheet: Sheet) -> Iterator[_Row]:
         nickname, asked = read_text(cell_of(row, name)), read_text(cell_of(row, question))
         if not nickname or not asked:
             continue
-        _check_width(sheet, header, number)
+        _check_line(sheet, header, number, name)
         points = _read_points(sheet, number, score, sign) if read_text(cell_of(row, score)) else 0
         correct = read_number(cell_of(row, right[1][0])) if right else None
         has_answer = bool(read_text(cell_of(row, answer[1][0]))) if answer else True

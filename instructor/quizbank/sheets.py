@@ -12,6 +12,7 @@ import io
 import math
 import re
 import unicodedata
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from lab_code.errors import LabError
 SEPARATORS = ",;\t"
 _TEXT_FILES = (".csv", ".tsv")
 _HEADER_ROWS = 12  # a header is looked for in so many rows
+_SIZE = re.compile(rb"<(\w+:)?dimension\b[^>]*?(/>|>\s*</(\w+:)?dimension\s*>)")
 _ZIP = b"PK\x03\x04"
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _GROUPED = r"[1-9]\d{0,2}(?:%s\d{3})+"
@@ -68,19 +70,23 @@ def read_sheets(path: Path, is_known: Callable[[Rows], bool]) -> list[Sheet]:
 
 def _read_workbook(path: Path) -> list[Sheet]:
     try:
-        with path.open("rb") as file:
-            book = load_workbook(file, read_only=True, data_only=True)
-            return [Sheet(path, sheet.title, _read_cells(sheet)) for sheet in book.worksheets]
+        book = load_workbook(_drop_sizes(path), read_only=True, data_only=True)
+        return [Sheet(path, s.title, [list(row) for row in s.iter_rows(values_only=True)]) for s in book.worksheets]
     except Exception as error:  # openpyxl's, zipfile's and the XML parser's errors share no base
+        reason = " ".join(str(error).split())
         raise LabError(
-            f"{path} is damaged: {type(error).__name__}: {error}", hint="download the report again"
+            f"{path} is damaged: {type(error).__name__}: {reason}", hint="download the report again"
         ) from error
 
 
-def _read_cells(sheet: object) -> Rows:
-    """Every row that is stored: the size that the file states (`<dimension>`) is wrong in some of Kahoot's own."""
-    sheet.reset_dimensions()
-    return [list(row) for row in sheet.iter_rows(values_only=True)]
+def _drop_sizes(path: Path) -> io.BytesIO:
+    """The workbook without the sizes that its sheets state: they are wrong in some that Kahoot has written itself."""
+    plain = io.BytesIO()
+    with zipfile.ZipFile(path) as given, zipfile.ZipFile(plain, "w") as written:
+        for name in dict.fromkeys(given.namelist()):
+            content = given.read(name)
+            written.writestr(name, _SIZE.sub(b"", content) if name.endswith(".xml") else content)
+    return plain
 
 
 def read_csv(path: Path, is_known: Callable[[Rows], bool]) -> Sheet:

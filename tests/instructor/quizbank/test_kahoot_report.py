@@ -57,7 +57,10 @@ DIMENSIONS = [
     '<dimension ref="A1:E6"/>',
     '<dimension ref="A1:XFD1048576"/>',
     '<dimension ref="C9:D9"/>',
-    '<dimension ref="A1:A1"/>',
+    '<dimension ref="A1:A1"></dimension>',
+    '<dimension ref="kaputt"/>',
+    '<dimension ref=""/>',
+    "<dimension/>",
     "",
 ]
 
