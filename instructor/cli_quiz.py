@@ -1,7 +1,7 @@
 """The commands `instructor quiz …` and `instructor kahoot …`: check the bank, export it, read Kahoot's results."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -10,6 +10,10 @@ from instructor.options import WORKSHOP_FILE, WorkshopOption, default_build
 from instructor.workshop import Workshop, find_stage, read_workshop
 from lab_code.errors import LabError
 from lab_code.terminal import make_console
+
+if TYPE_CHECKING:
+    from instructor.quizbank.kahoot_report import Report
+    from instructor.quizbank.teams import Review
 
 OutOption = Annotated[
     Path,
@@ -38,11 +42,13 @@ def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
 
     Example: instructor quiz check
     """
-    from instructor.quizbank.bank import KAHOOT, load_bank, stage_questions
+    from instructor.quizbank.bank import KAHOOT, load_bank_with_notes, stage_questions
     from instructor.quizbank.kahoot import check_questions
 
     described = read_workshop(workshop)
-    questions = load_bank(described)
+    questions, notes = load_bank_with_notes(described)
+    for note in notes:
+        make_console(stderr=True).print(f"note: {note}", markup=False)
     check_questions(stage_questions(questions, KAHOOT))
     counts = [f"{stage.id} {len(stage_questions(questions, stage.id))}" for stage in described.stages]
     counts.append(f"kahoot {len(stage_questions(questions, KAHOOT))}")
@@ -106,14 +112,15 @@ def page(out: OutOption, questions: FromOption = "kahoot", workshop: WorkshopOpt
 
 
 def _export(name: str, out: Path, which: str, workshop: Path) -> None:
-    from instructor.quizbank.bank import load_bank
+    from instructor.quizbank.bank import load_bank_with_notes
     from instructor.quizbank.exports import EXPORTS
     from instructor.quizbank.kahoot import export_kahoot
 
     described = read_workshop(workshop)
-    questions = _choose(load_bank(described), described, which)
+    bank, aside = load_bank_with_notes(described)
+    questions = _choose(bank, described, which)
     paths, notes = {"kahoot": export_kahoot, **EXPORTS}[name](questions, out, described.seed)
-    for note in notes:
+    for note in [*aside, *notes]:
         make_console(stderr=True).print(f"note: {note}", markup=False)
     for path in paths:
         make_console().print(f"{path}  ({len(questions) - sum('left out' in note for note in notes)} questions)")
@@ -149,45 +156,57 @@ def results(
 
     Example: instructor kahoot results report.xlsx
     """
-    from instructor.quizbank import kahoot_report
-    from lab_code.files import write_whole
-    from lab_code.terminal import make_table
+    from instructor.quizbank.kahoot_report import read_report
+    from instructor.quizbank.players_table import read_players, update_players
+    from instructor.quizbank.teams import review_players
 
     described = read_workshop(workshop)
-    table = aliases or out / "kahoot-players.csv"
-    found = kahoot_report.read_report(report)
-    known = kahoot_report.read_aliases(table, described.groups) if table.is_file() else {}
-    review = kahoot_report.review_players(found, known, described.groups)
-    write_whole(table, kahoot_report.aliases_to_csv(found, review, known))
-    console, notes = make_console(), make_console(stderr=True)
-    shown = make_table("group", "players", title=f"Review: {report.name}", right=["points"])
-    for group in described.groups:
-        players = review.groups.get(group, [])
-        names = ", ".join(player.nickname for player in players) or "nobody"
-        shown.add_row(group, escape(names), str(sum(player.score for player in players)))
-    console.print(shown)
-    for note in found.notes:
-        notes.print(f"note: {note}", markup=False)
-    for group, players in review.rejoined.items():
-        notes.print(
-            f"note: {group} is there {len(players)} times (dropped out and came back?); its points are added up"
-        )
-    for player in review.unmatched:
-        notes.print(f"note: '{player.nickname}' belongs to no group ({player.score} points)", markup=False)
+    found = read_report(report)
+    table = read_players(aliases or out / "kahoot-players.csv", described.groups)
+    review = review_players(found, table.aliases, described.groups)
+    update_players(table, review.table())
+    _show_review(found, review, described)
     if not count:
-        console.print(f"Nothing is counted yet. Put players right in {table}, then the same with --count", markup=False)
+        last = f"Nothing is counted yet. Put players right in {table.path}, then the same with --count"
+        make_console().print(last, markup=False)
         return
     waiting = [player.nickname for player in review.unmatched]
     if waiting:
         raise LabError(
             f"{len(waiting)} players belong to no group: {', '.join(waiting[:5])}",
-            hint=f"write their group into {table}, or - where they do not count",
+            hint=f"write their group into {table.path}, or - where they do not count",
         )
-    ranking = kahoot_report.rank_groups(review, described.groups)
-    lines = ["rank,group,points", *(f"{entry.rank},{entry.group},{entry.score}" for entry in ranking)]
-    write_whole(out / "kahoot-ranking.csv", "\n".join(lines) + "\n")
-    ranked = make_table("rank", "group", title="Kahoot: groups", right=["points"])
+    _write_ranking(out / "kahoot-ranking.csv", found, review, described)
+
+
+def _show_review(found: "Report", review: "Review", described: Workshop) -> None:
+    """Who is in which group with which score, and everything that an instructor should look at."""
+    from instructor.quizbank.teams import score_group
+    from lab_code.terminal import make_table
+
+    notes = make_console(stderr=True)
+    shown = make_table("group", "players", title=escape(f"Review: {found.path.name}"), right=[found.counts])
+    for group in described.groups:
+        names = ", ".join(player.nickname for player in review.groups.get(group, [])) or "nobody"
+        shown.add_row(group, escape(names), str(score_group(review, group, described.kahoot_teams)))
+    make_console().print(shown)
+    for note in [*found.notes, *review.notes(described.kahoot_teams)]:
+        notes.print(f"note: {note}", markup=False)
+    for player in review.unmatched:
+        notes.print(f"note: '{player.nickname}' belongs to no group ({player.score} {found.counts})", markup=False)
+
+
+def _write_ranking(path: Path, found: "Report", review: "Review", described: Workshop) -> None:
+    from instructor.collect.table import write_table
+    from instructor.quizbank.teams import rank_groups
+    from lab_code.terminal import make_table
+
+    ranking = rank_groups(review, described.groups, described.kahoot_teams)
+    column = found.counts.replace(" ", "_")
+    rows = [{"rank": entry.rank, "group": entry.group, column: entry.score} for entry in ranking]
+    write_table(path, ["rank", "group", column], rows)
+    ranked = make_table("rank", "group", title="Kahoot: groups", right=[found.counts])
     for entry in ranking:
         ranked.add_row(str(entry.rank), entry.group, str(entry.score))
-    console.print(ranked)
-    console.print(f"{out / 'kahoot-ranking.csv'}  (groups only, no nicknames)", markup=False)
+    make_console().print(ranked)
+    make_console().print(f"{path}  (groups only, no nicknames)", markup=False)

@@ -80,6 +80,7 @@ class Workshop:
     points: Points = field(default_factory=Points)
     limits: HandinLimits = field(default_factory=HandinLimits)
     activity_minutes: int = 30
+    kahoot_teams: str = "mean"
     paper: str = "a4"
 
 
@@ -109,6 +110,7 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
         "data.difficulty": 0 < data.difficulty <= 1,
         "data.test_imbalance": 0 <= data.test_imbalance <= 1,
         "stages.questions": all(1 <= stage.questions <= 12 for stage in workshop.stages),
+        "kahoot_teams": workshop.kahoot_teams in ("mean", "sum"),
         "paper": workshop.paper in ("a4", "us-letter"),
         "activity_minutes": 1 <= workshop.activity_minutes <= 600,
         "points": all(0 <= n <= 1000 for n in (workshop.points.stage, workshop.points.rescued, *workshop.points.hints)),

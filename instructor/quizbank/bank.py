@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instructor.quizbank.facts import CodeFacts
+from instructor.quizbank.markup import UNWRITABLE
 from instructor.quizbank.schema import CHOICE, NAME, NUMBER, SEVERAL, BankEntry, Mistake, read_bank, refuse
 from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
@@ -62,6 +63,11 @@ class BankQuestion:
         """All options in no particular order; empty where the answer is typed."""
         return (*self.rights, *self.wrong) if self.kind in (CHOICE, SEVERAL) else ()
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything that people read of the question."""
+        return (self.text, *self.rights, *self.wrong, *self.hints, self.explanation, *self.tags)
+
     def with_values(self, values: dict[str, str]) -> "BankQuestion":
         """The same question with other values in its texts and its answer."""
         texts = {name: _fill(getattr(self, name), values) for name in ("text", "explanation")}
@@ -79,34 +85,69 @@ def load_bank(
 
     Raises `LabError` that lists every mistake with line, question, what was found and the fix.
     """
+    return load_bank_with_notes(workshop, path, project, data)[0]
+
+
+def load_bank_with_notes(
+    workshop: Workshop, path: Path = BANK_FILE, project: Path = PROJECT, data: Path | None = None
+) -> tuple[list[BankQuestion], list[str]]:
+    """As `load_bank`, and which questions were set aside, because a stage was removed from the workshop."""
     written = read_bank(path)
-    facts = CodeFacts(project, [stage.id for stage in workshop.stages], workshop.data, data)
+    stages = [stage.id for stage in workshop.stages]
+    removed = _find_removed(project, stages)
+    facts = CodeFacts(project, stages, workshop.data, data)
+    all_facts = CodeFacts(project, [*removed, *stages], workshop.data, data)
     questions: list[BankQuestion] = []
     mistakes: list[Mistake] = []
+    aside: dict[str, list[str]] = {}
     for entry in written.entries:
-        try:
-            question = _resolve(entry, facts, workshop)
-        except LabError as error:
-            problems = [(error.message, error.hint or "")]
-        else:
+        if entry.stage in removed:
+            aside.setdefault(entry.stage, []).append(entry.id)
+            continue
+        question, problems = _try_entry(entry, facts, [*stages, KAHOOT])
+        if problems and removed and not _try_entry(entry, all_facts, [*stages, KAHOOT])[1]:
+            aside.setdefault(entry.stage, []).append(entry.id)
+        elif problems:
+            mistakes += [Mistake(written.lines[entry.id], entry.id, *problem) for problem in problems]
+        elif question is not None:
             questions.append(question)
-            problems = [
-                problem
-                for values in question.vary or ({},)
-                for problem in check_question(question.with_values(values), facts)
-            ]
-        found = dict.fromkeys(problems)
-        mistakes += [Mistake(written.lines[entry.id], entry.id, *problem) for problem in found]
     if mistakes:
         raise refuse(path, mistakes)
     for stage in workshop.stages:
         count = len(stage_questions(questions, stage.id))
         if count < stage.questions:
+            reason = (
+                f" without {', '.join(aside[stage.id])}, which ask about removed stages" if stage.id in aside else ""
+            )
             raise LabError(
-                f"{path}: stage '{stage.id}' asks {stage.questions} questions, but the bank has {count}",
+                f"{path}: stage '{stage.id}' asks {stage.questions} questions, but the bank has {count}{reason}",
                 hint="write more questions for it, or lower stages.questions in instructor/workshop.yaml",
             )
-    return questions
+    return questions, [_explain_aside(stage, ids, stages) for stage, ids in aside.items()]
+
+
+def _find_removed(project: Path, stages: list[str]) -> list[str]:
+    """Stages that the project has files for, but the workshop does not use."""
+    folders = sorted(folder.name for folder in (project / "locked").glob("*") if folder.is_dir())
+    return [name for name in folders if name not in stages and not name.startswith((".", "_"))]
+
+
+def _explain_aside(stage: str, ids: list[str], stages: list[str]) -> str:
+    if stage not in stages:
+        return f"the workshop has no stage '{stage}': its {len(ids)} questions are set aside"
+    return f"set aside, because they ask about stages that the workshop does not have: {', '.join(ids)}"
+
+
+def _try_entry(
+    entry: BankEntry, facts: CodeFacts, stages: list[str]
+) -> tuple[BankQuestion | None, list[tuple[str, str]]]:
+    """The question that an entry makes, or what is wrong with it and how to put it right."""
+    try:
+        question = _resolve(entry, facts, stages)
+    except LabError as error:
+        return None, [(" ".join(error.message.split()), error.hint or "look at the question again")]
+    versions = [question.with_values(values) for values in question.vary or ({},)]
+    return question, list(dict.fromkeys(problem for each in versions for problem in check_question(each, facts)))
 
 
 def stage_questions(questions: list[BankQuestion], stage: str) -> list[BankQuestion]:
@@ -119,12 +160,16 @@ def check_question(question: BankQuestion, facts: CodeFacts) -> Iterator[tuple[s
     yield from _check_options(question)
     yield from _check_leaks(question)
     if question.stage != KAHOOT and question.look_in not in facts.visible_before(question.stage):
-        yield f"look_in names '{question.look_in}', which a group cannot see yet", "name a file of its kit"
+        near = difflib.get_close_matches(question.look_in, facts.visible_before(question.stage), 1, 0.3)
+        such = f", such as {near[0]}" if near else ""
+        yield f"look_in names '{question.look_in}', which a group cannot see yet", f"name a file of its kit{such}"
     if question.kind == NAME and not facts.is_unique_name(question.right):
         yield f"'{question.right}' is the name of several things", "ask for one whose name is there once"
-    for text in (question.text, *question.hints, question.explanation):
+    for text in question.texts:
         if "\n" in text:
-            yield "a text has a line break", "write it with `>-`, which joins its lines"
+            yield f"a text has a line break: {text!a}", "write it with `>-`, which joins its lines"
+        elif UNWRITABLE.search(text):
+            yield f"a text has a control character: {text!a}", "remove it: no other program can show it"
 
 
 def _check_options(question: BankQuestion) -> Iterator[tuple[str, str]]:
@@ -175,9 +220,9 @@ def _looks_like(one: str, other: str) -> bool:
     return " " in one and difflib.SequenceMatcher(None, one.lower(), other.lower()).ratio() > _TOO_SIMILAR
 
 
-def _resolve(entry: BankEntry, facts: CodeFacts, workshop: Workshop) -> BankQuestion:
+def _resolve(entry: BankEntry, facts: CodeFacts, stages: list[str]) -> BankQuestion:
     """Raises `LabError` with the problem as its message and the fix as its hint."""
-    _check_entry(entry, [*(stage.id for stage in workshop.stages), KAHOOT])
+    _check_entry(entry, stages)
     if entry.answer is None:
         rights = (facts.resolve(entry.answer_from),)
     else:
@@ -201,24 +246,36 @@ def _resolve(entry: BankEntry, facts: CodeFacts, workshop: Workshop) -> BankQues
 
 def _check_entry(entry: BankEntry, stages: list[str]) -> None:
     if entry.stage not in stages:
-        raise LabError(f"there is no stage '{entry.stage}'", hint=f"stages: {', '.join(stages)}")
+        near = difflib.get_close_matches(entry.stage, stages, 1)
+        meant = f"did you mean '{near[0]}'? " if near else ""
+        raise LabError(f"there is no stage '{entry.stage}'", hint=f"{meant}stages: {', '.join(stages)}")
     if (entry.answer is None) == (not entry.answer_from):
-        found = "both `answer` and `answer_from`" if entry.answer_from else "neither `answer` nor `answer_from`"
+        found = "neither `answer` nor `answer_from`"
+        if entry.answer_from:
+            found = f"both `answer: {entry.answer}` and `answer_from: {entry.answer_from}`"
         raise LabError(f"has {found}", hint="write exactly one of them")
     if isinstance(entry.answer, list) != (entry.kind == SEVERAL):
         raise LabError(
-            f"the answer of kind '{entry.kind}' is {'a list' if isinstance(entry.answer, list) else 'not a list'}",
+            f"the answer of kind '{entry.kind}' is {_shown(entry.answer)}",
             hint="only kind: several has a list of answers",
         )
     if entry.kind in (NUMBER, NAME) and entry.wrong:
-        raise LabError(f"a {entry.kind} question has no wrong options", hint="remove `wrong`, or set kind: choice")
+        found = f"a {entry.kind} question has the wrong options {', '.join(map(repr, entry.wrong))}"
+        raise LabError(found, hint="remove `wrong`, or set kind: choice")
     most = 3 if entry.kind == CHOICE else _MOST_WRONG
     if entry.kind in (CHOICE, SEVERAL) and not 1 <= len(entry.wrong) <= most:
-        raise LabError(f"has {len(entry.wrong)} wrong options", hint=f"write one to {most} under `wrong`")
+        listed = f": {', '.join(map(repr, entry.wrong))}" if entry.wrong else ""
+        raise LabError(f"has {len(entry.wrong)} wrong options{listed}", hint=f"write one to {most} under `wrong`")
     if entry.stage == KAHOOT and entry.kind != CHOICE:
         raise LabError(f"kind is '{entry.kind}', but Kahoot shows two to four options", hint="set kind: choice")
     if entry.kind == NAME and entry.answer is not None:
         canonical_name(str(entry.answer))
+
+
+def _shown(answer: str | list[str] | None) -> str:
+    if not isinstance(answer, list):
+        return f"'{answer}', which is no list"
+    return f"the list {', '.join(map(repr, answer))}" if answer else "an empty list"
 
 
 def _fill(text: str, values: dict[str, str]) -> str:

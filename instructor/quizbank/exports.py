@@ -6,10 +6,8 @@ Every export takes questions of any stage and kind, and says which it had to lea
 kind. Options are ordered by SHA-256 of the seed, so the same bank gives the same files. Kahoot's is in `kahoot.py`.
 """
 
-import html
 import io
 import json
-import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,15 @@ from text2qti.qti import QTI
 from text2qti.quiz import Quiz
 
 from instructor.quizbank.bank import CHOICE, NAME, NUMBER, SEVERAL, BankQuestion
+from instructor.quizbank.markup import (
+    UNWRITABLE,
+    fits_aiken,
+    to_gift,
+    to_gift_html,
+    to_html,
+    to_jupyterquiz,
+    to_markdown,
+)
 from instructor.quizbank.variants import order_options
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
@@ -42,19 +49,15 @@ def _gift(question: BankQuestion, seed: int) -> str:
     if question.kind == NUMBER:
         answers = f"#{question.right}"
     elif question.kind == NAME:
-        answers = f"={_escape_gift(question.right)}"
+        answers = f"={to_gift(question.right)}"  # compared with what is typed, hence no HTML
     elif question.kind == SEVERAL:
         right, wrong = 100 / len(question.rights), -100 / len(question.wrong)
         shares = [right if option in question.rights else wrong for option in options]
-        answers = "\n".join(f"~%{_share(s)}%{_escape_gift(o)}" for s, o in zip(shares, options, strict=True))
+        answers = "\n".join(f"~%{_share(s)}%{to_gift_html(o)}" for s, o in zip(shares, options, strict=True))
     else:
-        answers = "\n".join(f"{'=' if o in question.rights else '~'}{_escape_gift(o)}" for o in options)
-    feedback = f"####{_escape_gift(question.explanation)}"
-    return f"::{_escape_gift(question.id)}::{_escape_gift(question.text)}{{\n{answers}\n{feedback}\n}}"
-
-
-def _escape_gift(text: str) -> str:
-    return re.sub(r"([\\~=#{}:])", r"\\\1", text)
+        answers = "\n".join(f"{'=' if o in question.rights else '~'}{to_gift_html(o)}" for o in options)
+    feedback = f"####{to_gift_html(question.explanation)}"
+    return f"::{to_gift(question.id)}::[html]{to_gift_html(question.text)}{{\n{answers}\n{feedback}\n}}"
 
 
 def _share(share: float) -> str:
@@ -68,12 +71,12 @@ def export_moodle(questions: list[BankQuestion], folder: Path, seed: int) -> Exp
         kinds = {NUMBER: "numerical", NAME: "shortanswer"}
         entry = ElementTree.SubElement(root, "question", type=kinds.get(question.kind, "multichoice"))
         _text(ElementTree.SubElement(entry, "name"), question.id)
-        _text(ElementTree.SubElement(entry, "questiontext", format="html"), html.escape(question.text, quote=False))
+        _text(ElementTree.SubElement(entry, "questiontext", format="html"), to_html(question.text))
         feedback = ElementTree.SubElement(entry, "generalfeedback", format="html")
-        _text(feedback, html.escape(question.explanation, quote=False))
+        _text(feedback, to_html(question.explanation))
         ElementTree.SubElement(entry, "defaultgrade").text = str(question.difficulty)
         for hint in question.hints:
-            _text(ElementTree.SubElement(entry, "hint", format="html"), html.escape(hint, quote=False))
+            _text(ElementTree.SubElement(entry, "hint", format="html"), to_html(hint))
         for name in question.tags:
             tags = entry.find("tags")
             _text(ElementTree.SubElement(ElementTree.SubElement(entry, "tags") if tags is None else tags, "tag"), name)
@@ -86,7 +89,7 @@ def export_moodle(questions: list[BankQuestion], folder: Path, seed: int) -> Exp
             plain = question.kind in (NUMBER, NAME)
             form = "plain_text" if plain else "html"
             answer = ElementTree.SubElement(entry, "answer", fraction=_share(fraction), format=form)
-            _text(answer, option if plain else html.escape(option, quote=False))
+            _text(answer, option if plain else to_html(option))
     ElementTree.indent(root)
     return _write(folder / "moodle.xml", ElementTree.tostring(root, "utf-8", xml_declaration=True))
 
@@ -97,64 +100,82 @@ def _text(parent: ElementTree.Element, text: str) -> None:
 
 def export_aiken(questions: list[BankQuestion], folder: Path, seed: int) -> Exported:
     """Aiken, the plainest format: one right option, no explanation: `aiken.txt`."""
-    able, left_out = _divide(questions, lambda question: question.kind == CHOICE, "Aiken knows only choices")
+    choices, left_out = _divide(questions, lambda question: question.kind == CHOICE, "Aiken knows only choices")
+    able, unfit = _divide(choices, _fits_aiken, "a line of it would be an option, an answer or a formula in Aiken")
     blocks = []
     for question in able:
         options = order_options(question, str(seed))
         lines = [f"{letter}. {option}" for letter, option in zip(_LETTERS, options, strict=False)]
         blocks.append("\n".join([question.text, *lines, f"ANSWER: {_LETTERS[options.index(question.right)]}"]))
     paths, _ = _write(folder / "aiken.txt", "\n\n".join(blocks) + "\n")
-    return paths, left_out
+    return paths, left_out + unfit
+
+
+def _fits_aiken(question: BankQuestion) -> bool:
+    return fits_aiken(question.text) and all(fits_aiken(f"- {option}") for option in question.options)
 
 
 def export_canvas(questions: list[BankQuestion], folder: Path, seed: int) -> Exported:
     """QTI 1.2 for Canvas, written by text2qti: `canvas.zip`."""
-    source = "\n\n".join(["Quiz title: Experiment management", *(_text2qti(q, seed) for q in _any(questions))])
+    able, left_out = _divide(questions, _fits_canvas, "text2qti takes numbers from 0.0001 on, with four decimals")
+    seen: dict[str, str] = {}
+    for question in able:
+        if (first := seen.setdefault(question.text, question.id)) != question.id:
+            raise LabError(
+                f"questions '{first}' and '{question.id}' have the same text, which Canvas does not take",
+                hint="change one of them in quiz/bank.yaml",
+            )
+    source = "\n\n".join(["Quiz title: Experiment management", *(_text2qti(q, seed) for q in able)])
     package = QTI(Quiz(source, config=Config(), source_name="bank.yaml")).zip_bytes()
     fixed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(package)) as given, zipfile.ZipFile(fixed, "w") as target:
         for name in given.namelist():
             target.writestr(zipfile.ZipInfo(name, _FIXED_DATE), given.read(name), zipfile.ZIP_DEFLATED)
-    return _write(folder / "canvas.zip", fixed.getvalue())
+    paths, _ = _write(folder / "canvas.zip", fixed.getvalue())
+    return paths, left_out
+
+
+def _fits_canvas(question: BankQuestion) -> bool:
+    if question.kind != NUMBER:
+        return True
+    number = float(question.right)
+    return abs(number) >= 1e-4 and number == round(number, 4)
 
 
 def _text2qti(question: BankQuestion, seed: int) -> str:
-    lines = [f"Title: {question.id}", f"1. {_escape_markdown(question.text)}"]
-    lines.append(f"... {_escape_markdown(question.explanation)}")
+    lines = [f"Title: {question.id}", f"1. {to_markdown(question.text)}"]
+    lines.append(f"... {to_markdown(question.explanation)}")
     if question.kind == NUMBER:
-        return "\n".join([*lines, f"= {question.right}"])
+        margin = "" if question.right.lstrip("-").isdigit() else " +- 0"  # text2qti knows no other exact fraction
+        return "\n".join([*lines, f"= {question.right}{margin}"])
     if question.kind == NAME:
         return "\n".join([*lines, f"* {question.right}"])  # typed, hence no Markdown
     for letter, option in zip(_LETTERS.lower(), order_options(question, str(seed)), strict=False):
         right = option in question.rights
         mark = f"[{'*' if right else ' '}]" if question.kind == SEVERAL else f"{'*' if right else ''}{letter})"
-        lines.append(f"{mark} {_escape_markdown(option)}")
+        lines.append(f"{mark} {to_markdown(option)}")
     return "\n".join(lines)
-
-
-def _escape_markdown(text: str) -> str:
-    """Every sign that Markdown or TeX could take for its own, as a character reference."""
-    return re.sub(r"[^\w\s,;:?()/%]|_", lambda match: f"&#{ord(match[0])};", text)
 
 
 def export_jupyterquiz(questions: list[BankQuestion], folder: Path, seed: int) -> Exported:
     """A JSON list for the package jupyterquiz, whose readers can see the answers: `jupyterquiz.json`."""
     entries = []
     for question in _any(questions):
-        why = question.explanation
+        why, text = to_jupyterquiz(question.explanation), to_jupyterquiz(question.text)
         if question.kind == NUMBER:
             value = int(question.right) if question.right.lstrip("-").isdigit() else float(question.right)
             answers = [{"type": "value", "value": value, "correct": True, "feedback": why}]
-            entries.append({"question": question.text, "type": "numeric", "answers": answers})
+            entries.append({"question": text, "type": "numeric", "answers": answers})
         elif question.kind == NAME:
             given = [{"answer": question.right, "correct": True, "match_case": False, "feedback": why}]
-            entries.append({"question": question.text, "type": "string", "answers": given})
+            entries.append({"question": text, "type": "string", "answers": given})
         else:
             options = order_options(question, str(seed))
-            listed = [{"answer": o, "correct": o in question.rights} for o in options]
-            listed = [{**entry, "feedback": why if entry["correct"] else question.hints[0]} for entry in listed]
+            clue = to_jupyterquiz(question.hints[0])
+            listed = [{"answer": to_jupyterquiz(o), "correct": o in question.rights} for o in options]
+            listed = [{**entry, "feedback": why if entry["correct"] else clue} for entry in listed]
             kind = "many_choice" if question.kind == SEVERAL else "multiple_choice"
-            entries.append({"question": question.text, "type": kind, "answers": listed})
+            entries.append({"question": text, "type": kind, "answers": listed})
     return _write(folder / "jupyterquiz.json", to_json(entries))
 
 
@@ -193,10 +214,15 @@ EXPORTS: dict[str, Callable[[list[BankQuestion], Path, int], Exported]] = {
 
 
 def _any(questions: list[BankQuestion]) -> list[BankQuestion]:
-    """Questions with the first of their values in place. Raises `LabError` where there is none."""
+    """Questions with the first of their values in place. Raises `LabError` for none, and for what cannot be written."""
     if not questions:
         raise LabError("there is no question to export", hint="name a stage that has some, or all")
-    return [question.with_values(question.vary[0]) if question.vary else question for question in questions]
+    filled = [question.with_values(question.vary[0]) if question.vary else question for question in questions]
+    refused = [f"'{q.id}' ({text!a})" for q in filled for text in q.texts if UNWRITABLE.search(text)]
+    if refused:
+        found = f"a line break or a control character is in question {', '.join(refused)}"
+        raise LabError(found, hint="remove it in quiz/bank.yaml")
+    return filled
 
 
 def _divide(

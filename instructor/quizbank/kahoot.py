@@ -7,7 +7,6 @@ built here cell by cell. Which questions belong to the round is up to the caller
 
 import csv
 import io
-import re
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -21,7 +20,9 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
+from instructor.collect.table import safe_cell
 from instructor.quizbank.bank import CHOICE, BankQuestion
+from instructor.quizbank.markup import UNWRITABLE
 from instructor.quizbank.variants import order_options
 from lab_code.errors import LabError
 from lab_code.files import write_whole
@@ -47,7 +48,6 @@ INSTRUCTIONS = {
 }
 RED = "FF9C0006"
 FIXED_DATE = datetime(2020, 1, 1)  # in place of the present moment: the same questions give the same bytes
-UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # line breaks, and what XML cannot hold
 LISTED_PROBLEMS = 5
 
 Row = tuple[str | int | None, ...]  # the seven columns of HEADER
@@ -136,7 +136,7 @@ def _make_row(question: BankQuestion, seed: int) -> Row:
 
 def _make_table(rows: list[Row]) -> bytes:
     table = io.StringIO(newline="")
-    csv.writer(table).writerows([HEADER, *rows])
+    csv.writer(table).writerows([HEADER, *([safe_cell(value) for value in row] for row in rows)])
     return table.getvalue().encode("utf-8-sig")  # without the mark, Excel takes UTF-8 for its local code page
 
 

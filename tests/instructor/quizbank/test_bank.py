@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from instructor import cli
 from instructor.quizbank.bank import (
     BANK_FILE,
     CHOICE,
@@ -16,11 +17,12 @@ from instructor.quizbank.bank import (
     BankQuestion,
     check_question,
     load_bank,
+    load_bank_with_notes,
     stage_questions,
 )
 from instructor.quizbank.facts import CodeFacts
 from instructor.quizbank.variants import _vary, make_variant, make_variants
-from instructor.workshop import DataSource, read_workshop
+from instructor.workshop import WORKSHOP_FILE, DataSource, read_workshop
 from lab_code.errors import LabError
 
 PROJECT = Path(__file__).parent.parent.parent.parent
@@ -297,6 +299,136 @@ def test_a_mistake_is_named_with_line_question_and_fix(
     key_line = text[: text.index(old)].count("\n") + 1
     question_line = text[: text.rindex("  - id:", 0, text.index(old) + 10)].count("\n") + 1
     assert f"line {question_line if below is None else key_line + below}" in message, message
+
+
+ANSWER, WRONG = "answer_from: {config: optimizer.lr}", 'wrong: ["0.001", "0.01", "0.1"]'
+SURPRISES = [
+    # what YAML makes of something else than a text: the value is named as it is written
+    (ANSWER, "answer: yes", "'answer' is true, expected a text", '"yes" \\(YAML reads yes, no'),
+    (ANSWER, "answer: Off", "'answer' is false, expected a text", '"Off"'),
+    (ANSWER, "answer: 1.0e+3", "'answer' is the number 1.0e+3, expected a text", 'quotes: "1.0e.3"'),
+    (ANSWER, "answer: 017", "'answer' is the number 017, expected a text", 'quotes: "017"'),
+    (ANSWER, "answer: 0x1F", "'answer' is the number 0x1F, expected a text", 'quotes: "0x1F"'),
+    (ANSWER, "answer: 1_000", "'answer' is the number 1_000, expected a text", 'quotes: "1_000"'),
+    (ANSWER, "answer: 12:30", "'answer' is the number 12:30, expected a text", 'quotes: "12:30"'),
+    (ANSWER, "answer: .inf", "'answer' is the number .inf, expected a text", 'quotes: ".inf"'),
+    (ANSWER, "answer: 2024-01-02", "'answer' is the date 2024-01-02, expected a text", 'quotes: "2024-01-02"'),
+    (ANSWER, "answer: 2024-13-45", "'answer' is the date 2024-13-45, expected a text", 'quotes: "2024-13-45"'),
+    (ANSWER, "answer: !!python/object:os.system x", "expected a text", 'quotes: "x"'),
+    (ANSWER, "answer: {a}: b", "this is not YAML", "quotes"),
+    (ANSWER, "answer: {a: b}", "'answer' is a mapping with the key a, expected a text", "quotes"),
+    (ANSWER, "answer: [[a], b]", "'answer', entry 1, is a list of 1, expected a text", "quotes"),
+    (ANSWER, "answer: [a, b]", "the answer of kind 'choice' is the list 'a', 'b'", "only kind: several"),
+    (ANSWER, "answer: []", "the answer of kind 'choice' is an empty list", "only kind: several"),
+    (ANSWER, ANSWER + "\n    answer: x", "both `answer: x` and `answer_from: {'config'", "exactly one"),
+    (ANSWER, "answer_from: optimizer.lr", "'answer_from' is 'optimizer.lr'", "write a source such as"),
+    (ANSWER, "answer_from: {config: 5}", "'answer_from', 'config', is the number 5", 'quotes: "5"'),
+    (WRONG, "wrong: [2024-01-01, b]", "'wrong', entry 1, is the date 2024-01-01", 'quotes: "2024-01-01"'),
+    (WRONG, "wrong: [b, null]", "'wrong', entry 2, is empty", "write something"),
+    (WRONG, "wrong:\n      0.001\n      0.01", "'wrong' is '0.001 0.01'", "write a list of texts"),
+    (WRONG, "wrong: [a, b, c, d]", "has 4 wrong options: 'a', 'b', 'c', 'd'", "one to 3"),
+    (LINE, "text: 2024-01-02", "'text' is the date 2024-01-02", "quotes"),
+    (LINE, "text: [a, b]", "'text' is a list of 2, expected a text", "quotes"),
+    (LINE, 'text: "a bell \\a here?"', "a control character: 'a bell \\x07 here?'", "remove it"),
+    ("id: default-learning-rate", "id: yes", "question 'yes': 'id' is true, expected a text", '"yes"'),
+    ("id: default-learning-rate", "id: 5", "question '5': 'id' is the number 5", 'quotes: "5"'),
+    ("- id: default-learning-rate\n    stage", "- stage", "question 'number 1': 'id' is missing", "`id: …`"),
+    ("stage: 1-configuration", "stage: 1", "'stage' is the number 1", 'quotes: "1"'),
+    ("stage: 1-configuration", "stage: 1-configuratoin", "no stage '1-configuratoin'", "mean '1-configuration'.*hoot"),
+    ("kind: number", "kind: no", "'kind' is false", "write one of choice, several, number, name"),
+    ("kind: number", "kind: [number]", "'kind' is a list of 1", "write one of choice, several, number, name"),
+    ("time_limit_s: 60", "time_limit_s: '60'", "'time_limit_s' is '60'", "whole number from 5 to 240, without quotes"),
+    ("time_limit_s: 60", "time_limit_s: 60.5", "'time_limit_s' is '60.5'", "whole number from 5 to 240"),
+    ("time_limit_s: 60", "time_limit_s: yes", "'time_limit_s' is 'yes'", "whole number from 5 to 240"),
+    ("time_limit_s: 60", "time_limit_s: 1_0", "'time_limit_s' is '1_0'", "whole number from 5 to 240"),
+    ("difficulty: 2", "difficulty: hard", "'difficulty' is 'hard'", "whole number from 1 to 3"),
+    ("difficulty: 2", "dificulty: 2", "there is no key 'dificulty'", "did you mean 'difficulty'. keys: id"),
+    ("difficulty: 2", "difficulty: 2\n    difficulty: 3", "the key 'difficulty' is there twice", "remove one"),
+    ("difficulty: 2", "yes: 2", "there is no key 'yes'", "keys: id"),
+    ("difficulty: 2", "[a]: 2", "a key is a list of 1", "quotes"),
+    ("difficulty: 2", "<<: {difficulty: 2}", "a merge with `<<`", "write the keys out"),
+    ("difficulty: 2", "difficulty: *nothing", "this is not YAML: found undefined alias", "quotes"),
+    ("tags: [configuration]", "tags: configuration", "'tags' is 'configuration'", "write a list of texts"),
+    ("tags: [configuration]", "tags: &t [*t]", "'tags', entry 1, is a list of 1", "quotes"),
+    ("tags: [configuration]", "tags: [" + "[" * 3000, "brackets within brackets", "undo"),
+    ("    hints:\n      - train.yaml", "    hints: train.yaml", "'hints' is 'train.yaml", "a list of one text or more"),
+    ("- train.yaml names", "- train.yaml: names", "'hints', entry 1, is a mapping with the key train.yaml", "quotes"),
+    ("look_in: lab_code/conf/train.yaml", "look_in: lab_code/conf/trian.yaml", "names 'lab_code/conf/trian.yaml'",
+     "such as lab_code/conf/train.yaml"),
+    ("questions:", "questions: []\n---\nquestions:", "found another document", "undo"),
+    ("questions:", "questions: []\nquestions:", "the key 'questions' is there twice", "remove one"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "found", "fix"), SURPRISES)
+def test_a_mistake_is_one_line_with_the_value_as_it_is_written_and_what_is_possible(
+    tmp_path: Path, old: str, new: str, found: str, fix: str
+) -> None:
+    three = BANK_FILE.read_text(encoding="utf-8").partition("  - id: mlflow-file")[0]
+    (tmp_path / "bank.yaml").write_text(three, encoding="utf-8")
+    edit(tmp_path / "bank.yaml", old, new)
+    with pytest.raises(LabError) as caught:
+        load_bank(read_workshop(), tmp_path / "bank.yaml")
+    first, *lines = caught.value.message.splitlines()
+    count = int((re.search(r"has (\d+) mistakes:$", first) or ["", "1"])[1])
+    assert count == len(lines) and "pydantic" not in caught.value.message and "constrained" not in caught.value.message
+    assert [line for line in lines if found in line and re.search(fix, line.partition("; fix: ")[2])], lines
+    assert all(re.match(r"  line \d+(, question '[^']+')?: .+; fix: .+", line) and len(line) < 400 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINE,
+        LINE.lower().replace("text: you", "text: YOU"),
+        LINE.replace("?", " ?"),
+        'text: "  You start a run  and change nothing; how large is its learning-rate"',
+    ],
+)
+def test_a_text_that_is_there_twice_is_noticed(tmp_path: Path, text: str) -> None:
+    bank = BANK_FILE.read_text(encoding="utf-8")
+    start = bank.index("  - id: default-learning-rate")
+    first = bank[start : bank.index("  - id:", start + 1)]
+    again = first.replace("id: default-learning-rate", "id: again").replace(LINE, text)
+    (tmp_path / "bank.yaml").write_text(bank[:start] + first + again + bank[start + len(first) :], encoding="utf-8")
+    found = (
+        r"has a mistake:\n  line \d+, question 'again': the text '.*' is the one of question 'default-learning-rate' in"
+    )
+    with pytest.raises(LabError, match=found):
+        load_bank(read_workshop(), tmp_path / "bank.yaml")
+
+
+@pytest.mark.parametrize("removed", STAGES)
+def test_removing_a_stage_from_the_workshop_makes_no_mistakes(removed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    workshop = read_workshop()
+    workshop.stages = [stage for stage in workshop.stages if stage.id != removed]
+    questions, notes = load_bank_with_notes(workshop)
+    assert {question.stage for question in questions} == {*STAGES, KAHOOT} - {removed}
+    assert f"the workshop has no stage '{removed}'" in notes[0]
+    asked = {question.id for question in questions}
+    for note in notes[1:]:  # what cannot be asked without its files
+        assert "ask about stages that the workshop does not have" in note and not asked & set(
+            note.split(": ")[1].split(", ")
+        )
+
+
+def test_the_command_says_which_questions_a_removed_stage_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = WORKSHOP_FILE.read_text(encoding="utf-8")
+    start, end = text.index(f"  - id: {STAGES[-1]}"), text.index("locks:")
+    (tmp_path / "w.yaml").write_text(text[:start] + text[end:], encoding="utf-8")
+    assert cli.main(["quiz", "check", "--workshop", str(tmp_path / "w.yaml")]) == 0
+    shown = capsys.readouterr()
+    assert f"note: the workshop has no stage '{STAGES[-1]}'" in shown.err and "all answers resolved" in shown.out
+
+
+def test_a_stage_that_lacks_questions_since_another_was_removed_says_so() -> None:
+    workshop = read_workshop()
+    workshop.stages = workshop.stages[1:]
+    workshop.stages[0].questions = 12
+    with pytest.raises(LabError, match=r"the bank has \d+ without .+, which ask about removed stages"):
+        load_bank(workshop)
 
 
 def test_all_mistakes_of_a_file_are_reported_together(tmp_path: Path) -> None:

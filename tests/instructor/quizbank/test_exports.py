@@ -1,11 +1,11 @@
 """Every export read back by a reader that is not its writer: nothing of a question is lost or changed on the way."""
 
-import html
 import io
 import json
 import re
 import warnings
 import zipfile
+from html.parser import HTMLParser
 from pathlib import Path
 from xml.dom import minidom
 
@@ -32,8 +32,14 @@ with warnings.catch_warnings():  # the one parser of GIFT there is asks for the 
 SEED = 7
 ODD = [
     "=1+1", "a, b; c", 'say "hi" and \'no\'', "~ = # { } : \\ end", "<b>bold</b> & &amp; <script>", "🦉🇩🇪 👩‍🔬",
-    "مرحبا بالعالم", "`code_with_underscores` *stars* [x](y) $z$ ^2^", "A. not a letter", "1. not a list", "ANSWER: B",
-    "x" * 300, "50 % of 3 / 4 - 1", "- dash", "Zürich naïve Ω ≤ ∞",
+    "مرحبا بالعالم", "`code_with_underscores` *stars* [x](y) $z$ ^2^", "A. not a letter", "1. not a list",
+    "ANSWER: B", "x" * 300, "50 % of 3 / 4 - 1", "- dash", "Zürich naïve Ω ≤ ∞", "%20% of it", "~%20% of it",
+    "~%-5.5% x", "[html] x", "[markdown] **x**", "$$x$$ is $y$", "\\(x\\) and \\[y\\]", "\\begin{equation}",
+    "a -> b", "&&061; &&010", "C:\\new\\table", "]]> <![CDATA[x]]>", "&#36; &lt; &amp;lt;", "<http://x.org>",
+    "[x](javascript:alert)", "</script><!-- -->", "a < b > c", "<img src=x onerror=alert(1)>",
+    "```{.python .run}", "GROUP", "END_GROUP", "COMMENT", "* x", "+ x", "! x", "Title: x", "{T}", "{=x}",
+    "#### x", "// comment", "$CATEGORY: x", "A) x", "a. x", "answer: b", "@SUM(A1)", "x;=1", "_x0041_", "1) x",
+    ": x", "TRUE", "T", "#3:1", "%", "[", "$", "\\", "::x::", "costs $5 or $6", "a  b",
 ]  # fmt: skip
 
 
@@ -59,21 +65,97 @@ def odd_choices() -> list[BankQuestion]:
     ]
 
 
+class Reader(HTMLParser):
+    """What a browser makes of a piece of HTML: the texts between its elements, and which elements there are."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.nodes: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(markup)
+        self.close()
+        self.text = "".join(self.nodes)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.add(tag)
+        assert not attrs
+
+    def handle_data(self, data: str) -> None:
+        self.nodes.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+    handle_decl = unknown_decl = handle_pi = handle_comment
+
+
+def shown(markup: str) -> str:
+    """The text that people see; nothing of it is markup, and MathJax of Moodle and Canvas finds nothing in it."""
+    read = Reader(markup)
+    assert read.tags <= {"span", "p"}
+    assert not [node for node in read.nodes if re.search(r"\$\$|\\[(\[]|\\begin", node)]
+    return read.text
+
+
 def test_gift_is_read_back_by_a_parser_of_gift(tmp_path: Path) -> None:
-    questions = [question for question in odd_choices() if "\\" not in question.text]
+    questions = [q for q in odd_choices() if not re.search(r"\\|\}$", q.explanation)]  # which this parser does not know
     (path,), notes = export_gift(questions, tmp_path, SEED)
     with path.open(encoding="utf-8") as file:
         read = gift.parseFile(file)
     assert not notes and len(read) == len(questions) and all(back.valid for back in read)
     for question, back in zip(questions, read, strict=True):
-        answers = {unescape_gift(option.answer): option.fraction for option in back.answers.answers}
-        assert (back.title, unescape_gift(back.text)) == (question.id, question.text)
-        assert unescape_gift(back.generalFeedback) == question.explanation
+        answers = {shown(unescape_gift(option.answer)): option.fraction for option in back.answers.answers}
+        assert (back.title, shown(unescape_gift(back.text))) == (question.id, question.text)
+        assert shown(unescape_gift(back.generalFeedback)) == question.explanation
         assert answers == {question.right: 100, **dict.fromkeys(question.wrong, 0)}
 
 
 def unescape_gift(text: str) -> str:
     return re.sub(r"\\([\\~=#{}:])", r"\1", text.strip())
+
+
+_HIDDEN = {
+    f"\\{sign}": chr(0xE000 + n) for n, sign in enumerate("\\:#={}~n")
+}  # Moodle's escapes; `\\n` is a line break
+
+
+def read_as_moodle(block: str) -> tuple[str, list[tuple[float, str]], str]:
+    """One multiple choice in GIFT as Moodle's qformat_gift reads it: its escapes first, then its signs, then HTML."""
+    for escape, hidden in _HIDDEN.items():
+        block = block.replace(escape, hidden)
+    head, _, rest = block.partition("{")
+    body, _, tail = rest.rpartition("}")
+    assert "{" not in body and "}" not in body and tail == ""
+    assert "=" not in body or "->" not in body  # else it is a matching question
+    _, title, text = head.split("::", 2)
+    body, _, feedback = body.partition("####")
+    answers = []
+    for answer in body.replace("=", "~=").split("~")[1:]:
+        answer = answer.strip()
+        weight = re.match(r"%(-*[0-9]{1,2}\.?[0-9]*)%", answer)
+        share = 100.0 if answer[0] == "=" else float(weight[1]) if weight else 0.0
+        answer = answer[1:] if answer[0] == "=" else answer[weight.end() :] if weight else answer
+        assert "#" not in answer and not re.match(r"\[\w+\]", answer)
+        answers.append((share, shown(reveal(answer))))
+    assert text.startswith("[html]") and title == "q-1"
+    return shown(reveal(text.removeprefix("[html]"))), answers, shown(reveal(feedback.strip()))
+
+
+def reveal(text: str) -> str:
+    for escape, hidden in _HIDDEN.items():
+        text = text.replace(hidden, "\n" if escape == "\\n" else escape[1])
+    return text
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("kind", [CHOICE, SEVERAL])
+def test_gift_is_read_back_as_moodle_reads_it(tmp_path: Path, odd: str, kind: str) -> None:
+    rights, wrong = (odd, "b") if kind == SEVERAL else (odd,), (f"{odd} w", "plain")
+    (path,), _ = export_gift([make(kind, rights, wrong, text=odd, explanation=odd)], tmp_path, SEED)
+    text, answers, feedback = read_as_moodle(path.read_text(encoding="utf-8").strip())
+    assert (text, feedback) == (odd, odd)
+    assert {answer for share, answer in answers if share > 0} == set(rights)
+    assert {answer for share, answer in answers if share <= 0} == set(wrong)
 
 
 def test_a_backslash_in_gift_is_escaped(tmp_path: Path) -> None:
@@ -104,13 +186,11 @@ def read_moodle(path: Path) -> list[dict]:
         {
             "type": node.getAttribute("type"),
             "id": text_of(node, "name")[0],
-            "text": html.unescape(text_of(node, "questiontext")[0]),
-            "why": html.unescape(text_of(node, "generalfeedback")[0]),
-            "hints": [html.unescape(hint) for hint in text_of(node, "hint")],
+            "text": shown(text_of(node, "questiontext")[0]),
+            "why": shown(text_of(node, "generalfeedback")[0]),
+            "hints": [shown(hint) for hint in text_of(node, "hint")],
             "answers": {
-                html.unescape(text) if answer.getAttribute("format") == "html" else text: float(
-                    answer.getAttribute("fraction")
-                )
+                shown(text) if answer.getAttribute("format") == "html" else text: float(answer.getAttribute("fraction"))
                 for answer, text in zip(node.getElementsByTagName("answer"), text_of(node, "answer"), strict=True)
             },
         }
@@ -153,9 +233,90 @@ def test_aiken_has_one_letter_an_option_and_leaves_out_what_it_cannot_say(
         assert set(letters.values()) == set(question.options)
 
 
+def read_aiken(text: str) -> list[tuple[str, dict[str, str], str]]:
+    """As Moodle's qformat_aiken reads it, line by line."""
+    read, asked, options = [], "", {}
+    for line in (line.strip() for line in re.split(r"\r\n|\r|\n", text)):
+        if re.match(r"[A-Z][).][ \t]", line):
+            options[line[0]] = line[2:].strip()
+        elif line.startswith("ANSWER:"):
+            read.append((asked, options, options[line[7:].strip()]))
+            asked, options = "", {}
+        else:
+            asked += line
+    return read
+
+
+def test_aiken_is_read_back_and_what_looks_like_its_own_lines_is_left_out_by_name(tmp_path: Path) -> None:
+    questions = [make(id=f"odd-{n}", text=odd, rights=(f"{odd} r",), wrong=(f"{odd} w",)) for n, odd in enumerate(ODD)]
+    (path,), notes = export_aiken(questions, tmp_path, SEED)
+    left_out = [question for question in questions if f"question '{question.id}' is left out" in " ".join(notes)]
+    own = {
+        "A. not a letter",
+        "ANSWER: B",
+        "A) x",
+        "a. x",
+        "answer: b",
+        "$$x$$ is $y$",
+        r"\(x\) and \[y\]",
+        r"\begin{equation}",
+    }
+    assert {question.text for question in left_out} == own
+    expected = [(q.text, set(q.options), q.right) for q in questions if q not in left_out]
+    read = [
+        (text, set(options.values()), right) for text, options, right in read_aiken(path.read_text(encoding="utf-8"))
+    ]
+    assert read == expected
+
+
+UNFIT = [
+    "two\nlines",
+    "a\rb",
+    "tab\tin it",
+    "nul\0",
+    "bell\a",
+    "esc\x1b[31m",
+    "\x7f",
+    "\x85",
+    "a\u2028b",
+    "\ufffe",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_no_program_can_write_is_refused_with_the_questions_id(tmp_path: Path, name: str) -> None:
+    for unfit in UNFIT:
+        for change in (
+            {"text": unfit},
+            {"explanation": unfit},
+            {"rights": (unfit,)},
+            {"wrong": (unfit, "b")},
+            {"hints": (unfit,)},
+        ):
+            with pytest.raises(LabError, match="control character is in question 'q-7'") as caught:
+                EXPORTS[name]([make(), make(id="q-7", **{"text": "Why?", **change})], tmp_path, SEED)
+            assert "\n" not in caught.value.message and "\x1b" not in caught.value.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "fits"), [("3", True), ("-3", True), ("0.25", True), ("0", False), ("0.12345", False)]
+)
+def test_canvas_takes_exact_numbers_or_says_that_it_cannot(tmp_path: Path, number: str, fits: bool) -> None:
+    (path,), notes = export_canvas([make(), make(NUMBER, (number,), (), id="n", text="How many?")], tmp_path, SEED)
+    assert notes == (
+        [] if fits else ["question 'n' is left out: text2qti takes numbers from 0.0001 on, with four decimals"]
+    )
+    with zipfile.ZipFile(path) as archive:
+        text = "".join(archive.read(name).decode() for name in archive.namelist() if name.endswith(".xml"))
+    given = {float(value) for value in re.findall(r"<var(?:equal|gte|lte) respident=\"response1\">([-.\d]+)<", text)}
+    assert given >= {float(number)} if fits else float(number) not in given
+
+
 def plain(markup: str) -> str:
     """The text of a piece of QTI: HTML in XML."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", markup)).split())
+    return " ".join(shown(markup).split())
 
 
 def read_canvas(path: Path) -> list[tuple[str, str, dict[str, str], set[str]]]:
@@ -188,7 +349,7 @@ def test_the_canvas_package_is_read_back_as_xml(tmp_path: Path, bank: list[BankQ
     assert len(items) == len(questions)
     for question, (title, text, labels, right) in zip(questions, items, strict=True):
         filled = question.with_values(question.vary[0]) if question.vary else question
-        assert (title, text) == (question.id, filled.text)
+        assert (title, text) == (question.id, " ".join(filled.text.split()))
         if question.kind in (CHOICE, SEVERAL):
             assert set(labels.values()) == {" ".join(option.split()) for option in filled.options}
             assert {labels[ident] for ident in right} == {" ".join(r.split()) for r in filled.rights}
@@ -202,6 +363,15 @@ def test_exports_are_the_same_each_time(tmp_path: Path, bank: list[BankQuestion]
         assert first == [path.read_bytes() for path in export(bank, tmp_path / "b", SEED)[0]], name
 
 
+def show_in_jupyterquiz(markup: str) -> str:
+    """What jupyterquiz 2.9 and MathJax in Jupyter make of a text: `jaxify` of helpers.js first, then the browser."""
+    assert not re.search(r"\$|<http.*?>|\[.*?\]\(.*?\)", markup)  # all that jaxify looks for
+    read = Reader(markup)
+    assert read.tags <= {"span"}
+    assert all(node in ("$", "\\") for node in read.nodes if re.search(r"[$\\]", node))  # alone, hence no formula
+    return read.text
+
+
 def test_jupyterquiz_takes_its_file(tmp_path: Path, bank: list[BankQuestion]) -> None:
     from jupyterquiz import display_quiz
 
@@ -210,10 +380,15 @@ def test_jupyterquiz_takes_its_file(tmp_path: Path, bank: list[BankQuestion]) ->
     assert {entry["type"] for entry in entries} == {"multiple_choice", "many_choice", "numeric", "string"}
     for question, entry in zip([*bank, *odd_choices()], entries, strict=True):
         filled = question.with_values(question.vary[0]) if question.vary else question
-        assert entry["question"] == filled.text
+        assert show_in_jupyterquiz(entry["question"]) == filled.text
         right = [answer for answer in entry["answers"] if answer["correct"]]
-        key = "value" if question.kind == NUMBER else "answer"
-        assert {str(answer[key]) for answer in right} == set(filled.rights)
+        if question.kind in (CHOICE, SEVERAL):
+            assert {show_in_jupyterquiz(answer["answer"]) for answer in right} == set(filled.rights)
+        else:  # compared with what is typed
+            assert {str(answer["value" if question.kind == NUMBER else "answer"]) for answer in right} == set(
+                filled.rights
+            )
+        assert {show_in_jupyterquiz(answer["feedback"]) for answer in right} == {filled.explanation}
     display_quiz(str(path))  # raises for a question that it does not understand
 
 

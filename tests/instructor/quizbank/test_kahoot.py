@@ -115,6 +115,16 @@ def test_the_csv_is_the_same_table_with_a_mark_for_excel(tmp_path: Path) -> None
     assert rows == [["" if cell.value is None else str(cell.value) for cell in sheet[row][1:8]] for row in (8, 9)]
 
 
+@pytest.mark.parametrize("text", ["=1+1", "+1", "@x", "-2+3", "x;=1", "＝1", " =1"])
+def test_no_cell_of_the_csv_is_a_formula_and_the_workbook_has_the_text_itself(tmp_path: Path, text: str) -> None:
+    sheet = export(tmp_path, replace(RUN, text=text, rights=(text,)))
+    assert sheet["B9"].value == text and text in read_options(sheet)
+    data = (tmp_path / "kahoot.csv").read_text(encoding="utf-8-sig")
+    for separator in ",;":
+        for row in csv.reader(io.StringIO(data, newline=""), delimiter=separator):
+            assert not [cell for cell in row if cell.lstrip(' "')[:1] in ("=", "+", "-", "@", "＝")]
+
+
 def test_a_true_false_question_fills_two_answers(tmp_path: Path) -> None:
     sheet = export(tmp_path, replace(RUN, rights=("True",), wrong=("False",)))
     assert sorted(read_options(sheet)) == ["False", "True"]

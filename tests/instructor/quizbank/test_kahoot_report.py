@@ -1,21 +1,14 @@
 """Kahoot's reports: three real files where they are at hand, and the layouts and faults that others have met."""
 
-import csv
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
 from openpyxl import Workbook
 
 from instructor import cli
-from instructor.quizbank.kahoot_report import (
-    Player,
-    Report,
-    aliases_to_csv,
-    rank_groups,
-    read_aliases,
-    read_report,
-    review_players,
-)
+from instructor.quizbank.kahoot_report import CORRECT, POINTS, Player, read_report
 from lab_code.errors import LabError
 
 GROUPS = ["group-1", "group-2", "group-3"]
@@ -59,12 +52,104 @@ def test_the_import_template_is_no_report(samples: Path) -> None:
         read_report(samples / "import-template-2021.xlsx")
 
 
+DIMENSIONS = [
+    '<dimension ref="A1"/>',
+    '<dimension ref="A1:E6"/>',
+    '<dimension ref="A1:XFD1048576"/>',
+    '<dimension ref="C9:D9"/>',
+    '<dimension ref="A1:A1"></dimension>',
+    '<dimension ref="kaputt"/>',
+    '<dimension ref=""/>',
+    "<dimension/>",
+    "",
+]
+
+
+def restate_size(source: Path, target: Path, dimension: str) -> Path:
+    """The same workbook, in which every sheet states another size."""
+    with zipfile.ZipFile(source) as given, zipfile.ZipFile(target, "w") as written:
+        for name in given.namelist():
+            content = given.read(name)
+            if name.startswith("xl/worksheets/sheet"):
+                content, count = re.subn(rb"<dimension [^>]*/>", dimension.encode(), content)
+                assert count == 1
+            written.writestr(name, content)
+    return target
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_all_players_are_read_whatever_size_the_sheet_states(tmp_path: Path, dimension: str) -> None:
+    rows = [[n, f"player {n}", 1000 - n, 5, 0] for n in range(1, 16)]
+    whole = write_book(tmp_path / "whole.xlsx", {"Overview": [["x"]], "Final Scores": final_scores(rows)})
+    report = read_report(restate_size(whole, tmp_path / "r.xlsx", dimension))
+    assert report.players == [Player(f"player {n}", 1000 - n) for n in range(1, 16)] and not report.notes
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize(("name", "count"), [("report-2019-full.xlsx", 1), ("report-2022-trimmed.xlsx", 6)])
+def test_real_reports_that_state_a_wrong_size(
+    tmp_path: Path, samples: Path, name: str, count: int, dimension: str
+) -> None:
+    report = read_report(restate_size(samples / name, tmp_path / "r.xlsx", dimension))
+    assert report.players == read_report(samples / name).players and len(report.players) == count
+
+
 @pytest.mark.parametrize(
-    "score", [5222, 5222.0, "5222", "5222.0", "5,222", "5 222", "5\u00a0222", "5\u202f222", "5’222", 5221.6]
-)
-def test_a_score_is_read_however_it_is_stored(tmp_path: Path, score: object) -> None:
+    ("score", "points"),
+    [
+        (5222, 5222), (5222.0, 5222), (5221.6, 5222), (987.5001220703125, 988), ("5222", 5222), ("5222.0", 5222),
+        ("3465,0", 3465), ("3465,5", 3466), ("3465,000", 3465), ("0,394", 0), ("12,34", 12), ("5 222", 5222),
+        ("5\u00a0222", 5222), ("5\u202f222", 5222), ("5\u2009222", 5222), ("5’222", 5222), ("5'222.50", 5223),
+        ("'5222", 5222), ("1.234,5", 1235), ("1,234.5", 1235), ("1 234,5", 1235), ("1.234.567", 1234567),
+        ("1,234,567", 1234567), (" 5222 ", 5222), ("٥٢٢٢", 5222), ("５２２２", 5222), ("5٬222", 5222), ("0", 0),
+        ("-5", -5), ("\u22125", -5),
+    ],
+)  # fmt: skip
+def test_a_score_is_read_however_it_is_stored(tmp_path: Path, score: object, points: int) -> None:
     path = write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores([[1, "G1", score]])})
-    assert read_report(path).players == [Player("G1", 5222)]
+    assert read_report(path).players == [Player("G1", points)]
+
+
+@pytest.mark.parametrize(
+    "score",
+    ["4.394", "5,222", "532.667", "12,345", "-4.394", 4.394, 12.34, 532.5, "1 2 3", "12 34", "1,23,456", "1.2.3",
+     "1.000.00", "1e3", "50%", "4394 points", "a lot", "#REF!", "4/394", True, "--5", "1.234 567", None],
+)  # fmt: skip
+def test_a_score_that_may_be_two_numbers_or_none_is_refused_with_its_cell(tmp_path: Path, score: object) -> None:
+    rows = [[1, "G0", 4000], [2, "G1", score]]
+    path = write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores(rows)})
+    with pytest.raises(LabError, match=r"r\.xlsx, sheet 'Final Scores', cell C5: ") as caught:
+        read_report(path)
+    assert "digits only" in caught.value.hint and (score is None or str(score) in caught.value.message)
+
+
+@pytest.mark.parametrize(
+    ("column", "points"),
+    [
+        (["4.394", "3465,0"], [4394, 3465]),
+        (["4,394", "3465.0"], [4394, 3465]),
+        (["4.394", "1.234,5"], [4394, 1235]),
+        (["987", "3465,0", "532.667"], [987, 3465, 532667]),
+    ],
+)
+def test_another_cell_of_the_column_tells_which_sign_is_the_decimal_one(
+    tmp_path: Path, column: list[str], points: list[int]
+) -> None:
+    rows = [[n, f"p{n}", score] for n, score in enumerate(column)]
+    path = write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores(rows)})
+    assert [player.score for player in read_report(path).players] == points
+
+
+def test_a_column_with_two_decimal_signs_settles_nothing(tmp_path: Path) -> None:
+    rows = [[1, "a", "3465,0"], [2, "b", "3465.0"], [3, "c", "4.394"]]
+    with pytest.raises(LabError, match=r"cell C6: '4\.394' may be two different numbers"):
+        read_report(write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores(rows)}))
+
+
+def test_a_comma_that_moves_the_cells_of_a_line_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("Rank,Player,Total Score (points)\n1,G1,3465,0\n", encoding="utf-8")
+    with pytest.raises(LabError, match=r"r\.csv, cell D2: the line has more cells than the header"):
+        read_report(tmp_path / "r.csv")
 
 
 @pytest.mark.parametrize("column", ["Player", "Players", "Player(s)", "player", " Player "])
@@ -86,11 +171,22 @@ def test_the_footer_and_empty_rows_are_no_players(tmp_path: Path) -> None:
     assert report.players == [Player("G1", 10)] and report.notes == []
 
 
-def test_a_row_without_a_number_is_left_out_and_named(tmp_path: Path) -> None:
-    report = read_report(
-        write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores([[1, "G1", "a lot"], [2, "G2", 3]])})
-    )
-    assert report.players == [Player("G2", 3)] and "row 4: 'G1' has the score 'a lot'" in report.notes[0]
+def test_a_line_with_neither_rank_nor_score_is_left_out_and_named(tmp_path: Path) -> None:
+    rows = [[1, "G2", 3], [None, "Well done, all of you!", None]]
+    report = read_report(write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores(rows)}))
+    assert report.players == [Player("G2", 3)] and "row 5: 'Well done, all of you!'" in report.notes[0]
+
+
+def test_a_score_without_a_nickname_is_refused_with_its_cell(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores([[1, "G1", 9], [2, "=1+1", 3]])})
+    with pytest.raises(LabError, match=r"sheet 'Final Scores', cell B5: a score, but no nickname"):
+        read_report(path)  # a formula whose value nobody has stored
+
+
+def test_what_steers_a_terminal_is_not_in_a_nickname(tmp_path: Path) -> None:
+    text = "Rank,Player,Total Score (points)\n1,\x1b[31mG1\x07\u202e,5\n"
+    (tmp_path / "r.csv").write_text(text, encoding="utf-8")
+    assert read_report(tmp_path / "r.csv").players == [Player("[31mG1", 5)]
 
 
 RAW = ["Question Number", "Question", "Answer 1", "Player", "Answer", "Score (points)", "Answer Time (%)"]
@@ -152,54 +248,49 @@ def test_an_empty_workbook_and_a_missing_file_are_refused(tmp_path: Path) -> Non
         read_report(tmp_path / "none.xlsx")
 
 
-def make_report(*players: tuple[str, int]) -> Report:
-    return Report(Path("r.xlsx"), [Player(*player) for player in players])
+NO_POINTS = [[1, "G1", 0, 3, 2], [2, "G2", 0, 5, 0]]
 
 
-@pytest.mark.parametrize("nickname", ["group-2", "Group 2", "GROUP_2", "g2", "G 2", "Team 2", "2", "Ｇ２", "group.2"])
-def test_a_nickname_that_names_a_group_needs_no_table(nickname: str) -> None:
-    assert review_players(make_report((nickname, 5)), {}, GROUPS).groups == {"group-2": [Player(nickname, 5)]}
+def test_where_no_question_gave_points_the_right_answers_count(tmp_path: Path) -> None:
+    report = read_report(write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores(NO_POINTS)}))
+    assert report.counts == CORRECT and report.players == [Player("G1", 3), Player("G2", 5)]
+    assert report.notes == ["every total is 0 (questions without points?); right answers are counted instead"]
 
 
-def test_the_table_decides_before_the_name(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("nickname,group\nG1,group-3\nthe owls,2\nteacher,-\nlate,\n", encoding="utf-8")
-    aliases = read_aliases(tmp_path / "t.csv", GROUPS)
-    review = review_players(make_report(("G1", 1), ("The Owls", 2), ("teacher", 9), ("late", 4)), aliases, GROUPS)
-    assert {group: players[0].nickname for group, players in review.groups.items()} == {
-        "group-3": "G1",
-        "group-2": "The Owls",
+def test_right_answers_are_counted_from_the_questions_where_no_column_has_them(tmp_path: Path) -> None:
+    header = [*RAW, "Correct"]
+    rows = [[f"{n} Quiz", "?", "a", player, "a", 0, "", right] for n, player, right in
+            [(1, "G1", 1), (2, "G1", "1"), (1, "G2", 0), (2, "G2", 1)]]  # fmt: skip
+    sheets = {"Final Scores": final_scores([[1, "G1", 0], [2, "G2", 0]], HEADER[:3]), "Raw": [header, *rows]}
+    report = read_report(write_book(tmp_path / "r.xlsx", sheets))
+    assert report.counts == CORRECT and report.players == [Player("G1", 2), Player("G2", 1)]
+    del sheets["Final Scores"]
+    assert read_report(write_book(tmp_path / "r.xlsx", sheets)).players == [Player("G1", 2), Player("G2", 1)]
+
+
+def test_a_report_without_points_and_right_answers_says_that_all_are_equal(tmp_path: Path) -> None:
+    report = read_report(write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores([[1, "G1", 0]], HEADER[:3])}))
+    assert report.counts == POINTS and "all groups are equal" in report.notes[0]
+
+
+def test_a_player_who_is_not_among_the_final_scores_is_named(tmp_path: Path) -> None:
+    sheets = {
+        "Final Scores": final_scores([[1, "G1", 900]]),
+        "Raw": raw([("1 Quiz", "G1", 900), ("1 Quiz", "G2", 1)]),
     }
-    assert [p.nickname for p in review.ignored] == ["teacher"] and [p.nickname for p in review.unmatched] == ["late"]
-    assert review.missing == ["group-1"]
+    notes = read_report(write_book(tmp_path / "r.xlsx", sheets)).notes
+    assert notes == ["'G2' answered questions, but is not among the final scores"]
 
 
-def test_a_group_that_dropped_out_and_came_back_is_added_up_and_shown() -> None:
-    review = review_players(make_report(("G1", 100), ("g.1", 50), ("G2", 120)), {}, GROUPS)
-    assert list(review.rejoined) == ["group-1"]
-    assert [(entry.rank, entry.group, entry.score) for entry in rank_groups(review, GROUPS)] == [
-        (1, "group-1", 150), (2, "group-2", 120),
-    ]  # fmt: skip
+def test_final_scores_are_read_before_other_sheets_with_totals(tmp_path: Path) -> None:
+    other = [["A quiz"], [], ["Rank", "Player", "Total Score (points)"], [1, "G1", 1]]
+    sheets = {"Kahoot! Summary": other, "Final Scores": final_scores([[1, "G1", 900]])}
+    assert read_report(write_book(tmp_path / "r.xlsx", sheets)).players == [Player("G1", 900)]
 
 
-def test_ties_share_a_rank() -> None:
-    review = review_players(make_report(("G1", 7), ("G2", 9), ("G3", 9)), {}, GROUPS)
-    ranking = rank_groups(review, GROUPS)
-    assert [(entry.rank, entry.group) for entry in ranking] == [(1, "group-2"), (1, "group-3"), (3, "group-1")]
-
-
-def test_the_table_keeps_what_was_entered_and_any_nickname(tmp_path: Path) -> None:
-    odd = ['a,"b"', "=1+1", "ناس", "🦉", "line\nbreak"]
-    report = make_report(*((name, 1) for name in odd), ("G1", 2))
-    aliases = {'a,"b"': "group-2", "gone": "-"}
-    text = aliases_to_csv(report, review_players(report, aliases, GROUPS), aliases)
-    rows = dict(list(csv.reader(text.splitlines(keepends=True)))[1:])
-    assert rows == {**dict.fromkeys(odd, ""), 'a,"b"': "group-2", "gone": "-", "G1": "group-1"}
-
-
-def test_a_wrong_group_in_the_table_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("nickname,group\nowls,group-9\n", encoding="utf-8")
-    with pytest.raises(LabError, match=r"t\.csv line 2: there is no group 'group-9'"):
-        read_aliases(tmp_path / "t.csv", GROUPS)
+def test_a_workbook_under_another_name_is_read(tmp_path: Path) -> None:
+    book = write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores([[1, "G1", 7]])})
+    assert read_report(book.rename(tmp_path / "r.csv")).players == [Player("G1", 7)]
 
 
 def test_the_command_reviews_first_and_counts_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
