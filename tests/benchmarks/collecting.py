@@ -1,0 +1,53 @@
+"""Six good hand-ins, each read and scored in a process of its own, beside the same work in one process."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_REPEATS = 3
+_ONE_PROCESS = """
+import shutil, sys, tempfile
+from pathlib import Path
+from instructor.collect.collect import make_store
+from instructor.collect.merge import merge_store
+from instructor.collect.parcels import Content, find_parcels
+from instructor.collect.reading import STORE, read_handin
+from instructor.collect.scoring import score_best
+from instructor.workshop import read_workshop
+
+build, workshop = Path(sys.argv[1]), read_workshop()
+with tempfile.TemporaryDirectory(dir=build) as scratch:
+    store, final = Path(scratch) / "collected", build / "collected"
+    make_store(store, final, build)
+    empty = shutil.copyfile(store / "mlflow.db", Path(scratch) / "empty.db")
+    for number, path in enumerate(find_parcels([build / "kits"])):
+        folder = Path(scratch) / str(number)
+        facts = read_handin(Content(path), folder, workshop, empty)
+        assert score_best(folder / STORE, [], build / "vault" / "test")["metrics"]
+        assert merge_store(folder / STORE, store, final, facts["group"]) == 1
+"""
+
+
+def measure(scratch: Path) -> Iterator[tuple]:
+    """Uses the kits that provisioning has just built in `scratch`."""
+    build = scratch / "build"
+    for kit in sorted((build / "kits").iterdir()):
+        for command in (["train", "trainer.epochs=1", f"seed={kit.name[-1]}"], ["handin"]):
+            subprocess.run([sys.executable, "lab", *command], cwd=kit, check=True, capture_output=True)
+    isolated, bare = [], []
+    for _ in range(_REPEATS + 1):
+        bare.append(_time("-c", _ONE_PROCESS, str(build)))
+        isolated.append(_time("-m", "instructor.cli", "collect", "--build", str(build)))
+    ratios = [mine / other for mine, other in zip(isolated[1:], bare[1:], strict=True)]  # the first fills caches
+    yield "collect: six hand-ins, a process each", statistics.median(isolated[1:]), "s"
+    yield "collect: the same in one process", statistics.median(bare[1:]), "s"
+    yield "collect: a process each over one process", statistics.median(ratios), "ratio", 1.3
+
+
+def _time(*arguments: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    return time.perf_counter() - started
