@@ -54,6 +54,7 @@ class Provisioned:
     current: list[str] = field(default_factory=list)
     moved: dict[str, Path] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)  # what to do about the failures
 
 
 def provision(workshop: Workshop, build: Path, progress: Progress, project: Path = PROJECT) -> Provisioned:
@@ -192,6 +193,7 @@ def _build_one(
         done.built.append(plan.group)
     except (LabError, OSError) as error:
         done.failed[plan.group] = str(error)
+        done.hints.append((error.hint if isinstance(error, LabError) else None) or "make provision again")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

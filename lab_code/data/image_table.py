@@ -89,6 +89,8 @@ def _choose_table(folder: Path, tables: list[Table]) -> Table:
 def _choose_image_column(folder: Path, table: Table) -> str:
     """Of several columns that may name the image, the one whose names are those of files."""
     columns = table.find(_IMAGE)
+    if table.path.name in METADATA_NAMES and "image_id" in columns:
+        return "image_id"
     if len(columns) < 2:
         return table.choose(_IMAGE)
     files = find_images(folder)
