@@ -58,7 +58,7 @@ def data(
     console.print(table)
     console.print(f"missing: {len(found.missing)}   unreadable: {len(found.unreadable)}")
     for fault in [f"{name} is missing" for name in found.missing[:_LISTED]] + [
-        error.message for error in found.unreadable[:_LISTED]
+        f"{error.message}; {error.hint}" for error in found.unreadable[:_LISTED]
     ]:
         console.print(f"  {fault}", markup=False)
     if found.same:

@@ -17,6 +17,8 @@ from lab_code.errors import LabError
 TABLE_ENDINGS = (".csv", ".tsv", ".tab")
 _DELIMITERS = ",;\t|"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_NO_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - set(b"\t\n\r"))  # a terminal would obey them
 _SAVE_AGAIN = "open it in Excel or LibreOffice and save it as CSV (UTF-8)"
 
 
@@ -80,13 +82,15 @@ def _read_text(path: Path) -> str:
         raise LabError(
             f"{path} cannot be read: {error.strerror}", hint="close it where it is open, then again"
         ) from error
+    if content.startswith(_EXCEL):
+        raise LabError(f"{path} is an Excel file, whatever it is called", hint=_SAVE_AGAIN)
     try:
         text = content.decode(_guess_encoding(content))
     except UnicodeDecodeError as error:
         raise LabError(f"{path} is not UTF-8 text, nor UTF-16 or cp1252: {error}", hint=_SAVE_AGAIN) from error
     if "\0" in text:
         raise LabError(f"{path} is not UTF-8 text, but something else that was named so", hint=_SAVE_AGAIN)
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", text).translate(_NO_CONTROLS)
 
 
 def _guess_encoding(content: bytes) -> str:

@@ -50,8 +50,10 @@ def recognise(name: str) -> str | None:
 
 def suggest(name: str) -> str:
     """What to write instead of a name that nobody knows, for a hint."""
-    if _fold(name) in ("benign", "malignant", "0", "1"):
+    if _fold(name) in ("benign", "malignant"):
         return f"a diagnosis is needed, not only whether it is benign; known: {', '.join(DIAGNOSES)}"
+    if name.isdigit():
+        return f"write the diagnosis instead of a number; known: {', '.join(DIAGNOSES)}"
     close = difflib.get_close_matches(_fold(name), _KNOWN, 1)
     known = f"known: {', '.join(DIAGNOSES)}"
     return f"'{close[0]}'? {known}" if close and _KNOWN[close[0]] != ELSEWHERE else known

@@ -12,7 +12,7 @@ by `image_table.py`; decoding is left to `photographs.py`.
 from pathlib import Path
 
 from lab_code.data.csv_file import read_table
-from lab_code.data.image_files import ImageFiles
+from lab_code.data.image_files import ImageFiles, strip_ending
 from lab_code.data.table import Entry, Photograph, Reading, check_cells, make_reading
 from lab_code.errors import LabError
 
@@ -96,4 +96,5 @@ def _nearest_image(name: str, some_were_found: bool, files: ImageFiles) -> str:
         nearest = files.paths[0].relative_to(files.folder).as_posix()
         return f"the table says '{name}', but the images are named like '{nearest}': only the ending may differ"
     place = files.paths[0].parent if files.paths else files.folder
-    return f"put {name} into {place}, or remove its line from the table"
+    file = name if strip_ending(name) != name else f"{name}.jpg"
+    return f"put {file} into {place}, or remove its line from the table"

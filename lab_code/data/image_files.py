@@ -85,7 +85,9 @@ class ImageFiles:
         if len(fits) > 1:
             first, second = fits[0][1], fits[1][1]
             places = f"{first.parent} and {second.parent}" if first.name == second.name else f"{first} and {second}"
-            raise LabError(f"image {name} is in both {places}", hint="remove one, or write the path into the table")
+            raise LabError(
+                f"image {name} is in both {places}", hint="remove one, or write folder and ending into the table"
+            )
         return fits[0][1] if fits else None
 
 

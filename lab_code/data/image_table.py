@@ -147,13 +147,13 @@ def _no_table(folder: Path) -> LabError:
     """The error for a folder of no known layout, with what comes nearest to one."""
     visible = [path for path in sorted(folder.iterdir()) if is_visible(path.name)]
     endings = {path.suffix.lower(): path.name for path in reversed(visible) if path.is_file()}
-    inside = next((path for path in visible if path.is_dir() and _has_layout(path)), None)
+    inside = [path for path in visible if path.is_dir() and _has_layout(path)]
     sheet = next(
         (endings[ending] for ending in (".xlsx", ".xls", ".ods", ".numbers", ".txt") if ending in endings), None
     )
     images = len(list_files(folder))
     if inside:
-        hint = f"the folder inside has the photographs: {inside}"
+        hint = f"name the folder inside it: {max(inside, key=lambda path: len(list_files(path)))}"
     elif ".npz" in endings:
         hint = f"name the file itself: {folder / endings['.npz']}"
     elif sheet:

@@ -106,6 +106,8 @@ def find_lesions(
     reading = read_folder(place)
     if reading.missing and on_fault == "stop":
         raise missing_images(reading, find_images(place))
+    if reading.missing:
+        reading.notes.append(f"of the missing: {missing_images(reading, find_images(place)).hint}")
     images, faults = decode_photographs(reading.photographs, image_size, place, progress)
     if faults and on_fault == "stop":
         raise unreadable(reading.photographs, faults, "copy them again, or write data.on_fault=leave_out")
@@ -126,7 +128,7 @@ def read_folder(folder: Path) -> Reading:
 
 def is_medmnist(place: Path) -> bool:
     """Whether `place` is a file of DermaMNIST's kind, which is divided already."""
-    return place.suffix == ".npz"
+    return place.suffix.lower() == ".npz"
 
 
 def load_part(path: Path, part: str, image_size: int) -> Lesions:

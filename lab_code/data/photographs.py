@@ -23,6 +23,7 @@ CACHE_FOLDER = ".cache"
 Progress = Callable[[int], Callable[[], object]]  # told a number of photographs, gives what is called after each
 _DECODER = 2  # raise this number when decoding changes: older caches are then left unused
 _MAX_PIXELS = 50_000_000  # a photograph from a phone has 12 million; beyond this a file is damaged or a trap
+_MAX_SIDE = 65_000  # a JPEG cannot be longer
 _TOO_LARGE = "resize it to at most 7000 x 7000 pixels"
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # by content, whatever the file is called
 # Pillow's own limit is higher, and it would only warn there, on the screen, without the file's name.
@@ -107,8 +108,8 @@ def open_photograph(path: Path, size: int | None = None) -> Image.Image:
 
 def _check_picture(path: Path, file: Image.Image) -> None:
     """Raise `LabError` for what would not become the picture that people see."""
-    if file.width * file.height > _MAX_PIXELS:
-        raise LabError(f"{path} has {file.width} x {file.height} pixels", hint=_TOO_LARGE)
+    if file.width * file.height > _MAX_PIXELS or max(file.size) > _MAX_SIDE:
+        raise LabError(f"{path} has {file.width} x {file.height} pixels, which is too many", hint=_TOO_LARGE)
     frames = getattr(file, "n_frames", 1)
     if frames > 1 and file.format != "MPO":  # a telephone's JPEG may carry a second, smaller copy
         raise LabError(f"{path} holds {frames} pictures, one was expected", hint="save the one that is meant as .png")
