@@ -95,11 +95,13 @@ def write_medmnist(source: DataSource, kit: Path, test: Path, progress: Callable
     notes = []
     if left_out:
         pairs = _list_some([f"{picture.row['image_id']} = {hidden[picture.digest]}" for picture in left_out])
-        what = "photographs of the parts train and val are in the part test too, and left out of the kits"
-        notes.append(f"{len(left_out)} {what}: {pairs}")
+        what = "photographs of train and val that the test part has too, left out of the kits"
+        notes.append(f"{what}: {len(left_out)} ({pairs})")
     if same := find_same(picture.digest for picture in shipped):
         named = _list_some([" = ".join(shipped[index].row["image_id"] for index in group) for group in same])
-        notes.append(f"{len(same)} pictures are in the kits more than once; training keeps each on one side: {named}")
+        notes.append(
+            f"the same picture more than once in the kits: {len(same)} ({named}); training keeps each on one side"
+        )
     return notes
 
 
@@ -204,8 +206,8 @@ def _tell_same(
     named = [" = ".join(photographs[index].image_id for index in group) for group in same]
     aside = sum(bool(hidden[group[0]]) for group in same)
     notes = [
-        f"{len(same)} pictures are there more than once, and stay on one side with all photographs of their lesions "
-        f"({aside} hidden, {len(same) - aside} in the kits): {_list_some(named)}"
+        f"the same picture more than once: {len(same)} ({_list_some(named)}); each stays on one side of the hidden "
+        f"split, with all photographs of its lesions: {aside} hidden, {len(same) - aside} in the kits"
     ]
     doubtful = [
         " = ".join(f"{photographs[index].image_id} ({photographs[index].dx})" for index in group)
@@ -213,7 +215,9 @@ def _tell_same(
         if len({photographs[index].dx for index in group}) > 1
     ]
     if doubtful:
-        notes.append(f"{len(doubtful)} of them have two diagnoses, one of which is wrong: {_list_some(doubtful)}")
+        notes.append(
+            f"of these with two diagnoses, one of which must be wrong: {len(doubtful)} ({_list_some(doubtful)})"
+        )
     return notes
 
 

@@ -79,7 +79,7 @@ class Findings:
         if self.missing or self.unreadable:
             text += f"; {len(self.missing)} missing, {len(self.unreadable)} unreadable"
         if self.same:
-            text += f"; {len(self.same)} pictures there more than once, kept on one side of the split"
+            text += f"; the same picture more than once: {len(self.same)}, each kept on one side of the split"
         absent = [dx for dx, count in self.photographs.items() if not count]
         return text + (f"; none of {', '.join(absent)}" if absent else "")
 

@@ -72,7 +72,7 @@ def test_training_and_validation_share_no_picture(tmp_path: Path, seed: int) -> 
     train, validation, findings = load_split(config, make_folder(tmp_path))
     assert not set(digest_pixels(train.images)) & set(digest_pixels(validation.images))
     assert len(train) + len(validation) == 21 and set(validation.labels) == set(range(7))
-    assert "7 pictures there more than once, kept on one side" in findings.summary()
+    assert "the same picture more than once: 7, each kept on one side" in findings.summary()
 
 
 def test_what_dermamnists_validation_part_holds_is_not_trained_on(tmp_path: Path) -> None:
