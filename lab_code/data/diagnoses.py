@@ -6,6 +6,7 @@ typing error, and must not be lost without a word. Which name belongs where foll
 """
 
 import difflib
+from functools import cache
 
 from lab_code.data.ham10000 import DIAGNOSES, DIAGNOSIS_NAMES
 
@@ -43,6 +44,7 @@ _KNOWN |= {name: dx for dx, names in _SAME.items() for name in names.split(", ")
 _KNOWN |= dict.fromkeys(_OTHERS.split(", "), ELSEWHERE)
 
 
+@cache
 def recognise(name: str) -> str | None:
     """The diagnosis of HAM10000 that a name stands for, `ELSEWHERE`, or None for a name that nobody knows."""
     return _KNOWN.get(_fold(name))

@@ -1,8 +1,8 @@
 """The image files below a folder, found by the name that a table gives them.
 
     files = ImageFiles(folder)
-    files.find("ISIC_0024306")            # the ending may be left out, or be another one than the file's
-    files.find(r"images\\ISIC_0024306.JPG")  # folders as any system writes them
+    files.find("ISIC_0024306")                # the ending may be left out, or be another one than the file's
+    files.find("C:/study/images/ISIC_0024306.JPG")  # folders as any system writes them
 
 A name is never taken for a file in another folder, and a name that fits two files is refused.
 """
@@ -16,19 +16,9 @@ from pathlib import Path, PurePosixPath
 from lab_code.errors import LabError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-OTHER_ENDINGS = (
-    ".heic",
-    ".heif",
-    ".avif",
-    ".dcm",
-    ".jp2",
-    ".svg",
-    ".raw",
-    ".nef",
-    ".cr2",
-    ".dng",
-    ".zip",
-)  # unreadable
+# What people have too, and Pillow does not read: named where an image is missing.
+OTHER_ENDINGS = (".heic", ".heif", ".avif", ".dcm", ".jp2", ".svg", ".raw", ".nef", ".cr2", ".dng")
+_ENDINGS = {*IMAGE_ENDINGS, *OTHER_ENDINGS}
 
 
 def list_files(folder: Path, endings: Sequence[str] = IMAGE_ENDINGS) -> list[Path]:
@@ -38,9 +28,10 @@ def list_files(folder: Path, endings: Sequence[str] = IMAGE_ENDINGS) -> list[Pat
     for here, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
         folders[:] = [] if real in seen else sorted(name for name in folders if is_visible(name))
-        found += [Path(here, name) for name in names if is_visible(name) and name.lower().endswith(tuple(endings))]
+        wanted = [name for name in names if is_visible(name) and name.lower().endswith(tuple(endings))]
+        found += [os.path.join(here, name) for name in wanted]
         seen.add(real)
-    return sorted(found)
+    return [Path(path) for path in sorted(found)]
 
 
 def is_visible(name: str) -> bool:
@@ -50,7 +41,7 @@ def is_visible(name: str) -> bool:
 def strip_ending(name: str) -> str:
     """A name without the ending of an image; `study.1` keeps its dot."""
     stem, dot, ending = name.rpartition(".")
-    return stem if stem and (dot + ending).lower() in IMAGE_ENDINGS + OTHER_ENDINGS else name
+    return stem if stem and (dot + ending).lower() in _ENDINGS else name
 
 
 def spell_path(name: str) -> PurePosixPath:
@@ -66,7 +57,7 @@ class ImageFiles:
         self.paths = [path for part in parts or [folder] for path in list_files(part)]
         self._by_stem: dict[str, list[tuple[PurePosixPath, Path]]] = {}
         for path in self.paths:
-            inside = spell_path(path.relative_to(folder).as_posix())
+            inside = spell_path("/".join(path.parts[len(folder.parts) :]))
             self._by_stem.setdefault(strip_ending(inside.name).casefold(), []).append((inside, path))
 
     def find_unreadable(self, name: str) -> Path | None:
@@ -80,8 +71,9 @@ class ImageFiles:
         wanted = spell_path(name)
         fits = self._by_stem.get(strip_ending(wanted.name).casefold(), [])
         fits = [fit for fit in fits if _agree(wanted.parts[:-1], fit[0].parts[:-1])]
-        for closer in _closer(wanted):
-            fits = [fit for fit in fits if closer(fit[0])] or fits
+        if len(fits) > 1:
+            for closer in _closer(wanted):
+                fits = [fit for fit in fits if closer(fit[0])] or fits
         if len(fits) > 1:
             first, second = fits[0][1], fits[1][1]
             places = f"{first.parent} and {second.parent}" if first.name == second.name else f"{first} and {second}"
