@@ -37,9 +37,9 @@ def read_image_table(folder: Path) -> Reading:
     if inner := _unpacked_inside(folder):
         return read_image_table(inner)
     tables = _find_tables(folder)
+    if not any(map(_is_complete, tables)) and not _table_paths(folder) and has_class_folders(folder):
+        return read_class_folders(folder)
     if not tables:
-        if has_class_folders(folder):
-            return read_class_folders(folder)
         raise _no_table(folder)
     table = _choose_table(folder, tables)
     image = _choose_image_column(folder, table)
@@ -73,10 +73,8 @@ def _table_paths(folder: Path) -> list[Path]:
 
 def _choose_table(folder: Path, tables: list[Table]) -> Table:
     """The one table that names images and diagnoses; one beside the folders comes before those inside."""
-    complete = [table for table in tables if table.find(_IMAGE) and (table.find(_DX) or _one_hot_columns(table))]
-    chosen = complete or tables
-    beside = [table for table in chosen if table.path.parent == folder]
-    chosen = beside or chosen
+    chosen = [table for table in tables if _is_complete(table)] or tables
+    chosen = [table for table in chosen if table.path.parent == folder] or chosen
     if len(chosen) == 1:
         return chosen[0]
     found = ", ".join(table.path.relative_to(folder).as_posix() for table in chosen)
@@ -84,6 +82,10 @@ def _choose_table(folder: Path, tables: list[Table]) -> Table:
         f"{folder} must hold exactly one table of photographs, but holds {found}",
         hint="keep the one that gives every image its diagnosis (image, dx, lesion_id), move the others away",
     )
+
+
+def _is_complete(table: Table) -> bool:
+    return bool(table.find(_IMAGE) and (table.find(_DX) or _one_hot_columns(table)))
 
 
 def _choose_image_column(folder: Path, table: Table) -> str:
@@ -148,9 +150,7 @@ def _no_table(folder: Path) -> LabError:
     visible = [path for path in sorted(folder.iterdir()) if is_visible(path.name)]
     endings = {path.suffix.lower(): path.name for path in reversed(visible) if path.is_file()}
     inside = [path for path in visible if path.is_dir() and _has_layout(path)]
-    sheet = next(
-        (endings[ending] for ending in (".xlsx", ".xls", ".ods", ".numbers", ".txt") if ending in endings), None
-    )
+    sheet = next((endings[ending] for ending in (".xlsx", ".xls", ".ods", ".numbers") if ending in endings), None)
     images = len(list_files(folder))
     if inside:
         hint = f"name the folder inside it: {max(inside, key=lambda path: len(list_files(path)))}"

@@ -156,7 +156,8 @@ def split_by_lesion(
     for label in names[counts.argsort(kind="stable")]:  # the rarest first: see the last lines
         lesions = sorted(set(lesion_ids[labels == label].tolist()), key=lambda lesion: _rank(seed, lesion))
         wanted = min(max(1, round(fraction * len(lesions))), len(lesions) - 1)
-        free = [lesion for lesion in lesions if lesion not in aside | kept]
+        decided = aside | kept
+        free = [lesion for lesion in lesions if lesion not in decided]
         wanted = max(0, wanted - len(aside.intersection(lesions)))
         aside.update(free[:wanted])
         kept.update(free[wanted:])
@@ -164,7 +165,7 @@ def split_by_lesion(
         if not (aside.intersection(lesions) and kept.intersection(lesions)):
             raise LabError(
                 f"diagnosis '{DIAGNOSES[label]}' has only one lesion, which cannot be on both sides of the split",
-                hint="add a lesion of that diagnosis, or remove its lines from the table",
+                hint="add another lesion of it, or remove its photographs (lesions that share a picture are one)",
             )
     return np.isin(lesion_ids, list(aside))
 

@@ -19,6 +19,7 @@ def test_each_folder_is_the_diagnosis_it_is_named_after(tmp_path: Path) -> None:
     folder = make(tmp_path, "Melanoma/1.jpg", "NV/1.png", "NV/more/2.webp", "scc/3.jpg")
     (folder / "NV" / "._1.png").write_bytes(b"macOS")
     (folder / ".DS_Store").write_bytes(b"macOS")
+    (folder / "NV" / "notes.csv").write_text("who,when\nme,today\n", encoding="utf-8")
     reading = read_folder(folder)
     assert [(p.image_id, p.lesion_id, p.dx) for p in reading.photographs] == [
         ("Melanoma/1.jpg", "Melanoma/1.jpg", "mel"),
