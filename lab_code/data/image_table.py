@@ -54,7 +54,7 @@ def read_image_table(folder: Path) -> Reading:
             raise LabError(f"{table.path} line {line}: unknown diagnosis '{names[line]}'", hint=suggest(names[line]))
         if dx != ELSEWHERE:
             entries.append(Entry(line, name, lesions.get(line, name), dx, row))
-    notes = [*note, *describe_names(Counter(names.values()))]
+    notes = [*note, *_tell_chosen(table), *describe_names(Counter(names.values()))]
     return make_reading(table.path, entries, find_images(folder).find, notes)
 
 
@@ -118,6 +118,12 @@ def _read_diagnoses(table: Table) -> dict[int, str]:
             )
         names[line] = chosen[0]
     return names
+
+
+def _tell_chosen(table: Table) -> list[str]:
+    """Which of several columns that may mean the same was used; the table of a kit keeps the columns of its source."""
+    several = [table.find(names) for names in (_LESION, _DX) if table.path.name not in METADATA_NAMES]
+    return [f"of the columns {', '.join(columns)}, {columns[0]} counts" for columns in several if len(columns) > 1]
 
 
 def _one_hot_columns(table: Table) -> list[str]:

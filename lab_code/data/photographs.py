@@ -26,8 +26,9 @@ _MAX_PIXELS = 50_000_000  # a photograph from a phone has 12 million; beyond thi
 _MAX_SIDE = 65_000  # a JPEG cannot be longer
 _TOO_LARGE = "resize it to at most 7000 x 7000 pixels"
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # by content, whatever the file is called
-# Pillow's own limit is higher, and it would only warn there, on the screen, without the file's name.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow thinks of a file's notes beside its pixels, and that it is large (its limit is higher than ours), would be
+# printed in the middle of a progress bar, without the file's name.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode_photographs(

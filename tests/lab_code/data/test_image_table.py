@@ -129,6 +129,12 @@ LAYOUTS: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str, str]], 
         [("img/x.jpg", "img/x.jpg", "nv"), ("img/y.jpg", "img/y.jpg", "mel")],
         "",
     ),
+    "two columns of diagnoses": (
+        ["I1.jpg"],
+        {"t.csv": "image_id,label,dx\nI1,mel,nv\n"},
+        [("I1", "I1", "nv")],
+        "of the columns dx, label, dx counts",
+    ),
     "ISIC 2018": (
         ["Training_Input/I1.jpg", "Training_Input/I2.jpg"],
         {
