@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def provision(
     build: BuildOption,
     data: Annotated[
-        Path | None, typer.Option(help="HAM10000's folder, images with a table, or a DermaMNIST .npz file.")
+        Path | None,
+        typer.Option(help="A folder of photographs (HAM10000, ISIC, your own with a table) or a DermaMNIST .npz file."),
     ] = None,
     workshop: WorkshopOption = WORKSHOP_FILE,
 ) -> None:
@@ -78,6 +79,8 @@ def provision(
     console = make_console()
     shipped, hidden = done.data.count()
     console.print(f"  {shipped} photographs ({described.data.source}) for every kit, {hidden} hidden for the ranking")
+    for note in done.data.notes:
+        console.print(f"  note: {note}", markup=False)
     for group in described.groups:
         state = "built" if group in done.built else "up to date" if group in done.current else "FAILED"
         console.print(f"  {build / 'kits' / group}  {state}")
@@ -86,7 +89,8 @@ def provision(
     if done.failed:
         reasons = "; ".join(f"{group}: {reason}" for group, reason in done.failed.items())
         raise LabError(
-            f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}", hint="make provision again"
+            f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}",
+            hint="; ".join(dict.fromkeys(done.hints)),
         )
     weak = cli_locks.summarise_audit(described, done.variants)
     for line in weak:

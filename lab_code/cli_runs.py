@@ -34,11 +34,13 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def data(
-    place: Annotated[Path | None, typer.Argument(help="A folder or a DermaMNIST .npz file; this kit's data.")] = None,
+    place: Annotated[
+        Path | None, typer.Argument(help="A folder of photographs or a DermaMNIST .npz file; this kit's data.")
+    ] = None,
 ) -> None:
     """Count photographs, lesions and diagnoses of a data set.
 
-    What is missing or unreadable is named.
+    What is missing, unreadable, left out or there more than once is named.
 
     Example: lab data
     """
@@ -46,7 +48,7 @@ def data(
     from lab_code.data.lesions import find_lesions
     from lab_code.progress_bar import ProgressBar
 
-    found = find_lesions(place or find_kit().root / "data", 64, ProgressBar("data").start_reading)[1]
+    lesions, found = find_lesions(place or find_kit().root / "data", 64, ProgressBar("data").start_reading)
     title = f"{sum(found.photographs.values())} photographs of {found.lesions} lesions"
     table = make_table("diagnosis", "", title=title, right=["photographs", "lesions", "share"])
     total = sum(found.photographs.values()) or 1
@@ -56,9 +58,15 @@ def data(
     console.print(table)
     console.print(f"missing: {len(found.missing)}   unreadable: {len(found.unreadable)}")
     for fault in [f"{name} is missing" for name in found.missing[:_LISTED]] + [
-        error.message for error in found.unreadable[:_LISTED]
+        f"{error.message}; {error.hint}" for error in found.unreadable[:_LISTED]
     ]:
         console.print(f"  {fault}", markup=False)
+    if found.same:
+        console.print(f"the same picture more than once: {len(found.same)} (training keeps each on one side)")
+    for group in found.same[:_LISTED]:
+        console.print(f"  {' = '.join(lesions.image_ids[group])}", markup=False)
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
 
 
 def train(

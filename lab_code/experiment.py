@@ -6,11 +6,13 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from lab_code.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lab_code.config import Config
+from lab_code.data.duplicates import join_lesions
 from lab_code.data.lesions import Findings, Lesions, find_lesions, is_medmnist, load_part, split_by_lesion
 from lab_code.data.photographs import Progress
 from lab_code.devices import join_team, seed_everything, use_threads
@@ -80,20 +82,22 @@ def run_experiment(
 
 
 def load_split(config: Config, root: Path, progress: Progress | None = None) -> tuple[Lesions, Lesions, Findings]:
-    """Training and validation photographs, no lesion in both, and what was found.
+    """Training and validation photographs, no lesion and no picture in both, and what was found.
 
-    DermaMNIST is divided as published. Raises `LabError` where one side would be empty.
+    DermaMNIST is divided as published; what its validation part has too is not trained on. Raises `LabError` where one
+    side would be empty.
     """
     place = root / config.data.folder
     lesions, findings = find_lesions(place, config.data.image_size, progress, config.data.on_fault)
     if is_medmnist(place):
-        sides = [load_part(place, part, config.data.image_size) for part in ("train", "val")]
+        train, validation = (load_part(place, part, config.data.image_size) for part in ("train", "val"))
+        doubled = [index for group in findings.same if max(group) >= len(train) for index in group]
+        sides = [train.select(~np.isin(np.arange(len(train)), doubled)), validation]
     else:
         if not len(lesions):
             raise LabError(f"there is no readable photograph in {place}", hint="copy the complete folder")
-        aside = split_by_lesion(
-            lesions.labels, lesions.lesion_ids, config.data.validation_fraction, config.data.split_seed
-        )
+        groups = join_lesions(lesions.lesion_ids, findings.same)
+        aside = split_by_lesion(lesions.labels, groups, config.data.validation_fraction, config.data.split_seed)
         sides = [lesions.select(~aside), lesions.select(aside)]
     return sides[0], sides[1], findings
 

@@ -10,7 +10,8 @@ PROJECT = Path(__file__).parent.parent
 # Whatever stands later may import what stands earlier, never the other way round.
 ORDER = [
     "errors", "printable", "files", "interrupts", "config",
-    "data.table", "data.ham10000", "data.image_table", "data.medmnist", "data.photographs", "data.lesions",
+    "data.csv_file", "data.image_files", "data.table", "data.ham10000", "data.diagnoses", "data.class_folders",
+    "data.image_table", "data.medmnist", "data.photographs", "data.duplicates", "data.lesions",
     "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
     "plots", "comparison_plots", "provenance", "running", "runs", "compare", "empty_store", "tracking", "records",
     "progress_bar", "live_table", "experiment", "explain", "differences", "sweep", "trial", "terminal", "workshop",

@@ -1,9 +1,9 @@
 """Turn a workshop's data source into two folders in HAM10000's layout: one that ships, one that stays hidden.
 
-A source is `synthetic`, a folder (HAM10000's layout, or images with a table) or DermaMNIST's .npz file. `prepare_data`
-fills `build/data/` (training and validation photographs, copied into every kit) and `build/vault/test/` (the hidden
-test set, of other lesions). Running it again with the same source does nothing. What is written for each source is in
-`writers.py`.
+A source is `synthetic`, a folder of photographs (which layouts: `lab_code/data/image_table.py`) or DermaMNIST's .npz
+file. `prepare_data` fills `build/data/` (training and validation photographs, copied into every kit) and
+`build/vault/test/` (the hidden test set, of other lesions and other pictures). Running it again with the same source
+does nothing. What is written for each source is in `writers.py` and `real_writers.py`.
 """
 
 import hashlib
@@ -12,24 +12,25 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from instructor.dataset.writers import write_folder, write_medmnist, write_synthetic
+from instructor.dataset.real_writers import write_folder, write_medmnist
+from instructor.dataset.writers import write_synthetic
 from instructor.workshop import SYNTHETIC, DataSource
-from lab_code.data.ham10000 import (
-    DIAGNOSES,
-    read_photographs,
-)
-from lab_code.data.lesions import is_medmnist, read_folder
+from lab_code.data.csv_file import TABLE_ENDINGS
+from lab_code.data.duplicates import find_same, join_lesions
+from lab_code.data.ham10000 import DIAGNOSES, METADATA_NAMES, read_photographs
+from lab_code.data.image_files import IMAGE_ENDINGS, list_files
+from lab_code.data.lesions import is_medmnist
 from lab_code.data.photographs import CACHE_FOLDER
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 
 CHECKSUMS = "SHA256SUMS"
 _STAMP = "prepared.json"
-_MADE_BY = 1  # raise this number when the generator or the way of writing changes
-_IMAGES = (".jpg", ".jpeg", ".png")
+_SOURCE_FILES = (*IMAGE_ENDINGS, *TABLE_ENDINGS, METADATA_NAMES[1].lower())  # whatever ends like that
+_MADE_BY = 2  # raise this number when the generator or the way of writing changes
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class PreparedData:
     folder: Path
     test_folder: Path
     changed: bool  # False where everything was there already
+    notes: list[str] = field(default_factory=list)  # how the source was understood, what is there more than once
 
     def count(self) -> tuple[int, int]:
         """How many photographs ship, and how many stay hidden."""
@@ -55,29 +57,30 @@ def prepare_data(
     """
     prepared = PreparedData(build / "data", build / "vault" / "test", changed=True)
     stamp = {"made_by": _MADE_BY, **_describe_source(source)}
-    if _is_current(prepared, stamp):
-        return PreparedData(prepared.folder, prepared.test_folder, changed=False)
+    notes = _read_notes(prepared, stamp)
+    if notes is not None:
+        return PreparedData(prepared.folder, prepared.test_folder, changed=False, notes=notes)
     staging = build / ".staging-data"
     shutil.rmtree(staging, ignore_errors=True)
     try:
         kit, test = staging / "data", staging / "test"
         if source.source == SYNTHETIC:
-            write_synthetic(source, kit, test, progress)
+            notes = write_synthetic(source, kit, test, progress)
         elif is_medmnist(Path(source.source)):
-            write_medmnist(source, kit, test, progress)
+            notes = write_medmnist(source, kit, test, progress)
         else:
-            write_folder(source, kit, test, progress)
+            notes = write_folder(source, kit, test, progress)
         _check_divisible(kit)
         for folder in (kit, test):
             write_whole(folder / CHECKSUMS, _checksums(folder))
-            write_whole(folder / _STAMP, to_json(stamp))
+            write_whole(folder / _STAMP, to_json({"made_from": stamp, "notes": notes}))
         for made, final in ((kit, prepared.folder), (test, prepared.test_folder)):
             shutil.rmtree(final, ignore_errors=True)
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(made, final)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return prepared
+    return PreparedData(prepared.folder, prepared.test_folder, changed=True, notes=notes)
 
 
 def shipped_files(prepared: PreparedData) -> list[Path]:
@@ -89,14 +92,17 @@ def shipped_files(prepared: PreparedData) -> list[Path]:
     ]
 
 
-def _is_current(prepared: PreparedData, stamp: dict) -> bool:
+def _read_notes(prepared: PreparedData, stamp: dict) -> list[str] | None:
+    """The notes of an earlier run, or None where the folders were made from something else."""
+    found = []
     for folder in (prepared.folder, prepared.test_folder):
         try:
-            if json.loads((folder / _STAMP).read_text(encoding="utf-8")) != stamp:
-                return False
+            found.append(json.loads((folder / _STAMP).read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            return False
-    return True
+            return None
+    if any(not isinstance(made, dict) or made.get("made_from") != stamp for made in found):
+        return None
+    return found[0]["notes"]
 
 
 def _describe_source(source: DataSource) -> dict:
@@ -104,21 +110,22 @@ def _describe_source(source: DataSource) -> dict:
     if source.source == SYNTHETIC:
         return asdict(source)
     place = Path(source.source)
-    if is_medmnist(place):
-        files = [place]
-    else:
-        files = [
-            read_folder(place).table,
-            *(path for path in sorted(place.rglob("*")) if path.suffix.lower() in _IMAGES),
-        ]
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
-    write = {"source": str(place.resolve()), "files": hashlib.sha256(canonical_json(stats)).hexdigest()}
-    return {**write, "seed": source.seed, "test_fraction": source.test_fraction, "stored_size": source.stored_size}
+    files = [place] if is_medmnist(place) else list_files(place, _SOURCE_FILES)
+    known = [(os.path.relpath(path, place), path.stat()) for path in files if path.is_file()]
+    stats = [(name, status.st_size, status.st_mtime_ns) for name, status in known]
+    made_from = {"source": str(place.resolve()), "files": hashlib.sha256(canonical_json(stats)).hexdigest()}
+    return {**made_from, "seed": source.seed, "test_fraction": source.test_fraction, "stored_size": source.stored_size}
 
 
 def _check_divisible(folder: Path) -> None:
-    """Every diagnosis needs two lesions: the groups divide these photographs once more, for validation."""
-    lesions = Counter(dx for _, dx in {(photo.lesion_id, photo.dx) for photo in read_photographs(folder)})
+    """Every diagnosis needs two lesions: the groups divide these photographs once more, for validation.
+
+    Lesions that share a picture count as one there.
+    """
+    photographs = read_photographs(folder)
+    same = find_same(sha256_file(photograph.path) for photograph in photographs)
+    groups = join_lesions([photograph.lesion_id for photograph in photographs], same).tolist()
+    lesions = Counter(dx for _, dx in {(group, photo.dx) for group, photo in zip(groups, photographs, strict=True)})
     for dx in DIAGNOSES:
         if lesions[dx] == 1:
             raise LabError(

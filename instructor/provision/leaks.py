@@ -5,6 +5,7 @@
 Every file is read in all the forms that `forms.py` can unpack. A build that finds anything fails.
 """
 
+import csv
 import hashlib
 import json
 import re
@@ -13,10 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from instructor.provision.forms import COMPILED, MOST_BYTES, PLAIN, View, constants, unpack
+from lab_code.data.ham10000 import METADATA_NAMES
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
 
 SOURCE_NOTE = "SOURCE.md"
+_TEST = "test"  # the folder of the vault that holds the hidden test set
+_MOVE = "remove it from where it comes from (the project's folder, or your data), then: make provision"
+_ONE_PICTURE = "remove one of the two rows, with its file, from your photographs, then: make provision"
 _SHARE = 0.5  # a text holds a locked source where it has this share of its lines
 
 
@@ -28,6 +33,7 @@ class Leak:
     offset: int
     what: str
     form: str
+    hint: str = _MOVE
 
     def __str__(self) -> str:
         return f"{self.file} at byte {self.offset}: {self.what} ({self.form})"
@@ -41,6 +47,7 @@ class SecretSearch:
     sources: list[tuple[str, tuple[bytes, ...]]] = field(default_factory=list)  # lines of a locked file
     compiled: list[tuple[str, tuple[bytes, ...]]] = field(default_factory=list)  # its names and constants
     digests: dict[str, str] = field(default_factory=dict)  # SHA-256 -> which file of the vault
+    hidden_rows: dict[str, str] = field(default_factory=dict)  # SHA-256 -> the row of that photograph in the test set
     clean: set[str] = field(default_factory=set)  # SHA-256 of what was searched in vain: kits share most files
 
     def add_answers(self, what: str, answers: Sequence[str]) -> None:
@@ -78,9 +85,13 @@ class SecretSearch:
 
     def add_vault(self, folder: Path) -> None:
         """Every file of the vault, recognised by its content; where the data come from is no secret."""
+        rows = _read_rows(folder / _TEST)
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.name != SOURCE_NOTE:
-                self.digests[sha256_file(path)] = f"a copy of vault/{path.relative_to(folder).as_posix()}"
+                digest = sha256_file(path)
+                self.digests[digest] = f"a copy of vault/{path.relative_to(folder).as_posix()}"
+                if path.stem in rows and path.is_relative_to(folder / _TEST):
+                    self.hidden_rows[digest] = rows[path.stem]
 
 
 def find_leaks(root: Path, secrets: SecretSearch) -> list[Leak]:
@@ -94,7 +105,7 @@ def refuse_leaks(root: Path, secrets: SecretSearch) -> None:
     if leaks:
         raise LabError(
             f"secrets would ship in {len(leaks)} places: " + "; ".join(str(leak) for leak in leaks[:5]),
-            hint="remove them from the sources, then: make provision",
+            hint="; ".join(dict.fromkeys(leak.hint for leak in leaks)),
         )
 
 
@@ -105,7 +116,7 @@ def _search_file(path: Path, root: Path, secrets: SecretSearch) -> list[Leak]:
         return []
     found: dict[str, Leak] = {}  # the form that is read first is the plainest
     if digest in secrets.digests:
-        found[secrets.digests[digest]] = Leak(name, 0, secrets.digests[digest], PLAIN)
+        found[secrets.digests[digest]] = _name_copy(path, root, digest, secrets)
     room = MOST_BYTES
     for view in unpack(data):
         room -= len(view.data)
@@ -117,6 +128,27 @@ def _search_file(path: Path, root: Path, secrets: SecretSearch) -> list[Leak]:
     if not found:
         secrets.clean.add(digest)
     return list(found.values())
+
+
+def _name_copy(path: Path, root: Path, digest: str, secrets: SecretSearch) -> Leak:
+    """A copy from the vault; where both are photographs of a table, the two rows."""
+    name, what = path.relative_to(root).as_posix(), secrets.digests[digest]
+    tables = [folder for folder in path.parents if folder.is_relative_to(root)]
+    shipped = next((row for folder in tables if (row := _read_rows(folder).get(path.stem))), None)
+    if shipped is None or digest not in secrets.hidden_rows:
+        return Leak(name, 0, what, PLAIN)
+    what = f"the picture of {shipped} is the same as that of {secrets.hidden_rows[digest]}, which is hidden ({what})"
+    return Leak(name, 0, what, PLAIN, _ONE_PICTURE)
+
+
+def _read_rows(folder: Path) -> dict[str, str]:
+    """How the photographs of a prepared folder were called in the table that they came from, by file."""
+    try:
+        with (folder / METADATA_NAMES[0]).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError:
+        return {}
+    return {row["image_id"]: f"{row.get('image') or row['image_id']} (lesion {row['lesion_id']})" for row in rows}
 
 
 def _search_view(view: View, secrets: SecretSearch) -> Iterator[tuple[str, int]]:

@@ -30,7 +30,7 @@ from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, SYNTHETIC, Workshop
-from lab_code.data.ham10000 import IMAGE_FOLDERS
+from lab_code.data.image_files import list_files
 from lab_code.empty_store import script_name
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
@@ -55,6 +55,7 @@ class Provisioned:
     current: list[str] = field(default_factory=list)
     moved: dict[str, Path] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)  # what to do about the failures
 
 
 def provision(workshop: Workshop, build: Path, progress: Progress, project: Path = PROJECT) -> Provisioned:
@@ -138,9 +139,7 @@ def check_room(workshop: Workshop, build: Path) -> None:
     if workshop.data.source == SYNTHETIC:
         photographs = (workshop.data.images + workshop.data.test_images) * workshop.data.image_size**2
     else:
-        folder = Path(workshop.data.source)
-        count = sum(1 for name in IMAGE_FOLDERS for _ in (folder / name).glob("*.jpg"))
-        photographs = count * workshop.data.stored_size**2 * 2
+        photographs = len(list_files(Path(workshop.data.source))) * workshop.data.stored_size**2 * 2
     # A small file takes at least a block of 4 KiB; a JPEG of this quality rarely more than a byte a pixel.
     needed = (len(workshop.groups) + 2) * max(photographs, 4096) + _ROOM_FOR_THE_REST
     place = next(folder for folder in (build, *build.resolve().parents) if folder.exists())
@@ -195,6 +194,7 @@ def _build_one(
         done.built.append(plan.group)
     except (LabError, OSError) as error:
         done.failed[plan.group] = str(error)
+        done.hints.append((error.hint if isinstance(error, LabError) else None) or "make provision again")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

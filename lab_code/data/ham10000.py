@@ -1,16 +1,19 @@
-"""Reader for HAM10000 as it is published: two image folders beside one metadata table.
+"""HAM10000 as it is published: two image folders beside one metadata table.
 
     HAM10000_images_part_1/ISIC_0024306.jpg …
     HAM10000_images_part_2/ISIC_0029306.jpg …
     HAM10000_metadata.csv        (Kaggle; Dataverse calls it HAM10000_metadata or HAM10000_metadata.tab)
 
-The images may also lie together in HAM10000_images/ or beside the table. Tschandl et al., The HAM10000 dataset, Sci.
-Data 5, 180161 (2018), doi:10.1038/sdata.2018.161. Decoding is left to `photographs.py`.
+Every kit has this layout, and `read_photographs` demands it. The images may also lie together, or beside the table.
+Tschandl et al., The HAM10000 dataset, Sci. Data 5, 180161 (2018), doi:10.1038/sdata.2018.161. Other layouts are read
+by `image_table.py`; decoding is left to `photographs.py`.
 """
 
 from pathlib import Path
 
-from lab_code.data.table import Photograph, Reading, read_reading
+from lab_code.data.csv_file import read_table
+from lab_code.data.image_files import ImageFiles, strip_ending
+from lab_code.data.table import Entry, Photograph, Reading, check_cells, make_reading
 from lab_code.errors import LabError
 
 # The seven diagnoses, in the order of the network's outputs.
@@ -28,7 +31,6 @@ DIAGNOSIS_NAMES = {
 
 IMAGE_FOLDERS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 METADATA_NAMES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
-_COLUMNS = {"image": ("image_id",), "lesion": ("lesion_id",), "dx": ("dx",)}
 
 
 def read_photographs(folder: Path) -> list[Photograph]:
@@ -37,27 +39,20 @@ def read_photographs(folder: Path) -> list[Photograph]:
     Raises `LabError` (naming the file, and the line where one is at fault) for a missing table or column, an unknown
     diagnosis, a repeated image, a lesion with two diagnoses, and an image file that is missing or there twice.
     """
-    reading = read_ham10000(folder)
+    table = read_table(find_metadata(folder))
+    image, lesion, dx = (table.choose([name]) for name in ("image_id", "lesion_id", "dx"))
+    check_cells(table, (image, lesion, dx))
+    for line, row in table.rows:
+        if row[dx] not in DIAGNOSES:
+            raise LabError(
+                f"{table.path} line {line}: unknown diagnosis '{row[dx]}'", hint=f"known: {', '.join(DIAGNOSES)}"
+            )
+    files = find_images(folder)
+    entries = [Entry(line, row[image], row[lesion], row[dx], row) for line, row in table.rows]
+    reading = make_reading(table.path, entries, files.find)
     if reading.missing:
-        raise missing_images(reading, folder / IMAGE_FOLDERS[0])
+        raise missing_images(reading, files)
     return reading.photographs
-
-
-def read_ham10000(folder: Path) -> Reading:
-    """The same, but images whose files are missing are listed instead of raised."""
-    table = find_metadata(folder)
-    return read_reading(table, _COLUMNS, DIAGNOSES, _find_images(folder).get)
-
-
-def missing_images(reading: Reading, place: Path) -> LabError:
-    """The error that lists missing images; `place` is where the first of them could be put."""
-    names = reading.missing
-    listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-    total = len(names) + len(reading.photographs)
-    return LabError(
-        f"{len(names)} of {total} images named in {reading.table} are missing: {listed}",
-        hint=f"put {Path(names[0]).stem}.jpg into {place}, or remove its line from the table",
-    )
 
 
 def find_metadata(folder: Path) -> Path:
@@ -71,26 +66,35 @@ def find_metadata(folder: Path) -> Path:
     )
 
 
-def _find_images(folder: Path) -> dict[str, Path]:
-    """Image ids and files. Raises `LabError` for an image that is in two folders."""
-    paths: dict[str, Path] = {}
-    for part in _image_folders(folder):
-        for path in sorted(part.iterdir()):
-            if path.suffix.lower() not in (".jpg", ".jpeg"):
-                continue
-            if path.stem in paths:
-                raise LabError(f"image {path.stem} is in both {paths[path.stem].parent} and {part}", hint="remove one")
-            paths[path.stem] = path
-    return paths
-
-
-def _image_folders(folder: Path) -> list[Path]:
-    """The two published folders; else one folder of that name, or the folder of the table itself.
+def find_images(folder: Path) -> ImageFiles:
+    """The images of the two published folders; where there is neither, all images below `folder`.
 
     Kaggle's archive holds each of the two a second time in lower case: the second spelling is used only without the
     first.
     """
     there = {path.name: path for path in folder.iterdir() if path.is_dir()}
     parts = [there.get(name) or there.get(name.lower()) for name in IMAGE_FOLDERS]
-    found = [part for part in parts if part is not None]
-    return found or [there.get("HAM10000_images") or folder]
+    return ImageFiles(folder, [part for part in parts if part is not None])
+
+
+def missing_images(reading: Reading, files: ImageFiles) -> LabError:
+    """The error that lists missing images, and says what comes nearest to them."""
+    names = reading.missing
+    listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    total = len(names) + len(reading.photographs)
+    return LabError(
+        f"{len(names)} of {total} images named in {reading.table} are missing: {listed}",
+        hint=_nearest_image(names[0], bool(reading.photographs), files),
+    )
+
+
+def _nearest_image(name: str, some_were_found: bool, files: ImageFiles) -> str:
+    other = files.find_unreadable(name)
+    if other:
+        return f"{other.name} is there: save it as .jpg or .png"
+    if files.paths and not some_were_found:
+        nearest = files.paths[0].relative_to(files.folder).as_posix()
+        return f"the table says '{name}', but the images are named like '{nearest}': only the ending may differ"
+    place = files.paths[0].parent if files.paths else files.folder
+    file = name if strip_ending(name) != name else f"{name}.jpg"
+    return f"put {file} into {place}, or remove its line from the table"

@@ -1,45 +1,193 @@
-"""Reader for any folder of images with one table (.csv or .tsv) that gives every image its diagnosis.
+"""Reader for folders of images as people have them: with a table that gives every image its diagnosis, or without.
 
-    image,dx,lesion_id
-    clinic/001.jpg,mel,patient-7-back
-    clinic/002.png,nv,patient-9-arm
+    image,dx,lesion_id                      or one column a diagnosis, as ISIC 2018 and 2019 have it:
+    clinic/001.jpg,mel,patient-7-back           image,MEL,NV,BCC,AKIEC,BKL,DF,VASC
+    clinic/002.png,nv,patient-9-arm             ISIC_0024306,0.0,1.0,0.0,0.0,0.0,0.0,0.0
 
-`image` is a path inside the folder, its ending may be left out; `lesion_id` may be left out where every lesion was
-photographed once. Diagnoses are those of HAM10000.
+The images may lie anywhere below the folder; how they are found is in `image_files.py`. Without `lesion_id` every image
+counts as a lesion of its own. Without a table, each folder is taken for the diagnosis that it is named after
+(`class_folders.py`). What was understood, left out and not known stands in the notes of the `Reading`.
 """
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from lab_code.data.ham10000 import DIAGNOSES
-from lab_code.data.table import Reading, read_reading
+from lab_code.data.class_folders import has_class_folders, read_class_folders
+from lab_code.data.csv_file import TABLE_ENDINGS, Table, read_table
+from lab_code.data.diagnoses import ELSEWHERE, describe_names, recognise, suggest
+from lab_code.data.ham10000 import IMAGE_FOLDERS, METADATA_NAMES, find_images, find_metadata
+from lab_code.data.image_files import OTHER_ENDINGS, is_visible, list_files, spell_path, strip_ending
+from lab_code.data.table import Entry, Reading, check_cells, make_reading
 from lab_code.errors import LabError
 
-_COLUMNS = {
-    "image": ("image", "image_id", "file", "filename", "path"),
-    "lesion": ("lesion_id", "lesion"),
-    "dx": ("dx", "diagnosis", "label"),
-}
-_ENDINGS = ("", ".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+# Names of columns, the most telling first: this kit's and HAM10000's, ISIC's, PAD-UFES-20's, BCN20000's.
+_IMAGE = (
+    *("image", "image_id", "isic_id", "image_name", "img_id", "bcn_filename", "file", "filename", "file_name", "path"),
+    *("filepath", "file_path", "image_path"),
+)
+_LESION = ("lesion_id", "lesion")
+_ZERO, _ONE = re.compile(r"0([.,]0*)?"), re.compile(r"1([.,]0*)?")
+_DX = ("dx", "diagnosis", "diagnostic", "label", "class", "diagnosis_3")
 
 
 def read_image_table(folder: Path) -> Reading:
-    """Read the one table of `folder`. Raises `LabError` where there is none or several, and for faults inside it."""
-    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
-    if len(tables) != 1:
-        found = ", ".join(path.name for path in tables) or "none"
-        raise LabError(
-            f"{folder} must hold exactly one table of photographs, but holds {found}",
-            hint="a .csv with the columns image, dx and lesion_id; or HAM10000_metadata.csv beside its image folders",
+    """Read a folder. Raises `LabError` where there is no layout that is known, and for faults inside a table."""
+    if inner := _unpacked_inside(folder):
+        return read_image_table(inner)
+    tables = _find_tables(folder)
+    if not any(map(_is_complete, tables)) and not _table_paths(folder) and has_class_folders(folder):
+        return read_class_folders(folder)
+    if not tables:
+        raise _no_table(folder)
+    table = _choose_table(folder, tables)
+    image = _choose_image_column(folder, table)
+    lesions, note = _read_lesions(table, image, [other for other in tables if other.path != table.path])
+    names = _read_diagnoses(table)
+    entries = []
+    for line, row in table.rows:
+        name, dx = row[image], recognise(names[line])
+        if spell_path(name).parts[:1] == ("..",):
+            raise LabError(f"{table.path}: image '{name}' is outside {folder}", hint="copy it into the folder")
+        if dx is None:
+            raise LabError(f"{table.path} line {line}: unknown diagnosis '{names[line]}'", hint=suggest(names[line]))
+        if dx != ELSEWHERE:
+            entries.append(Entry(line, name, lesions.get(line, name), dx, row))
+    notes = [*note, *_tell_chosen(table), *describe_names(Counter(names.values()))]
+    return make_reading(table.path, entries, find_images(folder).find, notes)
+
+
+def _find_tables(folder: Path) -> list[Table]:
+    """The tables of a folder, and of the folders in it, as ISIC's archives unpack."""
+    if _published_table(folder):
+        return [read_table(find_metadata(folder))]
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and is_visible(path.name)]
+    return [read_table(path) for place in [folder, *inner] for path in _table_paths(place)]
+
+
+def _table_paths(folder: Path) -> list[Path]:
+    paths = [path for path in folder.iterdir() if is_visible(path.name) and path.is_file()]
+    return sorted(path for path in paths if path.suffix.lower() in TABLE_ENDINGS)
+
+
+def _choose_table(folder: Path, tables: list[Table]) -> Table:
+    """The one table that names images and diagnoses; one beside the folders comes before those inside."""
+    chosen = [table for table in tables if _is_complete(table)] or tables
+    chosen = [table for table in chosen if table.path.parent == folder] or chosen
+    if len(chosen) == 1:
+        return chosen[0]
+    found = ", ".join(table.path.relative_to(folder).as_posix() for table in chosen)
+    raise LabError(
+        f"{folder} must hold exactly one table of photographs, but holds {found}",
+        hint="keep the one that gives every image its diagnosis (image, dx, lesion_id), move the others away",
+    )
+
+
+def _is_complete(table: Table) -> bool:
+    return bool(table.find(_IMAGE) and (table.find(_DX) or _one_hot_columns(table)))
+
+
+def _choose_image_column(folder: Path, table: Table) -> str:
+    """Of several columns that may name the image, the one whose names are those of files."""
+    columns = table.find(_IMAGE)
+    if table.path.name in METADATA_NAMES and "image_id" in columns:
+        return "image_id"
+    if len(columns) < 2:
+        return table.choose(_IMAGE)
+    files = find_images(folder)
+    return max(columns, key=lambda column: sum(files.find(row[column]) is not None for _, row in table.rows[:50]))
+
+
+def _read_diagnoses(table: Table) -> dict[int, str]:
+    """The diagnosis of every line, in the table's own words."""
+    columns = _one_hot_columns(table)
+    if table.find(_DX) or not columns:
+        dx = table.choose(_DX)
+        check_cells(table, [dx])
+        return {line: row[dx] for line, row in table.rows}
+    check_cells(table, columns)
+    names = {}
+    for line, row in table.rows:
+        chosen = [column for column in columns if not _ZERO.fullmatch(row[column])]
+        if len(chosen) != 1 or not _ONE.fullmatch(row[chosen[0]]):
+            found = ", ".join(f"{column} {row[column]}" for column in chosen) or "none"
+            raise LabError(
+                f"{table.path} line {line}: not exactly one diagnosis is 1 (found: {found})",
+                hint="one column is 1 and the others are 0; correct the line or remove it",
+            )
+        names[line] = chosen[0]
+    return names
+
+
+def _tell_chosen(table: Table) -> list[str]:
+    """Which of several columns that may mean the same was used; the table of a kit keeps the columns of its source."""
+    several = [table.find(names) for names in (_LESION, _DX) if table.path.name not in METADATA_NAMES]
+    return [f"of the columns {', '.join(columns)}, {columns[0]} counts" for columns in several if len(columns) > 1]
+
+
+def _one_hot_columns(table: Table) -> list[str]:
+    """The columns that are named after diagnoses, where there are several."""
+    columns = [column for column in table.columns if recognise(column)]
+    return columns if len(columns) > 1 else []
+
+
+def _read_lesions(table: Table, image: str, others: Sequence[Table]) -> tuple[dict[int, str], list[str]]:
+    """The lesion of every line where it is known, and a note.
+
+    ISIC keeps them in a table of their own, beside the diagnoses; there an empty cell is a lesion of its own.
+    """
+    if columns := table.find(_LESION):
+        check_cells(table, [image, columns[0]])
+        return {line: row[columns[0]] for line, row in table.rows}, []
+    check_cells(table, [image])
+    for other in others:
+        if other.find(_LESION) and other.find(_IMAGE):
+            key, lesion = other.find(_IMAGE)[0], other.find(_LESION)[0]
+            known = {strip_ending(row[key]): row[lesion] for _, row in other.rows if row[lesion]}
+            lesions = {line: known.get(strip_ending(row[image]), "") for line, row in table.rows}
+            found = {line: lesion for line, lesion in lesions.items() if lesion}
+            return found, [f"lesions are those of {other.path.name}: known for {len(found)} of {len(lesions)} images"]
+    return {}, ["no column lesion_id: every photograph counts as a lesion of its own"]
+
+
+def _no_table(folder: Path) -> LabError:
+    """The error for a folder of no known layout, with what comes nearest to one."""
+    visible = [path for path in sorted(folder.iterdir()) if is_visible(path.name)]
+    endings = {path.suffix.lower(): path.name for path in reversed(visible) if path.is_file()}
+    inside = [path for path in visible if path.is_dir() and _has_layout(path)]
+    sheet = next((endings[ending] for ending in (".xlsx", ".xls", ".ods", ".numbers") if ending in endings), None)
+    images = len(list_files(folder))
+    if inside:
+        hint = f"name the folder inside it: {max(inside, key=lambda path: len(list_files(path)))}"
+    elif ".npz" in endings:
+        hint = f"name the file itself: {folder / endings['.npz']}"
+    elif sheet:
+        hint = f"save {sheet} as CSV (UTF-8) into the same folder; it needs the columns image, dx and lesion_id"
+    elif ".zip" in endings and not images:
+        hint = f"unpack {endings['.zip']} there first"
+    elif any((folder / name).is_dir() for name in IMAGE_FOLDERS):
+        hint = f"the folder must hold {METADATA_NAMES[0]} beside {IMAGE_FOLDERS[0]}/ and {IMAGE_FOLDERS[1]}/"
+    elif not images and list_files(folder, OTHER_ENDINGS):
+        hint = f"{list_files(folder, OTHER_ENDINGS)[0].name} cannot be read: save the images as .jpg or .png"
+    else:
+        hint = (
+            "put a .csv with the columns image, dx and lesion_id there, or one folder for each diagnosis: mel/, nv/ …"
         )
-    root = folder.resolve()
+    return LabError(f"no metadata table in {folder} ({images} images)", hint=hint)
 
-    def find_image(name: str) -> Path | None:
-        for ending in _ENDINGS:
-            path = folder / (name + ending)
-            if path.is_file():
-                if not path.resolve().is_relative_to(root):
-                    raise LabError(f"{tables[0]}: image '{name}' is outside {folder}", hint="copy it into the folder")
-                return path
+
+def _has_layout(folder: Path) -> bool:
+    return bool(_published_table(folder) or _table_paths(folder) or has_class_folders(folder))
+
+
+def _published_table(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in METADATA_NAMES)
+
+
+def _unpacked_inside(folder: Path) -> Path | None:
+    """HAM10000 in a folder of its own inside this one, as an archive unpacks; None where this one has a table."""
+    if _published_table(folder) or _table_paths(folder):
         return None
-
-    return read_reading(tables[0], _COLUMNS, DIAGNOSES, find_image, lesion_optional=True)
+    inside = [path for path in folder.iterdir() if path.is_dir() and is_visible(path.name) and _published_table(path)]
+    return inside[0] if len(inside) == 1 else None

@@ -8,13 +8,14 @@ has already seen, and the score would flatter it.
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, METADATA_NAMES, missing_images, read_ham10000
+from lab_code.data.duplicates import digest_pixels, find_same
+from lab_code.data.ham10000 import DIAGNOSES, find_images, missing_images
 from lab_code.data.image_table import read_image_table
 from lab_code.data.medmnist import read_part
 from lab_code.data.photographs import Progress, decode_photographs
@@ -66,6 +67,8 @@ class Findings:
     lesions_of: dict[str, int]  # of each diagnosis
     missing: list[str]
     unreadable: list[LabError]
+    same: list[list[int]] = field(default_factory=list)  # indices of photographs that are the same picture
+    notes: list[str] = field(default_factory=list)  # how a folder was understood, what of it was left out
 
     def summary(self) -> str:
         """One line: photographs, lesions, diagnoses, faults."""
@@ -75,6 +78,8 @@ class Findings:
         )
         if self.missing or self.unreadable:
             text += f"; {len(self.missing)} missing, {len(self.unreadable)} unreadable"
+        if self.same:
+            text += f"; the same picture more than once: {len(self.same)}, each kept on one side of the split"
         absent = [dx for dx, count in self.photographs.items() if not count]
         return text + (f"; none of {', '.join(absent)}" if absent else "")
 
@@ -97,31 +102,33 @@ def find_lesions(
     """The readable photographs at `place`, and a report of everything that was found."""
     if is_medmnist(place):
         lesions = Lesions.join([load_part(place, part, image_size) for part in ("train", "val")])
-        return lesions, _report(place, lesions, [], [])
+        return lesions, _report(place, lesions)
     reading = read_folder(place)
     if reading.missing and on_fault == "stop":
-        raise missing_images(reading, place / IMAGE_FOLDERS[0])
+        raise missing_images(reading, find_images(place))
+    if reading.missing:
+        reading.notes.append(f"of the missing: {missing_images(reading, find_images(place)).hint}")
     images, faults = decode_photographs(reading.photographs, image_size, place, progress)
     if faults and on_fault == "stop":
-        raise _unreadable([reading.photographs[index].image_id for index in faults], next(iter(faults.values())))
+        raise unreadable(reading.photographs, faults, "copy them again, or write data.on_fault=leave_out")
     lesions = Lesions(images, *_columns(reading.photographs))
     if faults:
         lesions = lesions.select(~np.isin(np.arange(len(lesions)), list(faults)))
-    return lesions, _report(place, lesions, reading.missing, list(faults.values()))
+    return lesions, _report(place, lesions, reading, list(faults.values()))
 
 
 def read_folder(folder: Path) -> Reading:
-    """Read a folder in HAM10000's layout or, where there is no table of that name, with a table of its own."""
+    """Read a folder of images in any layout that `image_table.py` knows, HAM10000's among them."""
+    if folder.is_file():
+        raise LabError(f"{folder} is a file", hint=f"name the folder that holds it: {folder.parent}")
     if not folder.is_dir():
         raise LabError(f"there is no folder {folder}", hint="data.folder names where the photographs are")
-    if any((folder / name).is_file() for name in METADATA_NAMES) or any((folder / n).is_dir() for n in IMAGE_FOLDERS):
-        return read_ham10000(folder)
     return read_image_table(folder)
 
 
 def is_medmnist(place: Path) -> bool:
     """Whether `place` is a file of DermaMNIST's kind, which is divided already."""
-    return place.suffix == ".npz"
+    return place.suffix.lower() == ".npz"
 
 
 def load_part(path: Path, part: str, image_size: int) -> Lesions:
@@ -141,17 +148,26 @@ def split_by_lesion(
 
     Lesions are ordered by SHA-256 of seed and id, so the split is the same on every machine and stays as it is for
     all other lesions when some are added. At least one lesion of a diagnosis is set aside, and at least one stays.
+    Ids that `join_lesions` has joined count as one lesion.
     """
-    chosen: set[str] = set()
-    for label in np.unique(labels):
-        lesions = sorted(set(np.asarray(lesion_ids)[labels == label]), key=lambda lesion: _rank(seed, str(lesion)))
-        if len(lesions) < 2:
+    lesion_ids = np.asarray(lesion_ids)
+    aside, kept = set[str](), set[str]()
+    names, counts = np.unique(labels, return_counts=True)
+    for label in names[counts.argsort(kind="stable")]:  # the rarest first: see the last lines
+        lesions = sorted(set(lesion_ids[labels == label].tolist()), key=lambda lesion: _rank(seed, lesion))
+        wanted = min(max(1, round(fraction * len(lesions))), len(lesions) - 1)
+        decided = aside | kept
+        free = [lesion for lesion in lesions if lesion not in decided]
+        wanted = max(0, wanted - len(aside.intersection(lesions)))
+        aside.update(free[:wanted])
+        kept.update(free[wanted:])
+        # Lesions that share a picture count as one, and may have two diagnoses: then the rarer one has decided.
+        if not (aside.intersection(lesions) and kept.intersection(lesions)):
             raise LabError(
                 f"diagnosis '{DIAGNOSES[label]}' has only one lesion, which cannot be on both sides of the split",
-                hint="add a lesion of that diagnosis, or remove its lines from the table",
+                hint="add another lesion of it, or remove its photographs (lesions that share a picture are one)",
             )
-        chosen.update(lesions[: min(max(1, round(fraction * len(lesions))), len(lesions) - 1)])
-    return np.isin(lesion_ids, list(chosen))
+    return np.isin(lesion_ids, list(aside))
 
 
 def _rank(seed: int, lesion_id: str) -> bytes:
@@ -163,19 +179,22 @@ def _columns(photographs: list[Photograph]) -> tuple[np.ndarray, np.ndarray, np.
     return labels, np.array([p.lesion_id for p in photographs]), np.array([p.image_id for p in photographs])
 
 
-def _unreadable(names: list[str], first: LabError) -> LabError:
+def unreadable(photographs: Sequence[Photograph], faults: dict[int, LabError], hint: str) -> LabError:
+    """The faults of several photographs, by their index, in one error."""
+    names, first = [photographs[index].image_id for index in faults], next(iter(faults.values()))
     if len(names) == 1:
         return first
     listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-    return LabError(
-        f"{len(names)} photographs are unreadable: {listed}; the first: {first.message}",
-        hint="copy them again, or write data.on_fault=leave_out",
-    )
+    return LabError(f"{len(names)} photographs are unreadable: {listed}; the first: {first.message}", hint=hint)
 
 
-def _report(place: Path, lesions: Lesions, missing: list[str], unreadable: list[LabError]) -> Findings:
+def _report(
+    place: Path, lesions: Lesions, reading: Reading | None = None, unreadable: Sequence[LabError] = ()
+) -> Findings:
     photographs = dict(zip(DIAGNOSES, lesions.class_counts().tolist(), strict=True))
     pairs = set(zip(lesions.lesion_ids.tolist(), lesions.labels.tolist(), strict=True))
     counts = Counter(label for _, label in pairs)
     lesions_of = {dx: counts[label] for label, dx in enumerate(DIAGNOSES)}
-    return Findings(place, len(pairs), photographs, lesions_of, missing, unreadable)
+    missing, notes = (reading.missing, reading.notes) if reading else ([], [])
+    same = find_same(digest_pixels(lesions.images))
+    return Findings(place, len(pairs), photographs, lesions_of, missing, list(unreadable), same, notes)

@@ -5,6 +5,7 @@ SHA-256 of its content, and by size and time of change, as git does: an untouche
 or renamed one is recognised. Where the folder cannot be written, everything works without a cache.
 """
 
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,14 @@ from lab_code.files import open_whole, sha256_file
 
 CACHE_FOLDER = ".cache"
 Progress = Callable[[int], Callable[[], object]]  # told a number of photographs, gives what is called after each
-_DECODER = 1  # raise this number when decoding changes: older caches are then left unused
+_DECODER = 2  # raise this number when decoding changes: older caches are then left unused
 _MAX_PIXELS = 50_000_000  # a photograph from a phone has 12 million; beyond this a file is damaged or a trap
+_MAX_SIDE = 65_000  # a JPEG cannot be longer
+_TOO_LARGE = "resize it to at most 7000 x 7000 pixels"
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # by content, whatever the file is called
+# What Pillow thinks of a file's notes beside its pixels, and that it is large (its limit is higher than ours), would be
+# printed in the middle of a progress bar, without the file's name.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode_photographs(
@@ -41,7 +48,11 @@ def decode_photographs(
     def load(index: int) -> bool:
         """Fill one place; returns whether it had to be decoded."""
         path = photographs[index].path
-        digest = digests[index] = known.digests.get(names[index]) or sha256_file(path)
+        try:
+            digest = digests[index] = known.digests.get(names[index]) or sha256_file(path)
+        except OSError as error:
+            faults[index] = LabError(f"{path} cannot be read: {error.strerror}", hint="copy the file again")
+            return True
         cached = known.rows.get(digest)
         if cached is not None:
             images[index] = known.images[cached]
@@ -72,21 +83,59 @@ def decode_photograph(path: Path, size: int) -> np.ndarray:
     return np.array(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
 
 
-def open_photograph(path: Path, size: int) -> Image.Image:
-    """A photograph as RGB, decoded no larger than needed for `size` pixels. Raises `LabError` for anything else."""
+def open_photograph(path: Path, size: int | None = None) -> Image.Image:
+    """A photograph as people see it, in RGB: turned as its camera was held, what is transparent in white.
+
+    Where `size` is given, it is decoded no larger than needed for so many pixels. Raises `LabError`, which names the
+    file, for what is no photograph, for several pictures in one file, and for pixels without a meaning as colours.
+    """
     try:
-        with Image.open(path) as file:
-            if file.width * file.height > _MAX_PIXELS:
-                raise LabError(
-                    f"{path} has {file.width} x {file.height} pixels", hint="resize it to at most 7000 x 7000"
-                )
-            file.draft("RGB", (2 * size, 2 * size))
-            return file.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with Image.open(path, formats=_FORMATS) as file:
+            _check_picture(path, file)
+            if size is not None:
+                file.draft("RGB", (2 * size, 2 * size))
+            return to_rgb(file)
+    except LabError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise LabError(f"{path} has too many pixels: {error}", hint=_TOO_LARGE) from error
+    except Exception as error:  # what is damaged makes Pillow raise nearly anything
+        reason = "it is empty" if _is_empty(path) else error
         raise LabError(
-            f"{path} is not a readable photograph: {error}",
+            f"{path} is not a readable photograph: {reason}",
             hint="copy the file again, or remove its line from the table",
         ) from error
+
+
+def _check_picture(path: Path, file: Image.Image) -> None:
+    """Raise `LabError` for what would not become the picture that people see."""
+    if file.width * file.height > _MAX_PIXELS or max(file.size) > _MAX_SIDE:
+        raise LabError(f"{path} has {file.width} x {file.height} pixels, which is too many", hint=_TOO_LARGE)
+    frames = getattr(file, "n_frames", 1)
+    if frames > 1 and file.format != "MPO":  # a telephone's JPEG may carry a second, smaller copy
+        raise LabError(f"{path} holds {frames} pictures, one was expected", hint="save the one that is meant as .png")
+    if file.mode in ("F", "I") or (file.mode.startswith("I;16") and "transparency" in file.info):
+        raise LabError(
+            f"{path} has pixels of the kind '{file.mode}', of which nobody can tell what is white",
+            hint="save it with 8 bits a channel, as .png or .jpg",
+        )
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Any kind of pixels in RGB of 8 bits, without anything that a file carries beside its pixels."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):  # converted by Pillow, everything above 255 would become white
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert("RGB")
+    picture.info.clear()  # a JPEG's comment would be written again
+    return picture
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and not path.stat().st_size
 
 
 class _Cache:

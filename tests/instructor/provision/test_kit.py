@@ -40,7 +40,9 @@ lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml la
 lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml lab_code/conf/train.yaml
 lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py lab_code/data/augment.py
 lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py lab_code/data/medmnist.py
-lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/empty_store.py lab_code/errors.py
+lab_code/data/class_folders.py lab_code/data/csv_file.py lab_code/data/diagnoses.py lab_code/data/duplicates.py
+lab_code/data/image_files.py lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py
+lab_code/empty_store.py lab_code/errors.py
 lab_code/differences.py lab_code/comparison_plots.py lab_code/experiment.py lab_code/live_table.py
 lab_code/progress_strip.py lab_code/command_form.py lab_code/opinion_widgets.py lab_code/workshop/clock.py
 lab_code/workshop/review.py lab_code/command_form.css lab_code/command_form.js lab_code/picture.py

@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import py_compile
+import shutil
 import sqlite3
 import tarfile
 import zipfile
@@ -17,10 +18,13 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
+from instructor.dataset.prepare import prepare_data, shipped_files
 from instructor.provision import kit as kit_module
 from instructor.provision import workshop_kits
-from instructor.provision.leaks import SecretSearch, find_leaks
-from instructor.workshop import PROJECT
+from instructor.provision.leaks import SecretSearch, find_leaks, refuse_leaks
+from instructor.workshop import PROJECT, DataSource
+from lab_code.data.ham10000 import DIAGNOSES, read_photographs
+from lab_code.errors import LabError
 from tests.conftest import make_small_workshop, no_progress
 
 ANSWERS, RESCUE_CODE, RESCUE = ["2", "4", "0.5"], "S60S-SCS3-0Q59-Y9CB-0", bytes(range(200, 210))
@@ -226,8 +230,9 @@ def test_a_bomb_is_refused(tmp_path: Path, secrets: SecretSearch, monkeypatch: p
 def test_a_build_with_a_leak_fails_and_leaves_no_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = kit_module.plan_kit
 
-    def careless(workshop, group, variant, *rest):
-        plan = real(workshop, group, variant, *rest)
+    def careless(workshop, group, variant, data, *rest):
+        plan = real(workshop, group, variant, data, *rest)
+        plan.copied["data/HAM10000_images_part_1/SYN_0000000.jpg"] = read_photographs(data.test_folder)[0].path
         key = ",".join(plan.stages[0].answers)
         plan.written["notebooks/tried.md"] = f"lab unlock --answers {key}".encode()
         return plan
@@ -235,4 +240,70 @@ def test_a_build_with_a_leak_fails_and_leaves_no_kit(tmp_path: Path, monkeypatch
     monkeypatch.setattr(workshop_kits, "plan_kit", careless)
     done = workshop_kits.provision(make_small_workshop(groups=["group-1"]), tmp_path, no_progress)
     assert "notebooks/tried.md at byte 13: answers of group-1, stage 1-configuration" in done.failed["group-1"]
+    assert "the picture of SYN_0000000 (lesion SYN_L" in done.failed["group-1"]
+    assert "remove one of the two rows" in done.hints[0] and "remove it from where it comes from" in done.hints[0]
     assert list((tmp_path / "kits").iterdir()) == []
+
+
+def write_row(folder: Path, file: str, row: str, header: str) -> None:
+    (folder / "HAM10000_images_part_1").mkdir(parents=True)
+    (folder / "HAM10000_images_part_1" / f"{file}.jpg").write_bytes(b"one picture" * 20)
+    (folder / "HAM10000_metadata.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("header", "shipped", "hidden", "names"),
+    [
+        ("lesion_id,image_id,dx", "L1,I1,nv", "L2,I2,nv", ["I1 (lesion L1)", "I2 (lesion L2)"]),
+        ("lesion_id,image_id,dx", "L1,I1,nv", "L2,I1,nv", ["I1 (lesion L1)", "I1 (lesion L2)"]),
+        (
+            "lesion_id,image_id,dx,image",
+            "L1,0a1b,nv,clinic/1.png",
+            "L2,2c3d,nv,clinic/2.png",
+            ["clinic/1.png (lesion L1)", "clinic/2.png (lesion L2)"],
+        ),
+        ("lesion_id,image_id,dx,image", "L1,I1,nv,", "L2,I2,nv,I2.jpg", ["I1 (lesion L1)", "I2.jpg (lesion L2)"]),
+    ],
+)
+def test_one_picture_under_two_names_names_both_rows_and_what_to_do(
+    tmp_path: Path, header: str, shipped: str, hidden: str, names: list[str]
+) -> None:
+    for folder, row in ((tmp_path / "kit" / "data", shipped), (tmp_path / "vault" / "test", hidden)):
+        write_row(folder, row.split(",")[1], row, header)
+    search = SecretSearch()
+    search.add_vault(tmp_path / "vault")
+    (tmp_path / "vault" / "test" / "HAM10000_metadata.csv").unlink()  # only what was read before counts
+    with pytest.raises(LabError) as caught:
+        refuse_leaks(tmp_path / "kit", search)
+    assert f"the picture of {names[0]} is the same as that of {names[1]}, which is hidden" in caught.value.message
+    assert "remove one of the two rows" in (caught.value.hint or "")
+
+
+def test_a_hidden_photograph_anywhere_else_says_where_to_look(tmp_path: Path) -> None:
+    write_row(tmp_path / "vault" / "test", "I2", "L2,I2,nv", "lesion_id,image_id,dx")
+    (tmp_path / "kit" / "notebooks").mkdir(parents=True)
+    (tmp_path / "kit" / "notebooks" / "figure.jpg").write_bytes(b"one picture" * 20)
+    search = SecretSearch()
+    search.add_vault(tmp_path / "vault")
+    with pytest.raises(LabError, match=r"notebooks/figure\.jpg at byte 0: a copy of vault/test/.*I2\.jpg") as caught:
+        refuse_leaks(tmp_path / "kit", search)
+    assert "remove it from where it comes from" in (caught.value.hint or "")
+
+
+def test_nothing_of_a_folder_with_doubles_is_a_leak(tmp_path: Path) -> None:
+    folder, rows = tmp_path / "photographs", ["image_id,dx"]
+    folder.mkdir()
+    for number in range(28):
+        picture = Image.new("RGB", (20, 20), (9 * (number % 21), 99, 9))  # the first seven are there twice
+        picture.save(folder / f"I{number}.png")
+        rows.append(f"I{number},{DIAGNOSES[number % 7]}")
+    (folder / "table.csv").write_text("\n".join(rows), encoding="utf-8")
+    prepared = prepare_data(DataSource(source=str(folder), stored_size=32), tmp_path / "build")
+    for path in shipped_files(prepared):
+        target = tmp_path / "kit" / "data" / path.relative_to(prepared.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    search = SecretSearch()
+    search.add_vault(tmp_path / "build" / "vault")
+    refuse_leaks(tmp_path / "kit", search)
+    assert "the same picture more than once: 7" in "\n".join(prepared.notes)

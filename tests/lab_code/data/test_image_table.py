@@ -1,10 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from lab_code.data.image_table import read_image_table
-from lab_code.data.lesions import load_lesions
+from lab_code.data.lesions import load_lesions, read_folder
 from lab_code.errors import LabError
 
 
@@ -61,3 +62,180 @@ def test_two_tables_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("image,dx\n", encoding="utf-8")
     with pytest.raises(LabError, match=r"exactly one table.*other\.csv, photographs\.csv"):
         read_image_table(tmp_path)
+
+
+def make_layout(folder: Path, images: list[str], tables: dict[str, str]) -> Path:
+    """Images of different colours, and tables by their names."""
+    for number, name in enumerate(images):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 16), (40 * number, 50, 50)).save(folder / name)
+    for name, text in tables.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+ONE_HOT_2018 = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\nI1,0.0,1.0,0.0,0.0,0.0,0.0,0.0\nI2,1,0,0,0,0,0,0\n"
+ONE_HOT_2019 = (
+    "image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK\nI1,0.0,1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0\n"
+    "I2,0,0,0,1,0,0,0,0,0\nI3,0,0,0,0,0,0,0,1.0,0\nI4,0,0,0,0,0,0,0,0,1\n"
+)
+ISIC_2020 = (
+    "image_name,patient_id,sex,age_approx,anatom_site_general_challenge,diagnosis,benign_malignant,target\n"
+    "I1,IP_1,male,45,torso,nevus,benign,0\nI2,IP_1,male,45,torso,melanoma,malignant,1\nI3,IP_2,,,,unknown,benign,0\n"
+)
+
+# Layout: images, tables, and what is read: (image, lesion, diagnosis), and what must be said about it.
+LAYOUTS: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str, str]], str]] = {
+    "image_id with lesion_id": (
+        ["I1.jpg", "I2.jpg"],
+        {"t.csv": "lesion_id,image_id,dx\nL1,I1,nv\nL1,I2,nv\n"},
+        [("I1", "L1", "nv"), ("I2", "L1", "nv")],
+        "",
+    ),
+    "image_id without lesion_id": (
+        ["images/I1.jpg", "images/I2.webp"],
+        {"t.csv": "image_id,dx\nI1,nv\nI2.jpg,mel\n"},
+        [("I1", "I1", "nv"), ("I2.jpg", "I2.jpg", "mel")],
+        "no column lesion_id",
+    ),
+    "HAM10000's table without lesion_id": (
+        ["HAM10000_images_part_1/I1.jpg"],
+        {"HAM10000_metadata.csv": "image_id,dx\nI1,nv\n"},
+        [("I1", "I1", "nv")],
+        "no column lesion_id",
+    ),
+    "HAM10000 with a table of another name": (
+        ["HAM10000_images_part_1/I1.jpg", "HAM10000_images_part_2/I2.jpg"],
+        {"metadata.csv": "lesion_id,image_id,dx\nL1,I1,nv\nL2,I2,mel\n"},
+        [("I1", "L1", "nv"), ("I2", "L2", "mel")],
+        "",
+    ),
+    "HAM10000 in a folder inside": (
+        ["archive/HAM10000_images_part_1/I1.jpg"],
+        {"archive/HAM10000_metadata.csv": "lesion_id,image_id,dx\nL1,I1,nv\n", "archive/hmnist.csv": "label\n1\n"},
+        [("I1", "L1", "nv")],
+        "",
+    ),
+    "paths of Windows": (
+        ["images/a/I1.Jpg"],
+        {"t.tsv": "file\tdiagnosis\nC:\\study\\images\\a\\I1.jpg\tNevus\n"},
+        [("C:\\study\\images\\a\\I1.jpg", "C:\\study\\images\\a\\I1.jpg", "nv")],
+        "read by name: Nevus as nv",
+    ),
+    "two columns, of which one names the files": (
+        ["img/x.jpg", "img/y.jpg"],
+        {"t.csv": "image_id;path;dx\n1;img/x.jpg;nv\n2;img/y.jpg;mel\n"},
+        [("img/x.jpg", "img/x.jpg", "nv"), ("img/y.jpg", "img/y.jpg", "mel")],
+        "",
+    ),
+    "two columns of diagnoses": (
+        ["I1.jpg"],
+        {"t.csv": "image_id,label,dx\nI1,mel,nv\n"},
+        [("I1", "I1", "nv")],
+        "of the columns dx, label, dx counts",
+    ),
+    "ISIC 2018": (
+        ["Training_Input/I1.jpg", "Training_Input/I2.jpg"],
+        {
+            "Training_GroundTruth/Training_GroundTruth.csv": ONE_HOT_2018,
+            "LesionGroupings.csv": "image,lesion_id,diagnosis_confirm_type\nI1,H1,x\nI2,H2,x\n",
+        },
+        [("I1", "H1", "nv"), ("I2", "H2", "mel")],
+        "lesions are those of LesionGroupings.csv: known for 2 of 2 images",
+    ),
+    "ISIC 2019": (
+        [f"Training_Input/Training_Input/I{number}.jpg" for number in (1, 2, 3, 4)],
+        {
+            "GroundTruth.csv": ONE_HOT_2019,
+            "Metadata.csv": "image,age_approx,anatom_site_general,lesion_id,sex\nI1,,,MSK_1,\nI2,,,,\n",
+        },
+        [("I1", "MSK_1", "nv"), ("I2", "I2", "akiec")],
+        "left out, since HAM10000 has no such diagnosis: 1 of 'SCC', 1 of 'UNK'",
+    ),
+    "ISIC 2020": (
+        ["jpeg/train/I1.jpg", "jpeg/train/I2.jpg", "jpeg/train/I3.jpg", "jpeg/test/I4.jpg"],
+        {"train.csv": ISIC_2020, "test.csv": "image_name,patient_id\nI4,IP_9\n"},
+        [("I1", "I1", "nv"), ("I2", "I2", "mel")],
+        "left out, since HAM10000 has no such diagnosis: 1 of 'unknown'",
+    ),
+    "PAD-UFES-20": (
+        ["imgs_part_1/PAT_1.png"],
+        {"metadata.csv": "patient_id,lesion_id,diagnostic,img_id\nPAT_1,7,ACK,PAT_1.png\n"},
+        [("PAT_1.png", "7", "akiec")],
+        "read by name: ACK as akiec",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_that_people_have_are_read_as_such(tmp_path: Path, layout: str) -> None:
+    images, tables, expected, note = LAYOUTS[layout]
+    reading = read_folder(make_layout(tmp_path, images, tables))
+    assert [(p.image_id, p.lesion_id, p.dx) for p in reading.photographs] == expected and not reading.missing
+    assert note in "\n".join(reading.notes)
+
+
+TWO = ["1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("images", "tables", "message", "hint"),
+    [
+        (TWO, {}, "no metadata table in .* \\(2 images\\)", "a .csv with the columns image, dx"),
+        (TWO, {"photos.xlsx": ""}, "no metadata table", "save photos.xlsx as CSV"),
+        ([], {"archive.zip": ""}, "no metadata table", "unpack archive.zip"),
+        ([], {"dermamnist.npz": ""}, "no metadata table", "name the file itself: .*dermamnist.npz"),
+        ([], {"IMG_1.HEIC": ""}, "no metadata table", "IMG_1.HEIC cannot be read: save the images as"),
+        (["HAM10000_images_part_1/1.jpg"], {}, "no metadata table", "must hold HAM10000_metadata.csv"),
+        (TWO, {"t.csv": "image,dx\n1,nv\n", "u.csv": "image,dx\n1,nv\n"}, "exactly one table", "keep the one"),
+        (TWO, {"t.csv": "image_name,target\n1,1\n"}, "no column 'dx' \\(found: image_name, target", "dx or diagnosis"),
+        (TWO, {"t.csv": "image,diagnosis\n1,benign\n"}, "line 2: unknown diagnosis 'benign'", "only whether it is"),
+        (TWO, {"t.csv": "image,label\n1,4\n"}, "line 2: unknown diagnosis '4'", "instead of a number"),
+        (TWO, {"t.csv": "image,dx\n1,mleanoma\n"}, "line 2: unknown diagnosis", "'melanoma'?"),
+        (TWO, {"t.csv": "image,MEL,NV\n1,1,1\n"}, "line 2: not exactly one diagnosis is 1", "one column is 1"),
+        (TWO, {"t.csv": "image,MEL,NV\n1,0,0\n"}, "line 2: not exactly one .*found: none", "one column is 1"),
+        (TWO, {"t.csv": "image,MEL,NV\n1,0.9,0.1\n"}, "line 2: not exactly one diagnosis is 1", "one column is 1"),
+        (TWO, {"t.csv": "image,dx\n1,nv\n1.jpg,mel\n"}, "line 3: image 1.jpg is already in line 2, named 1", "remove"),
+        (TWO, {"t.csv": "image,dx\n9,nv\n9.JPG,mel\n"}, "line 3: image 9.JPG is already in line 2, named 9", "remove"),
+        (TWO, {"t.csv": "image,dx\na/1,nv\n1,mel\n"}, "line 3: image 1 is already in line 2, named a/1", "remove"),
+        (TWO, {"t.csv": "image,dx,IMAGE\n1,nv,2\n"}, "columns 1 and 3 are both named", "rename or remove"),
+        (["1.jpg", "1.png"], {"t.csv": "image,dx\n1,nv\n"}, "image 1 is in both .*1.jpg and .*1.png", "remove one"),
+        (TWO, {"t.csv": "image,dx,lesion_id\n1,nv,\n"}, "line 2: lesion_id is empty", "fill it in"),
+        (TWO, {"t.csv": "image,dx\n,nv\n"}, "line 2: image is empty", "fill it in"),
+        (TWO, {"t.csv": "image,dx\n..\\1.jpg,nv\n"}, "is outside", "copy it into the folder"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_names_what_would_work(
+    tmp_path: Path, images: list[str], tables: dict[str, str], message: str, hint: str
+) -> None:
+    with pytest.raises(LabError, match=message) as caught:
+        read_folder(make_layout(tmp_path, images, tables))
+    assert re.search(hint, caught.value.hint or "") and str(tmp_path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("images", "hint"),
+    [
+        (["2.jpg"], r"put 1\.jpg into .*, or remove its line"),
+        (["IMG_1.jpg"], r"the table says '1', but the images are named like 'IMG_1\.jpg'"),
+        (["2.jpg", "1.HEIC"], r"1\.HEIC is there: save it as"),
+        ([], r"put 1\.jpg into"),
+    ],
+)
+def test_missing_images_name_what_comes_nearest(tmp_path: Path, images: list[str], hint: str) -> None:
+    readable = [name for name in images if not name.endswith("HEIC")]
+    folder = make_layout(tmp_path, readable, {"t.csv": "image,dx\n1,nv\n2,mel\n"})
+    for name in set(images) - set(readable):
+        (folder / name).write_bytes(b"a telephone's")
+    with pytest.raises(LabError, match=r"named in .*t\.csv are missing: 1") as caught:
+        load_lesions(folder, 16)
+    assert re.search(hint, caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", ["photographs.csv", "photographs.zip"])
+def test_a_file_is_no_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("image,dx\n", encoding="utf-8")
+    with pytest.raises(LabError, match="is a file") as caught:
+        read_folder(tmp_path / name)
+    assert str(tmp_path) in (caught.value.hint or "")

@@ -1,6 +1,8 @@
 """Decoding and its cache: the second start decodes nothing, and nothing stale is ever used."""
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,10 @@ import pytest
 from PIL import Image
 
 from lab_code.data import photographs as module
-from lab_code.data.photographs import CACHE_FOLDER, decode_photograph, decode_photographs
+from lab_code.data.photographs import CACHE_FOLDER, decode_photograph, decode_photographs, open_photograph
 from lab_code.data.table import Photograph
 from lab_code.errors import LabError
+from lab_code.files import sha256_file
 
 
 def make_photographs(folder: Path, count: int = 5) -> list[Photograph]:
@@ -118,5 +121,139 @@ def test_faults_are_given_by_index_and_never_cached(tmp_path: Path) -> None:
 def test_a_gigantic_picture_is_refused_without_decoding_it(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     Image.new("1", (20_000, 20_000)).save(path)
-    with pytest.raises(LabError, match=r"huge\.png"):
+    with pytest.raises(LabError, match=r"huge\.png has too many pixels"):
         decode_photograph(path, 16)
+
+
+# Pictures as programs and cameras write them, and the colour that somebody sees in the middle.
+def png16(path: Path, channels: tuple[int, ...]) -> None:
+    """A 16-bit PNG of one colour, which Pillow cannot write: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[len(channels)]
+    line = b"\0" + struct.pack(f">{len(channels)}H", *channels) * 24
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 24, 24, 16, kind, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(line * 24)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def save(mode: str, colour: object, **how: object):
+    return lambda path: Image.new(mode, (24, 24), colour).save(path, **how)
+
+
+def save_palette(path: Path) -> None:
+    picture = Image.new("P", (24, 24), 1)
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.save(path, transparency=1)
+
+
+KINDS = {
+    "16-bit grey PNG": (lambda path: png16(path, (30_000,)), "png", (117, 117, 117)),
+    "16-bit RGB PNG": (lambda path: png16(path, (60_000, 30_000, 300)), "png", (234, 117, 1)),
+    "16-bit RGB PNG, half transparent": (lambda path: png16(path, (0, 0, 0, 32_768)), "png", (127, 127, 127)),
+    "16-bit grey and alpha PNG": (lambda path: png16(path, (30_000, 0)), "png", (255, 255, 255)),
+    "16-bit grey TIFF": (lambda path: Image.fromarray(np.full((24, 24), 30_000, "u2")).save(path), "tif", (117,) * 3),
+    "RGBA, transparent": (save("RGBA", (255, 0, 0, 0)), "png", (255, 255, 255)),
+    "RGBA, half": (save("RGBA", (255, 0, 0, 128)), "png", (255, 127, 127)),
+    "RGBA, opaque": (save("RGBA", (9, 8, 7, 255)), "png", (9, 8, 7)),
+    "RGBA WebP": (save("RGBA", (255, 0, 0, 0), lossless=True), "webp", (255, 255, 255)),
+    "LA, transparent": (save("LA", (10, 0)), "png", (255, 255, 255)),
+    "RGB with a transparent colour": (save("RGB", (255, 0, 0), transparency=(255, 0, 0)), "png", (255, 255, 255)),
+    "palette": (save("P", 0), "png", (0, 0, 0)),
+    "palette with transparency": (save_palette, "png", (255, 255, 255)),
+    "transparent GIF": (save_palette, "gif", (255, 255, 255)),
+    "grey": (save("L", 77), "jpg", (77, 77, 77)),
+    "one bit": (save("1", 1), "png", (255, 255, 255)),
+    "CMYK JPEG": (save("CMYK", (255, 0, 0, 0)), "jpg", (0, 255, 255)),
+    "CMYK TIFF": (save("CMYK", (255, 0, 0, 0)), "tif", (0, 255, 255)),
+    "BMP": (save("RGB", (9, 8, 7)), "bmp", (9, 8, 7)),
+    "PNG called .jpg": (save("RGB", (9, 8, 7), format="PNG"), "jpg", (9, 8, 7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pixels_of_every_kind_become_what_people_see(tmp_path: Path, kind: str) -> None:
+    write, ending, colour = KINDS[kind]
+    path = tmp_path / f"picture.{ending}"
+    write(path)
+    assert np.abs(decode_photograph(path, 16)[8, 8].astype(int) - colour).max() <= 2
+
+
+@pytest.mark.parametrize(("orientation", "corner"), [(1, 0), (2, 1), (3, 3), (4, 2), (5, 0), (6, 1), (7, 3), (8, 2)])
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+def test_a_photograph_is_turned_as_its_camera_was_held(
+    tmp_path: Path, orientation: int, corner: int, ending: str
+) -> None:
+    picture = Image.new("RGB", (32, 32), "white")
+    picture.paste((0, 0, 0), (0, 0, 16, 16))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / f"p.{ending}", exif=exif)
+    pixels = decode_photograph(tmp_path / f"p.{ending}", 32)
+    corners = [pixels[7, 7], pixels[7, 24], pixels[24, 7], pixels[24, 24]]
+    assert int(np.argmin([each.sum() for each in corners])) == corner
+
+
+def write_animation(path: Path) -> None:
+    Image.new("RGB", (24, 24)).save(path, save_all=True, append_images=[Image.new("RGB", (24, 24), "red")])
+
+
+def cut_off(path: Path) -> None:
+    Image.effect_noise((64, 64), 90).convert("RGB").save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+REFUSED = {
+    "float TIFF": (save("F", 0.5), "tif", "pixels of the kind 'F'", "8 bits a channel"),
+    "32-bit TIFF": (save("I", 70_000), "tif", "pixels of the kind 'I'", "8 bits a channel"),
+    "GIF with two pictures": (write_animation, "gif", "holds 2 pictures", "as .png"),
+    "PNG with two pictures": (write_animation, "png", "holds 2 pictures", "as .png"),
+    "WebP with two pictures": (write_animation, "webp", "holds 2 pictures", "as .png"),
+    "TIFF with two pages": (write_animation, "tif", "holds 2 pictures", "as .png"),
+    "JPEG cut off": (cut_off, "jpg", "not a readable photograph", "copy the file again"),
+    "PNG cut off": (cut_off, "png", "not a readable photograph", "copy the file again"),
+    "TIFF cut off": (cut_off, "tif", "not a readable photograph", "copy the file again"),
+    "WebP cut off": (cut_off, "webp", "not a readable photograph", "copy the file again"),
+    "empty": (lambda path: path.write_bytes(b""), "jpg", "not a readable photograph: it is empty", "copy the file"),
+    "text": (lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0"), "jpg", "not a readable", "copy the file"),
+    "a folder": (lambda path: path.mkdir(), "jpg", "not a readable photograph", "copy the file again"),
+    "8000 x 8000": (lambda path: Image.new("1", (8000, 8000)).save(path), "png", "8000 x 8000 pixels", "resize it"),
+    "10000 x 10000": (lambda path: Image.new("1", (10_000, 10_000)).save(path), "png", "pixels", "resize it"),
+    "1 x 70000": (lambda path: Image.new("1", (1, 70_000)).save(path), "png", "1 x 70000 pixels", "resize it"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_would_not_become_the_picture_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    write, ending, message, hint = REFUSED[kind]
+    path = tmp_path / f"picture.{ending}"
+    write(path)
+    with pytest.raises(LabError, match=message) as caught:
+        decode_photograph(path, 16)
+    assert str(path) in caught.value.message and hint in (caught.value.hint or "")
+
+
+def test_a_telephones_second_smaller_copy_is_no_second_picture(tmp_path: Path) -> None:
+    copy = Image.new("RGB", (8, 8), "red")
+    Image.new("RGB", (24, 24), "lime").save(tmp_path / "p.jpg", format="MPO", save_all=True, append_images=[copy])
+    assert np.abs(decode_photograph(tmp_path / "p.jpg", 16)[8, 8].astype(int) - (0, 255, 0)).max() <= 2
+
+
+def test_nothing_that_a_file_carries_beside_its_pixels_is_kept(tmp_path: Path) -> None:
+    Image.new("RGB", (24, 24)).save(tmp_path / "p.jpg", comment=b"Ada Lovelace, born 1815")
+    assert open_photograph(tmp_path / "p.jpg").info == {}
+
+
+def test_a_file_that_cannot_be_opened_is_a_fault_of_its_own(tmp_path: Path, monkeypatch) -> None:
+    photographs = make_photographs(tmp_path, 3)
+
+    def refuse(path: Path) -> str:
+        if path.name == "I1.png":
+            raise PermissionError(13, "Permission denied")
+        return sha256_file(path)
+
+    monkeypatch.setattr(module, "sha256_file", refuse)
+    _, faults = decode_photographs(photographs, 16, tmp_path)
+    assert list(faults) == [1] and "I1.png cannot be read: Permission denied" in faults[1].message

@@ -1,0 +1,132 @@
+"""Tables as people save them: commas, semicolons or tabs; UTF-8, UTF-16 or what Excel writes on Windows (cp1252).
+
+`read_table(path)` gives the columns and the rows with their line numbers. What cannot be read without guessing is a
+`LabError` that names the file and the line. What the columns mean is left to `ham10000.py` and `image_table.py`.
+"""
+
+import codecs
+import csv
+import io
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab_code.errors import LabError
+
+TABLE_ENDINGS = (".csv", ".tsv", ".tab")
+_DELIMITERS = ",;\t|"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_NO_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - set(b"\t\n\r"))  # a terminal would obey them
+_SAVE_AGAIN = "open it in Excel or LibreOffice and save it as CSV (UTF-8)"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The named columns, and one (line number, cells by column) for every row that is not empty."""
+
+    path: Path
+    columns: list[str]
+    rows: list[tuple[int, dict[str, str]]]
+
+    def find(self, names: Sequence[str]) -> list[str]:
+        """Those of its columns that have one of the names, in the order of the names; capitals do not matter."""
+        spelt = {column.casefold(): column for column in self.columns}
+        return [spelt[name] for name in names if name in spelt]
+
+    def choose(self, names: Sequence[str]) -> str:
+        """The first of them. Raises `LabError` where there is none."""
+        for column in self.find(names):
+            return column
+        raise LabError(
+            f"{self.path} has no column '{names[0]}' (found: {', '.join(self.columns[:12]) or 'an empty file'})",
+            hint=f"the first line must name a column {' or '.join(names)}",
+        )
+
+
+def read_table(path: Path) -> Table:
+    """Read a table. Text becomes NFC, in which two spellings of one name are the same; empty rows are left out."""
+    text = _read_text(path)
+    delimiter, text = _split_hint(text)
+    first_line = text.lstrip("\r\n").partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _guess_delimiter(first_line))
+    try:
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
+    except csv.Error as error:
+        raise LabError(f"{path} line {reader.line_num}: {error}", hint=_SAVE_AGAIN) from error
+    if not lines:
+        return Table(path, [], [])
+    header = lines[0][1]
+    _check_header(path, header)
+    for line, cells in lines[1:]:
+        if any(cells[len(header) :]):
+            raise LabError(
+                f"{path} line {line} has {len(cells)} cells, but the first line names {len(header)} columns",
+                hint="put quotation marks around a cell that holds a separator, or name the column",
+            )
+    rows = [(line, _name_cells(header, cells)) for line, cells in lines[1:]]
+    return Table(path, [column for column in header if column], rows)
+
+
+def _name_cells(header: list[str], cells: list[str]) -> dict[str, str]:
+    """The cells of a row by column, those of columns without a name left out; a row may be too short."""
+    filled = cells + [""] * (len(header) - len(cells))
+    return {column: cell for column, cell in zip(header, filled, strict=False) if column}
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be read: {error.strerror}", hint="close it where it is open, then again"
+        ) from error
+    if content.startswith(_EXCEL):
+        raise LabError(f"{path} is an Excel file, whatever it is called", hint=_SAVE_AGAIN)
+    try:
+        text = content.decode(_guess_encoding(content))
+    except UnicodeDecodeError as error:
+        raise LabError(f"{path} is not UTF-8 text, nor UTF-16 or cp1252: {error}", hint=_SAVE_AGAIN) from error
+    if "\0" in text:
+        raise LabError(f"{path} is not UTF-8 text, but something else that was named so", hint=_SAVE_AGAIN)
+    return unicodedata.normalize("NFC", text).translate(_NO_CONTROLS)
+
+
+def _guess_encoding(content: bytes) -> str:
+    if content.startswith(_UTF16):
+        return "utf-16"
+    if content[1:2] == b"\0":  # without a byte order mark, every other byte of plain letters is zero
+        return "utf-16-le"
+    if content[:1] == b"\0":
+        return "utf-16-be"
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _split_hint(text: str) -> tuple[str | None, str]:
+    """Excel's own first line `sep=;`, where there is one, and the rest."""
+    first, _, rest = text.partition("\n")
+    if first.strip().casefold().startswith("sep=") and len(first.rstrip("\r")) == 5:
+        return first[4], rest
+    return None, text
+
+
+def _guess_delimiter(line: str) -> str:
+    """The separator that is most often in the first line, outside of quotation marks."""
+    outside = "".join(line.split('"')[::2])
+    return max(_DELIMITERS, key=outside.count)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    seen: dict[str, int] = {}
+    for number, column in enumerate(header, 1):
+        first = seen.setdefault(column.casefold(), number)
+        if column and first != number:
+            raise LabError(
+                f"{path}: columns {first} and {number} are both named '{column}'",
+                hint="which of the two is meant cannot be known: rename or remove one",
+            )
