@@ -30,6 +30,7 @@ from lab_code.errors import LabError
 from lab_code.files import sha256_file, write_whole
 
 DUPLICATES = "duplicates.csv"
+_SHIPPED_COLUMNS = ("dx_type", "age", "sex", "localization", "dataset")
 _LISTED = 5  # pictures that a note names
 _SAFE_NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9][a-z0-9_.-]{0,80}(?<!\.)", re.IGNORECASE)
 
@@ -179,11 +180,14 @@ def _make_ids(photographs: Sequence[Photograph]) -> list[str]:
 
 
 def _make_row(photograph: Photograph, image_id: str) -> dict[str, str]:
-    """The row of the source with HAM10000's three columns before it; `image` keeps a name that had to be changed."""
+    """HAM10000's columns, its first three before; others stay with the instructor, a patient's number among them.
+
+    `image` keeps a name that had to be changed.
+    """
     named = {"lesion_id": photograph.lesion_id, "image_id": image_id, "dx": photograph.dx}
     if photograph.image_id != image_id:
         named["image"] = photograph.image_id
-    return named | {column: cell for column, cell in photograph.row.items() if column.casefold() not in named}
+    return named | {column: cell for column, cell in photograph.row.items() if column.casefold() in _SHIPPED_COLUMNS}
 
 
 def _place(photograph: Photograph, name: str, target: Path) -> Path:

@@ -84,6 +84,16 @@ def test_a_folder_is_divided_by_lesion_and_reduced(tmp_path: Path) -> None:
     assert ",45" in (prepared.folder / "HAM10000_metadata.csv").read_text(encoding="utf-8")
 
 
+def test_what_the_table_says_of_patients_stays_with_the_instructor(tmp_path: Path) -> None:
+    folder = make_real_folder(tmp_path / "real")
+    table = folder / "HAM10000_metadata.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join([f"{lines[0]},patient", *(f"{line},MRN-4711" for line in lines[1:])]), encoding="utf-8")
+    prepared = prepare_data(DataSource(source=str(folder), stored_size=32, test_fraction=0.3), tmp_path / "build")
+    shipped = (prepared.folder / "HAM10000_metadata.csv").read_text(encoding="utf-8")
+    assert shipped.startswith("lesion_id,image_id,dx,dx_type,age") and "4711" not in shipped
+
+
 def test_a_small_photograph_is_not_enlarged(tmp_path: Path) -> None:
     source = DataSource(source=str(make_real_folder(tmp_path / "real")), stored_size=500)
     prepared = prepare_data(source, tmp_path / "build")
