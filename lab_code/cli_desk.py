@@ -48,7 +48,7 @@ def ui(browser: BrowserOption = True, stop: StopOption = False) -> None:
 
 
 def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
-    from lab_code.workshop.desk import Desk, open_desk, read_servers
+    from lab_code.workshop.desk import Desk, open_desk, read_servers, write_redirect
     from lab_code.workshop.doctor import QUICK, run_checks
 
     console, notes = make_console(), make_console(stderr=True)
@@ -66,7 +66,7 @@ def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
     desk = open_desk(kit, names, _make_store, lambda text: notes.print(text, style="dim"))
     for server in desk.servers:
         console.print(f"{server.title:<11} {server.address}", markup=False)
-    if browser and not _open(desk.servers[0].address):
+    if browser and not _open(write_redirect(kit.root, desk.servers[0])):
         notes.print("note: no browser could be opened; open the first address yourself", markup=False)
     if not desk.own:
         console.print(spell_commands("Both were running already. To stop them: lab start --stop"))
@@ -99,9 +99,9 @@ def _make_store(root: Path) -> None:
         prepare_store(root, EXPERIMENT)
 
 
-def _open(address: str) -> bool:
+def _open(page: Path) -> bool:
     try:
-        return webbrowser.open(address)
+        return webbrowser.open(page.resolve().as_uri())
     except webbrowser.Error:
         return False
 

@@ -3,7 +3,6 @@
 from lab_code.notebook import feedback, lab, mlflow_page, progress, quiz, review, show, show_file
 """
 
-import html
 import importlib
 import shlex
 
@@ -20,6 +19,7 @@ from lab_code.quiz_widget import quiz
 from lab_code.terminal import spell_commands
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.kit import find_kit, locked_file
+from lab_code.workshop.mlflow_gate import HOST, LINK
 
 __all__ = ["StoppedError", "feedback", "lab", "mlflow_page", "progress", "quiz", "review", "show", "show_file"]
 
@@ -45,11 +45,15 @@ def lab(command: str) -> None:
 
 def mlflow_page() -> HTML:
     """A link to MLflow's page, which `lab start` has opened beside this notebook; or how to open it."""
-    servers = [server for server in read_servers(find_kit().root) if server.name == "mlflow" and server.process()]
+    running = {server.name: server for server in read_servers(find_kit().root) if server.process()}
     command = f"<code>{spell_commands('lab ui')}</code>"
-    if not servers:
+    if "mlflow" not in running:
         return HTML(f"MLflow is not running beside this notebook. In a terminal: {command}")
-    address = html.escape(servers[0].address)
+    # This page is saved with the notebook: no token may stand in it.
+    port, path = running["mlflow"].port, ""
+    if "jupyter" in running:
+        port, path = running["jupyter"].port, LINK
+    address = f"http://{HOST}:{port}/{path}"
     link = f'<a href="{address}" target="_blank" rel="noopener">Open MLflow in a new tab</a>'
     return HTML(f"{link} &nbsp; The same in a terminal: {command}")
 
