@@ -141,19 +141,14 @@ def _heavy_checks(kit: Kit, tell: Callable[[str], object]) -> Iterator["Check"]:
     """Training and tracking, which take some seconds to import."""
     from lab_code.workshop.doctor import guard
 
-    half_hour_s = 30 * 60
-
     def training() -> tuple[bool, str, str]:
         from lab_code.trial import time_training
 
         photographs = sum(1 for _ in (kit.root / "data").rglob("*.jpg"))
         trial = time_training(photographs)
-        both = 2 * trial.experiment_s
-        found = (
-            f"{trial.epoch_s:.1f} s an epoch on {trial.device}; the two experiments take about {both / 60:.1f} min "
-            "of the half hour"
-        )
-        return both < half_hour_s / 2, found, "close other programs; or train with fewer epochs: trainer.epochs=3"
+        if not trial.fits:  # the laptop may have been busy with something else
+            trial = min(trial, time_training(photographs), key=lambda trial: trial.two_experiments_s)
+        return trial.fits, str(trial), "close other programs; or train with fewer epochs: trainer.epochs=3"
 
     def tracking() -> tuple[bool, str, str]:
         from lab_code.trial import try_tracking
