@@ -259,6 +259,23 @@ def test_files_that_the_group_has_edited_are_no_failure_but_named(kit) -> None:
     assert check.ok and "1 of them changed by you: lab_code/trainer.py" in check.found
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has access lists instead of modes")
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (0o700, "only this account can read"),
+        (0o755, "may read this folder; to stop that: chmod 700"),
+        (0o750, "may read"),
+        (0o775, "may change"),
+        (0o777, "may change"),
+    ],
+)
+def test_who_else_may_read_the_folder_is_said_and_no_failure(kit, mode: int, said: str) -> None:
+    kit.root.chmod(mode)
+    check = checks_of(kit)["accounts"]
+    assert check.ok and said in check.found
+
+
 def test_a_check_that_breaks_is_a_failed_check() -> None:
     def broken() -> tuple[bool, str, str]:
         raise ZeroDivisionError("oops")
