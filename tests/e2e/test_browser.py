@@ -12,6 +12,7 @@ from instructor.collect.leaderboard import Row, write_leaderboard
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.exports import export_page
 from lab_code.runs import read_runs
+from lab_code.workshop.desk import read_servers, write_redirect
 from lab_code.workshop.progress import read_journal
 
 _LAPTOP, _PROJECTOR = {"width": 1366, "height": 768}, {"width": 1920, "height": 1080}
@@ -115,7 +116,8 @@ def restart_and_run_all(page: Page) -> None:
 @pytest.mark.slow
 def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], browser: Browser, tmp_path: Path) -> None:
     asked: list[str] = []
-    page = open_page(browser, desk["JupyterLab"], asked)
+    sent_on = {server.title: write_redirect(kit.root, server).as_uri() for server in read_servers(kit.root)}
+    page = open_page(browser, sent_on["JupyterLab"], asked)
     wait_for_kernel(page, "starter.ipynb")
     run_all(page)
     assert page.get_by_text("notified about official Jupyter news").count() == 0
@@ -177,7 +179,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
     pictures = page.locator(".jp-OutputArea-output img")
     assert pictures.count() == 5 == page.locator(".jp-OutputArea-output img[alt]").count()
 
-    for runs in (open_page(browser, desk["MLflow"], asked), linked):
+    for runs in (open_page(browser, sent_on["MLflow"], asked), linked):
         for name in ("baseline", "balanced"):
             expect(runs.get_by_role("link", name=name).first).to_be_visible()
         assert "token" not in runs.url and "workflowType=machine_learning" in runs.url
@@ -186,7 +188,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
     stranger = open_page(browser, desk["MLflow"].split("?")[0], asked)
     expect(stranger.get_by_text("This page opens with its key only")).to_be_visible()
     runs.screenshot(path=tmp_path / "mlflow.png")
-    elsewhere = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
+    elsewhere = [url for url in asked if not url.startswith(("http://127.0.0.1:", "file:", "data:", "blob:"))]
     assert elsewhere == []
 
 
