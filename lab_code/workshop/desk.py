@@ -104,8 +104,8 @@ class Server:
 
     def _listens(self) -> bool:
         process = self.process()
-        family = [] if process is None else [process, *process.children(recursive=True)]
         with suppress(psutil.Error):
+            family = [] if process is None else [process, *process.children(recursive=True)]
             return any(
                 connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.port
                 for member in family
@@ -245,7 +245,6 @@ def _write_servers(root: Path, servers: list[Server]) -> None:
 def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     port, page = _choose_port(kit.root, name), ""
     token = secrets.token_hex(16)
-    write_private(_token_file(kit.root, name), token)
     if name == "mlflow":
         experiment = read_experiment_id(kit.root, EXPERIMENT)
         page = "experiments" if experiment is None else f"experiments/{experiment}/runs"
@@ -259,6 +258,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     # A group of its own: Ctrl-C in the terminal must reach us first, so that both are stopped in order.
     # What they write (runs, notebooks, logs) is nobody else's, whatever this account does otherwise.
     apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True, "umask": 0o077}
+    write_private(_token_file(kit.root, name), token)
     with log.open("wb") as file:
         restrict(log)
         process = subprocess.Popen(

@@ -132,6 +132,8 @@ def main() -> None:
     from uvicorn.importer import import_from_string
 
     app, root = import_from_string("mlflow.server.fastapi_app:app"), Path.cwd()
+    # A store that cannot be opened ends the server here, and the command says so, instead of each page later.
+    import_from_string("mlflow.server.handlers:initialize_backend_stores")(options.store, None, options.artifacts)
     gate = Gate(app, token, int(options.port), lambda: describe_refusal(root))
     # No list of requests: the first one has the token in its address.
     uvicorn.run(gate, host=HOST, port=int(options.port), access_log=False, server_header=False)

@@ -12,13 +12,17 @@ import urllib.request
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from traitlets.config import Config
 
 from lab_code import cli
+from lab_code.errors import LabError
 from lab_code.notebook import mlflow_page
 from lab_code.workshop import desk as desk_module
+from lab_code.workshop import jupyter_extension
 from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.mlflow_gate import Gate
@@ -42,10 +46,8 @@ def ask(gate: Gate, path: str, headers: dict[str, str], method: str = "GET", kin
     raw = [(name.lower().encode(), value.encode()) for name, value in {"Host": _OURS, **headers}.items()]
     scope = {"type": kind, "method": method, "path": path, "query_string": query.encode(), "headers": raw}
     asyncio.run(gate(scope, None, send))
-    first = said[0]
-    return first.get("status", first.get("code", 0)), {
-        name.decode(): value.decode() for name, value in first.get("headers", [])
-    }
+    answered = {name.decode(): value.decode() for name, value in said[0].get("headers", [])}
+    return said[0].get("status", said[0].get("code", 0)), answered
 
 
 async def answer_as_mlflow(scope, receive, send) -> None:
@@ -205,6 +207,23 @@ def test_each_start_has_a_token_of_its_own_and_leaves_none(kit, cheap_mlflow) ->
         left = [path for path in kit.root.rglob("*") if path.is_file() and tokens[-1].encode() in path.read_bytes()]
         assert left == []
     assert len(tokens[0]) == 32 and tokens[0] != tokens[1]
+
+
+def test_a_desk_that_cannot_start_leaves_no_token(kit) -> None:
+    (kit.root / "mlflow.db").write_bytes(b"no database")
+    with pytest.raises(LabError):
+        open_cheap_desk(kit.root)
+    assert not list((kit.root / ".lab").glob("*.token"))
+
+
+@pytest.mark.parametrize(("length", "transport"), [(10, "ipc"), (50, "ipc"), (51, ""), (90, "")])
+def test_kernels_use_sockets_where_their_paths_fit(length: int, transport: str) -> None:
+    configured: list[Config] = []
+    manager = SimpleNamespace(update_config=configured.append)
+    web_app = SimpleNamespace(settings={"base_url": "/"}, add_handlers=lambda hosts, handlers: None)
+    server = SimpleNamespace(web_app=web_app, runtime_dir="/" + "r" * (length - 1), kernel_manager=manager)
+    jupyter_extension._load_jupyter_server_extension(server)
+    assert [config.KernelManager.transport for config in configured] == ([transport] if transport else [])
 
 
 def test_a_disk_without_access_rights_is_noted_and_everything_works(kit, cheap_mlflow, monkeypatch) -> None:
