@@ -256,7 +256,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     environment[{"jupyter": "JUPYTER_TOKEN_FILE", "mlflow": TOKEN_FILE}[name]] = str(_token_file(kit.root, name))
     environment.pop("JUPYTER_TOKEN", None)
     # A group of its own: Ctrl-C in the terminal must reach us first, so that both are stopped in order.
-    # What they write (runs, notebooks, logs) is nobody else's, whatever this account does otherwise.
+    # What they write anew is for this account only, whatever it is used to, unless they say otherwise themselves.
     apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True, "umask": 0o077}
     write_private(_token_file(kit.root, name), token)
     with log.open("wb") as file:
