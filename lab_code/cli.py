@@ -18,6 +18,7 @@ import typer
 from lab_code import cli_desk, cli_runs
 from lab_code.errors import LabError
 from lab_code.terminal import escape, make_console, make_table, run_app, spell_commands, wrap
+from lab_code.workshop.by_hand import expect_a_hand
 from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def hint(
         make_console().print("All stages are open already: no hint is needed.")
         return
     if question is not None:
+        expect_a_hand(f"hint {question}")
         text, price = take_hint(kit, chosen, question)
         console = make_console()
         console.print(
@@ -159,6 +161,7 @@ def handin() -> None:
     from lab_code.workshop.handin import write_handin
 
     kit = find_kit()
+    expect_a_hand("handin")
     path, code, runs = write_handin(kit)
     console = make_console()
     console.print(f"[bold green]Handed in:[/] {path.relative_to(kit.root)}  ({runs} finished runs)")

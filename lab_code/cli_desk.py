@@ -48,7 +48,7 @@ def ui(browser: BrowserOption = True, stop: StopOption = False) -> None:
 
 
 def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
-    from lab_code.workshop.desk import Desk, open_desk, read_servers
+    from lab_code.workshop.desk import Desk, open_desk, read_servers, write_redirect
     from lab_code.workshop.doctor import QUICK, run_checks
 
     console, notes = make_console(), make_console(stderr=True)
@@ -66,7 +66,7 @@ def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
     desk = open_desk(kit, names, _make_store, lambda text: notes.print(text, style="dim"))
     for server in desk.servers:
         console.print(f"{server.title:<11} {server.address}", markup=False)
-    if browser and not _open(desk.servers[0].address):
+    if browser and not _open(write_redirect(kit.root, desk.servers[0])):
         notes.print("note: no browser could be opened; open the first address yourself", markup=False)
     if not desk.own:
         console.print(spell_commands("Both were running already. To stop them: lab start --stop"))
@@ -99,9 +99,9 @@ def _make_store(root: Path) -> None:
         prepare_store(root, EXPERIMENT)
 
 
-def _open(address: str) -> bool:
+def _open(page: Path) -> bool:
     try:
-        return webbrowser.open(address)
+        return webbrowser.open(page.resolve().as_uri())
     except webbrowser.Error:
         return False
 
@@ -141,19 +141,14 @@ def _heavy_checks(kit: Kit, tell: Callable[[str], object]) -> Iterator["Check"]:
     """Training and tracking, which take some seconds to import."""
     from lab_code.workshop.doctor import guard
 
-    half_hour_s = 30 * 60
-
     def training() -> tuple[bool, str, str]:
         from lab_code.trial import time_training
 
         photographs = sum(1 for _ in (kit.root / "data").rglob("*.jpg"))
         trial = time_training(photographs)
-        both = 2 * trial.experiment_s
-        found = (
-            f"{trial.epoch_s:.1f} s an epoch on {trial.device}; the two experiments take about {both / 60:.1f} min "
-            "of the half hour"
-        )
-        return both < half_hour_s / 2, found, "close other programs; or train with fewer epochs: trainer.epochs=3"
+        if not trial.fits:  # the laptop may have been busy with something else
+            trial = min(trial, time_training(photographs), key=lambda trial: trial.two_experiments_s)
+        return trial.fits, str(trial), "close other programs; or train with fewer epochs: trainer.epochs=3"
 
     def tracking() -> tuple[bool, str, str]:
         from lab_code.trial import try_tracking

@@ -82,6 +82,7 @@ function render({ model, el }) {
     // Not `disabled`: whoever tabs on faster than the kernel answers would jump over it.
     if (model.get("heard") >= waiting) waiting = 0;
     button.setAttribute("aria-disabled", String(Boolean(missing || waiting)));
+    button.textContent = model.get("button");
     terminal.replaceChildren("The same in a terminal: ", make("code", { textContent: model.get("command") }));
     if (missing) terminal.append(` (${missing})`);
     said.textContent = model.get("said") || (waiting ? "waiting for the kernel …" : "");
@@ -90,7 +91,7 @@ function render({ model, el }) {
   // The notebook's own shortcuts (arrow keys, Enter) must not take what is typed here.
   el.dataset.lmSuppressShortcuts = "true";
   el.addEventListener("keydown", (event) => event.stopPropagation());
-  for (const name of ["missing", "heard", "command", "said"]) model.on(`change:${name}`, tell);
+  for (const name of ["missing", "heard", "button", "command", "said"]) model.on(`change:${name}`, tell);
   model.on("change:done", draw);
   draw();
   tell();

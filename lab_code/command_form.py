@@ -23,6 +23,7 @@ import traitlets
 from lab_code.cli import main
 from lab_code.progress_strip import refresh
 from lab_code.terminal import spell_commands
+from lab_code.workshop.by_hand import by_hand
 
 Values = Mapping[str, str]  # what every field holds, by its name; empty where nothing is filled in
 
@@ -80,7 +81,7 @@ class CommandForm(anywidget.AnyWidget):
             return
         self.busy, self.said = True, ""
         try:
-            with redirect_stdout(_Heard(self)) as heard, redirect_stderr(heard):
+            with by_hand(), redirect_stdout(_Heard(self)) as heard, redirect_stderr(heard):
                 main(self._make_argv(self._filled()))
         finally:
             self.busy = False

@@ -1,27 +1,41 @@
 """What the notebooks use: the same commands as in a terminal, forms, and figures with a text alternative.
 
-from lab_code.notebook import feedback, lab, mlflow_page, progress, quiz, review, show, show_file
+from lab_code.notebook import feedback, handin, hint, lab, mlflow_page, progress, quiz, review, show, show_file
 """
 
-import html
 import importlib
 import shlex
+from collections.abc import Callable
 
 from IPython.display import HTML, Code, display
 from matplotlib.figure import Figure
 
 from lab_code.cli import main
+from lab_code.command_form import CommandForm
 from lab_code.errors import LabError
-from lab_code.opinion_widgets import feedback, review
+from lab_code.opinion_widgets import feedback, handin, review
 from lab_code.picture import Picture
 from lab_code.plots import to_png
 from lab_code.progress_strip import progress, refresh
-from lab_code.quiz_widget import quiz
+from lab_code.quiz_widget import hint, quiz
 from lab_code.terminal import spell_commands
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.kit import find_kit, locked_file
+from lab_code.workshop.mlflow_gate import HOST, LINK
 
-__all__ = ["StoppedError", "feedback", "lab", "mlflow_page", "progress", "quiz", "review", "show", "show_file"]
+__all__ = [
+    "StoppedError",
+    "feedback",
+    "handin",
+    "hint",
+    "lab",
+    "mlflow_page",
+    "progress",
+    "quiz",
+    "review",
+    "show",
+    "show_file",
+]
 
 
 class StoppedError(LabError):
@@ -34,22 +48,44 @@ class StoppedError(LabError):
 def lab(command: str) -> None:
     """Run a `lab` command in this notebook: `lab("train experiment=baseline")`.
 
+    What costs points or is final (`hint 1`, `handin`) only shows a button: "Run all" would do it once more.
     Raises `StoppedError` where it fails, so that "Run all" stops there.
     """
     importlib.invalidate_caches()  # an unlock may have brought new modules
-    code = main(shlex.split(command))
+    words = shlex.split(command)
+    make_form = _find_form(words)
+    if make_form is not None:
+        display(make_form())
+        return
+    code = main(words)
     refresh()
     if code:
         raise StoppedError(f"lab {command.split()[0]} did not succeed: see the message above")
 
 
+def _find_form(words: list[str]) -> Callable[[], CommandForm | None] | None:
+    """What makes the form of `handin`, `hint 1` or `hint 1 --stage 2`; None for every other command."""
+    if words == ["handin"]:
+        return handin
+    numbers = [word.removeprefix("--stage=") for word in words[1:] if word != "--stage"]
+    if words[:1] != ["hint"] or not numbers or not all(number.isdigit() for number in numbers):
+        return None
+    if words[1].startswith("--"):  # the stage first
+        numbers.reverse()
+    return lambda: hint(int(numbers[0]), *numbers[1:2])
+
+
 def mlflow_page() -> HTML:
     """A link to MLflow's page, which `lab start` has opened beside this notebook; or how to open it."""
-    servers = [server for server in read_servers(find_kit().root) if server.name == "mlflow" and server.process()]
+    running = {server.name: server for server in read_servers(find_kit().root) if server.process()}
     command = f"<code>{spell_commands('lab ui')}</code>"
-    if not servers:
+    if "mlflow" not in running:
         return HTML(f"MLflow is not running beside this notebook. In a terminal: {command}")
-    address = html.escape(servers[0].address)
+    # This page is saved with the notebook: no token may stand in it.
+    port, path = running["mlflow"].port, ""
+    if "jupyter" in running:
+        port, path = running["jupyter"].port, LINK
+    address = f"http://{HOST}:{port}/{path}"
     link = f'<a href="{address}" target="_blank" rel="noopener">Open MLflow in a new tab</a>'
     return HTML(f"{link} &nbsp; The same in a terminal: {command}")
 

@@ -1,6 +1,7 @@
-"""Two forms at the end of the notebook: what the group thinks of the lab, and of another group's runs.
+"""The forms at the end of the notebook: what the group thinks of the lab and of another group's runs, and the hand-in.
 
 feedback()     # the same as: lab feedback …
+handin()       # the same as: lab handin
 review()       # the same as: lab review …
 """
 
@@ -24,6 +25,11 @@ def feedback() -> CommandForm:
     ratings = [Field(name, "one", question, numbers) for name, question in RATINGS.items()]
     sentences = [Field(name, "lines", question, optional=True) for name, question in SENTENCES.items()]
     return CommandForm("Feedback", [*ratings, *sentences], "Send feedback", lambda v: ["feedback", *_options(v, v)])
+
+
+def handin() -> CommandForm:
+    """A button that hands in, as often as the group likes: the newest counts."""
+    return CommandForm("Hand in", [], "Hand in", lambda values: ["handin"])
 
 
 def review() -> CommandForm | None:

@@ -73,9 +73,11 @@ def describe_progress(kit: Kit) -> str:
 
 
 def _describe_step(command: str, remark: str) -> str:
-    """In the notebook nobody types answers: a form asks for them."""
+    """In the notebook nobody types answers, nor hands in by a command: forms do."""
     if command.startswith("lab unlock"):
         return html.escape(f"answer the questions in the form below ({remark.removeprefix('with ')})")
+    if command == "lab handin":
+        return html.escape("press the button 'Hand in' below")
     text = f"<code>{html.escape(spell_commands(command))}</code>"
     return text + (f" ({html.escape(remark)})" if remark else "")
 

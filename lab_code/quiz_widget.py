@@ -1,14 +1,18 @@
 """The quiz inside a notebook: one form for a stage, answered with mouse or keyboard, and the command it stands for.
 
     quiz(1)      # the questions of stage 1, or what it opened, once it is open
+hint(1)      # the hints to question 1 that the group has bought, and a button that buys the next one
 
 Nothing is kept here: whether a stage is open stands in the kit, so running the cell again leads back to the same place.
 """
 
 from lab_code.command_form import CommandForm, Field, Values
+from lab_code.errors import LabError
+from lab_code.workshop.hints import HintState, list_hints
 from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
 from lab_code.workshop.progress import read_journal
 from lab_code.workshop.quiz import Question, how_to_answer, read_questions
+from lab_code.workshop.unlock import next_stage
 
 _ROOM_CODE = "room-code"
 
@@ -31,6 +35,47 @@ def quiz(number: int) -> CommandForm:
     form = CommandForm(title, fields, f"Unlock stage {number}", make_argv, lambda: _describe_open(kit, stage))
     form.done = _describe_open(kit, stage)
     return form
+
+
+def hint(question: int, stage: str = "") -> CommandForm | None:
+    """The hints to a question of a stage (the next locked one) that are bought already; its button buys one more.
+
+    Once all stages are open it only says so. Raises `LabError` where there is no such question.
+    """
+    kit = find_kit()
+    chosen = kit.stage(stage) if stage else next_stage(kit)
+    if chosen is None:
+        print("All stages are open already: no hint is needed.")
+        return None
+    number = str(kit.number(chosen))
+
+    def look() -> HintState:
+        states = list_hints(kit, chosen)
+        if not 1 <= question <= len(states):
+            raise LabError(f"stage {number} has the questions 1 to {len(states)}, not {question}", hint="hint(1)")
+        return states[question - 1]
+
+    def after() -> str:
+        state = look()
+        form.button = _name_price(state)
+        return "" if state.price is not None else _describe_hints(title, state)
+
+    title = f"Stage {number}, question {question}"
+    argv = ["hint", str(question), "--stage", number]
+    form = CommandForm(title, [], _name_price(look()), lambda values: argv, after)
+    form.said = "\n".join(look().taken)
+    form.done = after()
+    return form
+
+
+def _name_price(state: HintState) -> str:
+    if state.price is None:
+        return "There is no further hint"
+    return f"Buy {'a' if not state.taken else 'one more'} hint for {state.price} point{'s' if state.price != 1 else ''}"
+
+
+def _describe_hints(title: str, state: HintState) -> str:
+    return f"{title}, all hints: {' '.join(state.taken)}" if state.taken else f"{title} has no hint."
 
 
 def make_field(question: Question) -> Field:

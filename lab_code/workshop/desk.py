@@ -5,11 +5,16 @@
     desk.stop()
 
 Nothing is fetched from the network: update checks, news and telemetry are off, and both listen on 127.0.0.1 only.
-MLflow runs as one worker without its job runners, which is a fifth of the memory. What runs is noted in
+MLflow runs as one process without its job runners, which is a fifth of the memory. What runs is noted in
 `.lab/desk.json`, so a second start finds it.
+
+Other accounts of the computer reach 127.0.0.1 as well, so both pages ask for a token that is new at every start. It is
+handed over in files that only this account reads, never on a command line or in an environment; the browser is sent to
+a file that sends it on.
 """
 
 import hashlib
+import html
 import json
 import os
 import secrets
@@ -31,13 +36,19 @@ from lab_code.files import to_json, write_whole
 from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
 from lab_code.terminal import SPELLED, spell_commands
 from lab_code.workshop.kit import Kit
+from lab_code.workshop.mlflow_gate import HOST, TOKEN_FILE
+from lab_code.workshop.private import is_private, make_private, restrict, write_private
 
 FOLDER = ".lab"
 _NOTES = "desk.json"
-_HOST = "127.0.0.1"
 _FIRST_PORT, _PORTS = 20_000, 12_000  # below those that systems give to outgoing connections
 _PATIENCE_S = 90  # until a server answers; a cold disk is slow
 _GRACE_S = 5  # between asking a server to stop and making it
+_EXTENSION = "lab_code.workshop.jupyter_extension"
+_NOT_PRIVATE = (
+    "note: this disk keeps no access rights (a USB stick?): other accounts of this computer could read the key to your "
+    "pages; copy the kit into your home folder"
+)
 _TITLES = {"jupyter": "JupyterLab", "mlflow": "MLflow"}
 _QUIET = {
     "DO_NOT_TRACK": "true",
@@ -74,18 +85,33 @@ class Server:
     def address(self) -> str:
         """What people open in the browser."""
         if self.name == "jupyter":
-            return f"http://{_HOST}:{self.port}/lab/tree/notebooks/starter.ipynb?token={self.token}"
-        return f"http://{_HOST}:{self.port}/#/{self.page}"
+            return f"http://{HOST}:{self.port}/lab/tree/notebooks/starter.ipynb?token={self.token}"
+        return f"http://{HOST}:{self.port}/?token={self.token}#/{self.page}"
 
     def answers(self) -> bool:
-        """Whether its page can be fetched now."""
+        """Whether its page can be fetched now; the token is sent to nobody else who listens there."""
         path = "api" if self.name == "jupyter" else "health"
+        asked = urllib.request.Request(f"http://{HOST}:{self.port}/{path}")
+        asked.add_unredirected_header("Authorization", f"token {self.token}")
         try:
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no business here
-            with opener.open(f"http://{_HOST}:{self.port}/{path}", timeout=2) as page:
+            if not self._listens():
+                return False
+            with opener.open(asked, timeout=2) as page:
                 return page.status == 200
         except (OSError, urllib.error.URLError, ValueError):
             return False
+
+    def _listens(self) -> bool:
+        process = self.process()
+        with suppress(psutil.Error):
+            family = [] if process is None else [process, *process.children(recursive=True)]
+            return any(
+                connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.port
+                for member in family
+                for connection in member.net_connections("tcp4")
+            )
+        return False
 
     def process(self) -> psutil.Process | None:
         """Its process, or None where it has ended."""
@@ -134,6 +160,8 @@ class Desk:
         _write_servers(self.root, left)  # first: so the command that watches them knows that they were meant to end
         for server in stopped:
             server.stop()
+            for path in (_token_file(self.root, server.name), _redirect_file(self.root, server.name)):
+                path.unlink(missing_ok=True)
         for handle in self.handles if servers is None else ():
             handle.wait()
 
@@ -147,11 +175,15 @@ def open_desk(
 
     Raises `LabError` that names the log of a server that does not start; what was started is stopped again.
     """
+    make_private(kit.root / FOLDER)
     running = {server.name: server for server in read_servers(kit.root) if server.process() is not None}
     desk = Desk(kit.root)
     try:
         for name in names:
             server = running.get(name)
+            if server is not None and not server.token:
+                server.stop()  # of an older version of the kit: its page is open to everybody
+                server = None
             if server is None:
                 tell(f"starting {_TITLES[name]} …")
                 if name == "mlflow" and not (kit.root / DATABASE).is_file():
@@ -162,6 +194,8 @@ def open_desk(
             desk.servers.append(server)
             others = [other for other in read_servers(kit.root) if other.name != name]
             _write_servers(kit.root, [*others, server])
+        if not is_private(kit.root / FOLDER / _NOTES):
+            tell(_NOT_PRIVATE)
         for server in desk.servers:
             _wait(kit, server)
     except BaseException:
@@ -178,30 +212,55 @@ def read_servers(root: Path) -> list[Server]:
         return []
 
 
+def write_redirect(root: Path, server: Server) -> Path:
+    """A page that sends the browser on: addresses on a command line are read by every account, this file is not."""
+    address = html.escape(server.address)
+    page = (
+        f'<!DOCTYPE html><meta charset="utf-8"><title>{server.title}</title>'
+        '<meta name="referrer" content="no-referrer">'
+        f'<meta http-equiv="refresh" content="0; url={address}"><a href="{address}">Open {server.title}</a>\n'
+    )
+    path = _redirect_file(root, server.name)
+    write_private(path, page)
+    return path
+
+
 def log_of(root: Path, name: str) -> Path:
     """Where a server writes what it has to say."""
     return root / FOLDER / f"{name}.log"
 
 
+def _token_file(root: Path, name: str) -> Path:
+    return root / FOLDER / f"{name}.token"
+
+
+def _redirect_file(root: Path, name: str) -> Path:
+    return root / FOLDER / f"open-{name}.html"
+
+
 def _write_servers(root: Path, servers: list[Server]) -> None:
-    write_whole(root / FOLDER / _NOTES, to_json([asdict(server) for server in servers]))
+    write_private(root / FOLDER / _NOTES, to_json([asdict(server) for server in servers]))
 
 
 def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     port, page = _choose_port(kit.root, name), ""
-    token = secrets.token_hex(16) if name == "jupyter" else ""
+    token = secrets.token_hex(16)
     if name == "mlflow":
         experiment = read_experiment_id(kit.root, EXPERIMENT)
         page = "experiments" if experiment is None else f"experiments/{experiment}/runs"
         page += "?workflowType=machine_learning"
     log = log_of(kit.root, name)
-    log.parent.mkdir(exist_ok=True)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
-    environment = {**os.environ, **_QUIET, "JUPYTER_TOKEN": token, **_write_jupyter_settings(kit.root)}
+    environment = {**os.environ, **_QUIET, **_write_jupyter_settings(kit.root)}
     environment[SPELLED] = spell_commands("lab status").split()[0]
+    environment[{"jupyter": "JUPYTER_TOKEN_FILE", "mlflow": TOKEN_FILE}[name]] = str(_token_file(kit.root, name))
+    environment.pop("JUPYTER_TOKEN", None)
     # A group of its own: Ctrl-C in the terminal must reach us first, so that both are stopped in order.
-    apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+    # What they write anew is for this account only, whatever it is used to, unless they say otherwise themselves.
+    apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True, "umask": 0o077}
+    write_private(_token_file(kit.root, name), token)
     with log.open("wb") as file:
+        restrict(log)
         process = subprocess.Popen(
             command, cwd=kit.root, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, **apart
         )
@@ -225,10 +284,11 @@ def _write_jupyter_settings(root: Path) -> dict[str, str]:
 
 def _jupyter_command(root: Path, port: int) -> list[str]:
     options = {
-        "ServerApp.ip": _HOST,
+        "ServerApp.ip": HOST,
         "ServerApp.port": port,
         "ServerApp.port_retries": 0,
         "ServerApp.open_browser": False,
+        f"ServerApp.jpserver_extensions={_EXTENSION}": True,
         "ServerApp.root_dir": root.as_posix(),
         "LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
         "LabApp.news_url": "None",
@@ -243,9 +303,8 @@ def _mlflow_command(root: Path, port: int) -> list[str]:
     reroot_store(root)
     store = f"sqlite:///{(root / DATABASE).as_posix()}"
     return [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store,
-        "--default-artifact-root", (root / ARTIFACTS).as_uri(), "--no-serve-artifacts",
-        "--host", _HOST, "--port", str(port), "--workers", "1",
+        sys.executable, "-m", "lab_code.workshop.mlflow_gate", "--port", str(port),
+        "--store", store, "--artifacts", (root / ARTIFACTS).as_uri(),
     ]  # fmt: skip
 
 
@@ -275,6 +334,6 @@ def _choose_port(root: Path, name: str) -> int:
             if os.name != "nt":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
-                probe.bind((_HOST, port))
+                probe.bind((HOST, port))
                 return probe.getsockname()[1]
-    raise LabError(f"no port of {_HOST} is free", hint="close other programs, or restart the laptop")
+    raise LabError(f"no port of {HOST} is free", hint="close other programs, or restart the laptop")

@@ -128,6 +128,18 @@ def _writing(kit: Kit) -> tuple[bool, str, str]:
     return True, "this folder can be written to", ""
 
 
+def _accounts(kit: Kit) -> tuple[bool, str, str]:
+    """Who else may read the runs, or change the code that runs here; it is said, and no reason to fail."""
+    if os.name == "nt":
+        return True, "who else can read this folder stands in its properties, under Security", ""
+    mode = kit.root.stat().st_mode
+    others = {0o022: "change", 0o055: "read"}
+    may = next((word for bits, word in others.items() if mode & bits), None)
+    if may is None:
+        return True, "only this account can read this folder", ""
+    return True, f'other accounts of this computer may {may} this folder; to stop that: chmod 700 "{kit.root}"', ""
+
+
 def _clock(kit: Kit) -> tuple[bool, str, str]:
     built = datetime.fromtimestamp((kit.root / "kit.json").stat().st_mtime, UTC)
     now = datetime.now(UTC)
@@ -168,6 +180,7 @@ _CHECKS: dict[str, Callable[[Kit], tuple[bool, str, str]]] = {
     "disk": _disk,
     "memory": _memory,
     "writing": _writing,
+    "accounts": _accounts,
     "clock": _clock,
     "ports": _ports,
     "locks": _lock,

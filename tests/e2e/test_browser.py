@@ -12,6 +12,7 @@ from instructor.collect.leaderboard import Row, write_leaderboard
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.exports import export_page
 from lab_code.runs import read_runs
+from lab_code.workshop.desk import read_servers, write_redirect
 from lab_code.workshop.progress import read_journal
 
 _LAPTOP, _PROJECTOR = {"width": 1366, "height": 768}, {"width": 1920, "height": 1080}
@@ -81,6 +82,11 @@ def answer_by_keyboard(page: Page, form: Locator, answers: str, key: str = "Ente
     page.keyboard.press(key)
 
 
+def press_by_keyboard(page: Page, button: Locator) -> None:
+    button.focus()
+    page.keyboard.press("Enter")
+
+
 def make_wrong(answers: str) -> str:
     *most, last = answers.split(",")
     return ",".join([*most, str(int(last) % 4 + 1)])
@@ -92,10 +98,26 @@ def find_violations(page: Page, selector: str) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in _SERIOUS]
 
 
+def follow_mlflow_link(page: Page) -> Page:
+    """From the notebook to the page that its link opens, without the mouse."""
+    link = cell_of(page, "mlflow_page()").get_by_role("link")
+    assert "token" not in (link.get_attribute("href") or "")
+    with page.context.expect_page() as opened:
+        press_by_keyboard(page, link)
+    return opened.value
+
+
+def restart_and_run_all(page: Page) -> None:
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_text("Restart Kernel and Run All Cells…", exact=True).first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").press("Enter")
+
+
 @pytest.mark.slow
 def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], browser: Browser, tmp_path: Path) -> None:
     asked: list[str] = []
-    page = open_page(browser, desk["JupyterLab"], asked)
+    sent_on = {server.title: write_redirect(kit.root, server).as_uri() for server in read_servers(kit.root)}
+    page = open_page(browser, sent_on["JupyterLab"], asked)
     wait_for_kernel(page, "starter.ipynb")
     run_all(page)
     assert page.get_by_text("notified about official Jupyter news").count() == 0
@@ -121,13 +143,21 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
         answer_by_keyboard(page, cell_of(page, f"quiz({number})"), kit.answers[number - 1])
         expect(cell_of(page, f"quiz({number})").get_by_text(f"Stage {number} is open: go on below.")).to_be_visible()
     run_all(page)
-    expect(cell_of(page, 'lab("handin")').get_by_text("Receipt:")).to_be_visible()
+    button = cell_of(page, "handin()").get_by_role("button", name="Hand in")
+    expect(button).to_be_visible()
+    assert not (kit.root / "handin").exists()  # running the cell hands nothing in
+    press_by_keyboard(page, button)
+    expect(cell_of(page, "handin()").get_by_text("Receipt:")).to_be_visible()
     assert [(run.name, run.status) for run in read_runs(kit.root)] == [
         ("baseline", "FINISHED"),
         ("balanced", "FINISHED"),
     ]
     assert len(read_journal(kit.root).of("unlock_failed")) == 1
-    assert list((kit.root / "handin").glob("*.zip"))
+    restart_and_run_all(page)
+    expect(cell_of(page, "handin()").get_by_text("Receipt:")).to_have_count(0, timeout=_LONG_MS)
+    expect(button).to_be_visible(timeout=_LONG_MS)
+    assert len(list((kit.root / "handin").glob("*.zip"))) == 1 and not read_journal(kit.root).of("hint")
+    linked = follow_mlflow_link(page)
 
     form = cell_of(page, "feedback()")
     answer_by_keyboard(page, form, "4,5,3,clear,more time")
@@ -149,11 +179,16 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
     pictures = page.locator(".jp-OutputArea-output img")
     assert pictures.count() == 5 == page.locator(".jp-OutputArea-output img[alt]").count()
 
-    runs = open_page(browser, desk["MLflow"], asked)
-    for name in ("baseline", "balanced"):
-        expect(runs.get_by_role("link", name=name).first).to_be_visible()
+    for runs in (open_page(browser, sent_on["MLflow"], asked), linked):
+        for name in ("baseline", "balanced"):
+            expect(runs.get_by_role("link", name=name).first).to_be_visible()
+        assert "token" not in runs.url and "workflowType=machine_learning" in runs.url
+        runs.reload()
+        expect(runs.get_by_role("link", name="baseline").first).to_be_visible()
+    stranger = open_page(browser, desk["MLflow"].split("?")[0], asked)
+    expect(stranger.get_by_text("This page opens with its key only")).to_be_visible()
     runs.screenshot(path=tmp_path / "mlflow.png")
-    elsewhere = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
+    elsewhere = [url for url in asked if not url.startswith(("http://127.0.0.1:", "file:", "data:", "blob:"))]
     assert elsewhere == []
 
 

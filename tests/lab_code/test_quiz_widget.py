@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lab_code import cli
+from lab_code import cli, notebook
 from lab_code.command_form import CommandForm, Field
+from lab_code.errors import LabError
 from lab_code.opinion_widgets import feedback, review
-from lab_code.quiz_widget import make_field, quiz
+from lab_code.quiz_widget import hint, make_field, quiz
+from lab_code.workshop.by_hand import by_hand
+from lab_code.workshop.hints import list_hints
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import read_journal
 from lab_code.workshop.quiz import Question, read_questions
@@ -77,6 +80,70 @@ def test_a_press_that_arrives_twice_is_one_try(kit) -> None:
     for _ in range(3):
         form._handle_custom_msg({"press": 1, "values": form.values}, [])
     assert len(read_journal(kit.root).of("unlock_failed")) == 1 and form.heard == 1
+
+
+def hints_of(kit) -> list[tuple[str, ...]]:
+    kit = read_kit(kit.root)
+    return [state.taken for state in list_hints(kit, kit.stages[0])]
+
+
+def test_a_hint_is_bought_by_each_press_and_shown_again_for_nothing(kit) -> None:
+    hints = read_questions(read_kit(kit.root))["1-configuration"][0].hints
+    form = hint(1)
+    assert (form.button, form.said, form.command) == ("Buy a hint for 1 point", "", "lab hint 1 --stage 1")
+    press(form)
+    assert form.said.startswith("Hint to question 1 (cost 1 point") and hints_of(kit)[0] == hints[:1]
+    form._handle_custom_msg({"press": 1, "values": {}}, [])  # once more, from another view of the form
+    again = hint(1)
+    assert again.said == hints[0] and again.button.startswith("Buy one more hint for ")
+    assert hints_of(kit)[0] == hints[:1]
+    for _ in hints:
+        press(again)
+    assert hints_of(kit)[0] == hints and hints[-1] in again.done and hint(1).done == again.done
+    assert len(read_journal(kit.root).of("hint")) == len(hints)
+
+
+@pytest.mark.parametrize(
+    ("command", "title"),
+    [
+        ("hint 2", "Stage 1, question 2"),
+        ("hint 3 --stage 2", "Stage 2, question 3"),
+        ("hint --stage=2 1", "Stage 2, question 1"),
+        ("handin", "Hand in"),
+    ],
+)
+def test_a_command_that_costs_something_becomes_a_button(kit, monkeypatch, command: str, title: str) -> None:
+    shown: list[CommandForm] = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    notebook.lab(command)
+    assert [form.title for form in shown] == [title] and not shown[0].missing
+    assert not (kit.root / "progress.jsonl").exists() and not (kit.root / "handin").exists()
+
+
+def test_prices_and_help_stay_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.lab("hint")
+    notebook.lab("hint --help")
+    assert "what a hint costs" in capsys.readouterr().out
+
+
+def test_a_hint_that_is_not_there_is_refused_and_one_that_nobody_needs_is_no_error(kit, monkeypatch, capsys) -> None:
+    with pytest.raises(LabError, match="stage 1 has the questions 1 to 3, not 9"):
+        hint(9)
+    monkeypatch.setattr("lab_code.quiz_widget.next_stage", lambda kit: None)
+    assert hint(1) is None and "no hint is needed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["hint 1", "handin"])
+@pytest.mark.parametrize("kernel", ["1", ""])
+def test_inside_a_kernel_only_a_press_counts(kit, monkeypatch, capsys, command: str, kernel: str) -> None:
+    monkeypatch.setenv("JPY_PARENT_PID", "1") if kernel else monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    code = cli.main(command.split())
+    refused = f"a cell of a notebook does not run 'lab {command}' by itself" in capsys.readouterr().err
+    assert refused == bool(kernel) and code == (0 if command == "hint 1" and not kernel else 1)
+    if kernel:
+        assert not (kit.root / "progress.jsonl").exists()
+        with by_hand():
+            assert cli.main(["hint", "1"]) == 0
 
 
 def test_a_file_that_was_lost_brings_the_form_back(kit) -> None:

@@ -90,6 +90,8 @@ def read_sections(root: Path, answers: list[str]) -> list[list[str]]:
             sections.append([])
         if cell["cell_type"] == "code":
             sections[-1].append(source)
+            if source == "handin()":
+                sections[-1].append("handin().run()")
             if source.startswith("quiz("):
                 number = int(source[5])
                 sections[-1].append(f'lab("unlock --stage {number} --answers {answers[number - 1]}")')
@@ -164,3 +166,43 @@ def test_errors_in_a_notebook_read_like_those_of_the_command_line(kit, code: str
         status, shown = kernel.run(code)
     assert status == "error" and message in shown
     assert "hint: " in shown and "Traceback" not in shown and 'File "' not in shown
+
+
+BY_THEMSELVES = [
+    'lab("hint 1")',
+    'lab("hint --stage 1 2")',
+    'lab("hint 2 --stage=1")',
+    "hint(1)",
+    "!{sys.executable} lab hint 1",
+    'main(["hint", "1"])',
+    'lab("handin")',
+    "handin()",
+    "!{sys.executable} lab handin",
+    'main(["handin"])',
+]
+
+
+def test_cells_that_are_run_again_buy_no_hint_and_hand_nothing_in(kit) -> None:
+    kit.lab("unlock", "--answers", kit.answers[0])
+    kit.lab("train", "experiment=baseline", "trainer.epochs=1")
+    before = read_journal(kit.root).events
+    cells = [
+        read_sections(kit.root, kit.answers)[0][0],
+        "from lab_code.notebook import handin, hint; from lab_code.cli import main",
+        *BY_THEMSELVES,
+    ]
+    with kernel_in(kit.root) as kernel:
+        for _ in range(2):
+            shown = {cell: kernel.run(cell) for cell in cells}
+            assert all(status == "ok" for status, _ in shown.values()), shown
+            kernel.restart()
+        for cell in BY_THEMSELVES:
+            said = shown[cell][1]
+            assert ("a cell of a notebook does not run" in said) == ("main(" in cell or "!" in cell), said
+        for cell in cells[:2]:
+            kernel.run(cell)
+        assert "Hint to question 1" in kernel.run("form = hint(1); form.run(); print(form.said)")[1]
+        assert "Receipt:" in kernel.run("form = handin(); form.run(); print(form.said)")[1]
+    events = [event["event"] for event in read_journal(kit.root).events[len(before) :] if event["event"] != "began"]
+    assert events == ["hint", "handed_in"]
+    assert len(list((kit.root / "handin").glob("*.zip"))) == 1

@@ -22,6 +22,8 @@ def fill_in(notebook: Path, answers: list[str]) -> None:
     assert ["".join(cell["source"]) for cell in forms] == [f"quiz({n})" for n in range(1, len(answers) + 1)]
     for number, (cell, text) in enumerate(zip(forms, answers, strict=True), 1):
         cell["source"] = f'lab("unlock --stage {number} --answers {text}")\nquiz({number})'
+    (last,) = [cell for cell in document["cells"] if "".join(cell["source"]) == "handin()"]
+    last["source"] = "handin().run()"
     notebook.write_text(json.dumps(document), encoding="utf-8")
 
 

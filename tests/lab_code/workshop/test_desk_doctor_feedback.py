@@ -16,10 +16,11 @@ import psutil
 import pytest
 
 from lab_code import cli
+from lab_code import trial as trial_module
 from lab_code.errors import LabError
 from lab_code.runs import EXPERIMENT, read_experiment_id, read_runs
 from lab_code.tracking import open_store
-from lab_code.trial import time_training, try_tracking
+from lab_code.trial import TrainingTrial, choose_steady, time_training, try_tracking
 from lab_code.workshop import desk as desk_module
 from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
 from lab_code.workshop.doctor import QUICK, Check, guard, run_checks
@@ -60,7 +61,7 @@ def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> 
         assert all(address.startswith("http://127.0.0.1:") for address in addresses.values())
         assert "JupyterLab" in fetch(addresses["JupyterLab"]) and "MLflow" in fetch(addresses["MLflow"].split("#")[0])
         number = read_experiment_id(kit.root, EXPERIMENT)
-        assert addresses["MLflow"].endswith(f"/#/experiments/{number}/runs?workflowType=machine_learning")
+        assert addresses["MLflow"].endswith(f"#/experiments/{number}/runs?workflowType=machine_learning")
         servers = read_servers(kit.root)
         family = [p for server in servers for p in (server.process(), *server.process().children(recursive=True))]
         assert len(family) <= 4
@@ -258,6 +259,23 @@ def test_files_that_the_group_has_edited_are_no_failure_but_named(kit) -> None:
     assert check.ok and "1 of them changed by you: lab_code/trainer.py" in check.found
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has access lists instead of modes")
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (0o700, "only this account can read"),
+        (0o755, "may read this folder; to stop that: chmod 700"),
+        (0o750, "may read"),
+        (0o775, "may change"),
+        (0o777, "may change"),
+    ],
+)
+def test_who_else_may_read_the_folder_is_said_and_no_failure(kit, mode: int, said: str) -> None:
+    kit.root.chmod(mode)
+    check = checks_of(kit)["accounts"]
+    assert check.ok and said in check.found
+
+
 def test_a_check_that_breaks_is_a_failed_check() -> None:
     def broken() -> tuple[bool, str, str]:
         raise ZeroDivisionError("oops")
@@ -283,6 +301,49 @@ def test_the_command_prints_lines_or_json_and_its_exit_code_counts(kit) -> None:
 def test_the_estimate_grows_with_the_photographs() -> None:
     few, many = time_training(100), time_training(100_000)
     assert 0 < few.epoch_s < many.epoch_s and many.experiment_s > many.epoch_s * many.epochs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counted"),
+    [
+        ([1.4, 0.65, 0.16, 0.15, 0.17, 9], (0.16, 0.15, 0.17)),  # a process that has just started, really measured
+        ([20, 11, 1, 1, 1, 9], (1, 1, 1)),  # 20 and 11 minutes were guessed for what took one
+        ([0.2, 0.2, 0.2, 0.2], (0.2, 0.2, 0.2)),
+        ([5, 1, 4, 4, 4, 9], (1, 4, 4, 9)),  # never steady: a wide range
+        ([30, 12, 9, 9], (12, 9)),  # so slow that there is no time for more
+        ([1, 14, 9, 9], (1, 14, 9)),
+        ([6, 6, 6, 6], (6, 6, 6)),
+        ([3], (3,)),
+    ],
+)
+def test_only_epochs_that_are_warm_count(seconds: list[float], counted: tuple[float, ...]) -> None:
+    assert choose_steady(iter(seconds), patience_s=15) == counted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fits", "said"),
+    [
+        ((1, 1.2), True, "1.0 to 1.2 s an epoch on cpu; the two experiments take about 0.7 min"),
+        ((1, 1), True, "about 1.0 s an epoch on cpu; the two experiments take about 0.7 min"),
+        ((10, 80), True, "10.0 to 80.0 s an epoch on cpu; the two experiments take 3.7 to 27.0 min"),
+        ((60, 80), False, "the two experiments take 20.3 to 27.0 min"),
+    ],
+)
+def test_a_range_is_told_and_only_a_laptop_that_is_slow_at_best_fails(seconds, fits: bool, said: str) -> None:
+    trial = TrainingTrial("cpu", 10, seconds)
+    assert trial.fits == fits and said in str(trial)
+
+
+def test_a_laptop_that_was_busy_is_measured_again_before_it_fails(kit, monkeypatch, capsys) -> None:
+    measured = iter([(600.0,), (1.0,), (600.0,), (500.0,)])
+    monkeypatch.chdir(kit.root)
+    monkeypatch.setenv(cli._HANDED_OVER, "1")
+    monkeypatch.setattr(trial_module, "time_training", lambda n: TrainingTrial("cpu", 10, next(measured)))
+    monkeypatch.setattr(trial_module, "try_tracking", lambda root: 0.1)
+    for expected in ("ok    training", "FAIL  training"):
+        cli.main(["doctor"])
+        assert expected in capsys.readouterr().out
+    assert next(measured, None) is None
 
 
 def test_tracking_is_tried_in_a_store_of_its_own(tmp_path: Path) -> None:

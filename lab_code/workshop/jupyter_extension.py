@@ -1,0 +1,43 @@
+"""What `lab start` adds to JupyterLab's server: the way to MLflow, and kernels that other accounts cannot listen to.
+
+A link in a notebook is saved with it, so it holds no token: it leads to an address of Jupyter (`/lab-mlflow`), which
+asks for Jupyter's own token and then knows MLflow's. A kernel speaks to its server over ports of 127.0.0.1, where every
+account of the computer can listen to what cells print; over sockets in Jupyter's private folder nobody else can. Such
+sockets are not to be had on Windows, nor where their paths were longer than about 100 characters: there the ports stay.
+"""
+
+import os
+from pathlib import Path
+
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import url_path_join
+from tornado import web
+from traitlets.config import Config
+
+from lab_code.workshop.desk import read_servers
+from lab_code.workshop.mlflow_gate import LINK
+
+_LONGEST_PATH = 103  # of a socket on macOS; 107 on Linux
+_SOCKET_NAME = len("/kernel-01234567-89ab-cdef-0123-456789abcdef-ipc-5000")
+
+
+class OpenMlflow(JupyterHandler):
+    """Sends the browser on to MLflow's page."""
+
+    @web.authenticated
+    def get(self) -> None:
+        """Answer with MLflow's address, or say that it does not run."""
+        root = Path(self.settings["server_root_dir"]).expanduser()
+        running = [server for server in read_servers(root) if server.name == "mlflow" and server.process()]
+        if not running:
+            raise web.HTTPError(404, "MLflow is not running: lab ui")
+        self.set_header("Cache-Control", "no-store")
+        self.redirect(running[0].address)
+
+
+def _load_jupyter_server_extension(server: ServerApp) -> None:
+    base = server.web_app.settings["base_url"]
+    server.web_app.add_handlers(".*$", [(url_path_join(base, LINK), OpenMlflow)])
+    if os.name != "nt" and len(os.fsencode(server.runtime_dir)) + _SOCKET_NAME <= _LONGEST_PATH:
+        server.kernel_manager.update_config(Config(KernelManager={"transport": "ipc"}))
