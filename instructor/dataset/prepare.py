@@ -2,8 +2,8 @@
 
 A source is `synthetic`, a folder (HAM10000's layout, or images with a table) or DermaMNIST's .npz file. `prepare_data`
 fills `build/data/` (training and validation photographs, copied into every kit) and `build/vault/test/` (the hidden
-test set, of other lesions). Running it again with the same source does nothing. What is written for each source is in
-`writers.py`.
+test set, of other lesions, which the vault's secret decides). Running it again with the same source does nothing. What
+is written for each source is in `writers.py`.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from instructor.dataset.writers import write_folder, write_medmnist, write_synthetic
+from instructor.vault import Vault
 from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.data.ham10000 import (
     DIAGNOSES,
@@ -27,7 +28,7 @@ from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 
 CHECKSUMS = "SHA256SUMS"
-_STAMP = "prepared.json"
+_STAMP, _VAULT = "prepared.json", "vault"
 _MADE_BY = 1  # raise this number when the generator or the way of writing changes
 _IMAGES = (".jpg", ".jpeg", ".png")
 
@@ -54,7 +55,8 @@ def prepare_data(
     be read; then nothing that was there is lost.
     """
     prepared = PreparedData(build / "data", build / "vault" / "test", changed=True)
-    stamp = {"made_by": _MADE_BY, **_describe_source(source)}
+    hidden_seed, drawn_by = _choose_hidden(source, prepared, Vault(build))
+    stamp = {"made_by": _MADE_BY, **_describe_source(source), **drawn_by}
     if _is_current(prepared, stamp):
         return PreparedData(prepared.folder, prepared.test_folder, changed=False)
     staging = build / ".staging-data"
@@ -62,11 +64,11 @@ def prepare_data(
     try:
         kit, test = staging / "data", staging / "test"
         if source.source == SYNTHETIC:
-            write_synthetic(source, kit, test, progress)
+            write_synthetic(source, kit, test, progress, hidden_seed)
         elif is_medmnist(Path(source.source)):
             write_medmnist(source, kit, test, progress)
         else:
-            write_folder(source, kit, test, progress)
+            write_folder(source, kit, test, progress, hidden_seed)
         _check_divisible(kit)
         for folder in (kit, test):
             write_whole(folder / CHECKSUMS, _checksums(folder))
@@ -80,6 +82,13 @@ def prepare_data(
     return prepared
 
 
+def is_divided_publicly(prepared: PreparedData) -> bool:
+    """Whether real photographs were divided by the seed of workshop.yaml, as versions before the vault's seeds did."""
+    stamp = _read_stamp(prepared.test_folder)
+    place = str(stamp.get("source", SYNTHETIC))
+    return _VAULT not in stamp and place != SYNTHETIC and not is_medmnist(Path(place))
+
+
 def shipped_files(prepared: PreparedData) -> list[Path]:
     """What of the prepared folder goes into a kit, in a fixed order."""
     return [
@@ -90,13 +99,29 @@ def shipped_files(prepared: PreparedData) -> list[Path]:
 
 
 def _is_current(prepared: PreparedData, stamp: dict) -> bool:
-    for folder in (prepared.folder, prepared.test_folder):
-        try:
-            if json.loads((folder / _STAMP).read_text(encoding="utf-8")) != stamp:
-                return False
-        except (OSError, ValueError):
-            return False
-    return True
+    return all(_read_stamp(folder) == stamp for folder in (prepared.folder, prepared.test_folder))
+
+
+def _read_stamp(folder: Path) -> dict:
+    try:
+        return dict(json.loads((folder / _STAMP).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _choose_hidden(source: DataSource, prepared: PreparedData, vault: Vault) -> tuple[int, dict[str, str]]:
+    """The seed of the hidden photographs, and what the stamp says of it.
+
+    It is the vault's. Only a folder that an earlier version has divided stays divided as it is: kits that are out
+    there were trained on what would be hidden now. DermaMNIST is divided as published.
+    """
+    if source.source != SYNTHETIC and is_medmnist(Path(source.source)):
+        return 0, {}
+    earlier = _read_stamp(prepared.test_folder)
+    same = source.source != SYNTHETIC and earlier.get("source") == str(Path(source.source).resolve())
+    if same and _VAULT not in earlier:
+        return source.seed, {}
+    return vault.hidden_seed(), {_VAULT: vault.fingerprint()}
 
 
 def _describe_source(source: DataSource) -> dict:

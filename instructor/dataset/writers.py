@@ -51,10 +51,10 @@ use.
 """
 
 
-def write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> None:
+def write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callable | None, hidden_seed: int) -> None:
     plans = [
         (kit, plan_lesions(source.images, source.seed, 1.0), source.seed, 0, 0),
-        (test, plan_lesions(source.test_images, source.seed + 1, source.test_imbalance), source.seed + 1, 10**6, 10**5),
+        (test, plan_lesions(source.test_images, hidden_seed, source.test_imbalance), hidden_seed, 10**6, 10**5),
     ]
     advance = progress(source.images + source.test_images) if progress else None
     # Spawned, as on every system: forking a program that has threads may hang.
@@ -146,14 +146,14 @@ def write_medmnist(source: DataSource, kit: Path, test: Path, progress: Callable
         write_whole(target / "SOURCE.md", _MEDMNIST_NOTE.format(name=path.name))
 
 
-def write_folder(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> None:
+def write_folder(source: DataSource, kit: Path, test: Path, progress: Callable | None, hidden_seed: int) -> None:
     folder = Path(source.source)
     reading = read_folder(folder)
     if reading.missing:
         raise missing_images(reading, folder)
     photographs = reading.photographs
     labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in photographs])
-    hidden = split_by_lesion(labels, [p.lesion_id for p in photographs], source.test_fraction, source.seed)
+    hidden = split_by_lesion(labels, [p.lesion_id for p in photographs], source.test_fraction, hidden_seed)
     advance = progress(len(photographs)) if progress else None
     for target, chosen in ((kit, ~hidden), (test, hidden)):
         mine = [photograph for photograph, take in zip(photographs, chosen, strict=True) if take]

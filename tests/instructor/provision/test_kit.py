@@ -41,7 +41,7 @@ lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml lab_code/con
 lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py lab_code/data/augment.py
 lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py lab_code/data/medmnist.py
 lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py lab_code/empty_store.py lab_code/errors.py
-lab_code/differences.py lab_code/comparison_plots.py lab_code/experiment.py lab_code/live_table.py
+lab_code/differences.py lab_code/dry_run.py lab_code/comparison_plots.py lab_code/experiment.py lab_code/live_table.py
 lab_code/progress_strip.py lab_code/command_form.py lab_code/opinion_widgets.py lab_code/workshop/clock.py
 lab_code/workshop/review.py lab_code/command_form.css lab_code/command_form.js lab_code/picture.py
 lab_code/explain.py lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py
@@ -224,7 +224,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monke
 def test_a_stage_without_files_is_named(tmp_path: Path, build: Path, workshop) -> None:
     for name in ("lab_code", "locked", "notebooks", "quiz"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    variant = make_variant(workshop, load_bank(workshop), "group-1")
+    variant = make_variant(workshop, load_bank(workshop), "group-1", "secret")
     shutil.rmtree(tmp_path / "locked" / "2-imbalance")
     from instructor.dataset.prepare import PreparedData
 
