@@ -96,7 +96,7 @@ def audit(
 def _print_audits(audits: list, described: Workshop) -> None:
     from instructor.locks.audit import CORES, describe_seconds
 
-    table = Table("stage", title="Guessing lists of answers, by program", title_justify="left")
+    table = Table("", title="Guessing lists of answers by program, stage by stage", title_justify="left")
     table.add_column("tried", no_wrap=True)
     for name in ("lists", "by hand", *(f"{cores} cores" if cores > 1 else "1 core" for cores in CORES)):
         table.add_column(name, justify="right", no_wrap=True)
