@@ -34,9 +34,13 @@ def make_variant(
     """The questions of every stage for one group, in the order of their answers."""
     variant = {}
     for stage in workshop.stages:
-        key = f"{secret}|{workshop.id}|{group}"
+        shared, number = f"{secret}|{workshop.id}", workshop.groups.index(group)
+        key = f"{shared}|{group}"
         chosen = choose_questions(stage_questions(bank, stage.id), stage.questions, f"{key}|{stage.id}")
-        tries = ([_vary(question, key + "|again" * n) for question in chosen] for n in range(_MOST_TRIES))
+        tries = (
+            [_order(_vary(question, shared, number + n), key + "|again" * n) for question in chosen]
+            for n in range(_MOST_TRIES)
+        )
         example = example_answers(stage.questions).split(",")  # which stands in every --help, so it must open nothing
         variant[stage.id] = next(t for t in tries if [question.answer for question in t] != example)
     return variant
@@ -70,10 +74,15 @@ def order_options(question: BankQuestion, key: str) -> list[str]:
     return sorted(question.options, key=lambda option: _rank(key, f"{question.id}|{option}"))
 
 
-def _vary(question: BankQuestion, key: str) -> GroupQuestion:
-    if question.vary:
-        values = min(question.vary, key=lambda values: _rank(key, f"{question.id}|{sorted(values.items())}"))
-        question = question.with_values(values)
+def _vary(question: BankQuestion, key: str, number: int) -> BankQuestion:
+    """The question with the values of the group that has this number: one after the other, in the order of the key."""
+    if not question.vary:
+        return question
+    values = sorted(question.vary, key=lambda values: _rank(key, f"{question.id}|{sorted(values.items())}"))
+    return question.with_values(values[number % len(values)])
+
+
+def _order(question: BankQuestion, key: str) -> GroupQuestion:
     options = order_options(question, key)
     shown = Question(question.id, question.kind, question.text, tuple(options), question.look_in, question.hints)
     return GroupQuestion(shown, _answer(question, options), question)

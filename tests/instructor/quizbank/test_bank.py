@@ -20,7 +20,7 @@ from instructor.quizbank.bank import (
     stage_questions,
 )
 from instructor.quizbank.facts import CodeFacts
-from instructor.quizbank.variants import COMMAND, _vary, make_variant, make_variants
+from instructor.quizbank.variants import COMMAND, GroupQuestion, _vary, make_variant, make_variants
 from instructor.workshop import DataSource, read_workshop
 from lab_code.errors import LabError
 from tests.conftest import make_small_workshop
@@ -116,8 +116,21 @@ def test_all_groups_stages_are_equally_hard(bank) -> None:
 
 def test_every_group_finds_numbers_of_its_own(bank) -> None:
     question = next(question for question in bank if question.id == "class-weight")
-    texts = {_vary(question, f"group-{number}").shown.text for number in range(40)}
-    assert len(texts) == len(question.vary) and not any("{" in text for text in texts)
+    for key in ("secret", "another"):
+        texts = {_vary(question, key, number).text for number in range(len(question.vary))}
+        assert len(texts) == len(question.vary) and not any("{" in text for text in texts)
+
+
+@pytest.mark.parametrize("stage", ["1-configuration", "3-your-own"])
+def test_six_groups_have_six_numbers(bank, stage: str) -> None:
+    for secret in ("secret", "another"):
+        variants = make_variants(read_workshop(), bank, secret).values()
+        asked = [question.answer for variant in variants for question in variant[stage] if _is_shown(question)]
+        assert len(set(asked)) == len(asked) == 6
+
+
+def _is_shown(question: GroupQuestion) -> bool:
+    return COMMAND in question.source.tags
 
 
 @pytest.mark.parametrize("stage", STAGES)
