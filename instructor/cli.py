@@ -86,6 +86,8 @@ def provision(
         console.print(f"  {build / 'kits' / group}  {state}")
     for group, place in done.moved.items():
         console.print(f"  note: {group} had been worked in; that kit is now {place}")
+    for note in done.notes:
+        console.print(f"  note: {escape(note)}")
     if done.failed:
         reasons = "; ".join(f"{group}: {reason}" for group, reason in done.failed.items())
         raise LabError(

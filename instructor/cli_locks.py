@@ -68,6 +68,7 @@ def room_code(
 
 
 def audit(
+    build: BuildOption,
     workshop: WorkshopOption = WORKSHOP_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -75,45 +76,66 @@ def audit(
 
     Example: instructor locks audit
     """
-    from instructor.locks.audit import CORES, audit_locks, audits_to_json, describe_seconds, time_guess
+    from instructor.locks.audit import audit_locks, audits_to_json, time_guess
     from instructor.quizbank.bank import load_bank
     from instructor.quizbank.variants import make_variants
 
-    described = read_workshop(workshop)
-    audits = audit_locks(described, make_variants(described, load_bank(described)), time_guess(described.locks))
+    described, vault = read_workshop(workshop), Vault(build)
+    data = build / "data" if (build / "data").is_dir() else None
+    secret = vault.answer_secret(described.id) if vault.is_drawn else "an example"
+    variants = make_variants(described, load_bank(described, data=data), secret)
+    audits = audit_locks(described, variants, time_guess(described.locks), data=data)
     if as_json:
         print(audits_to_json(audits))
         return
-    table = Table("stage", title="Guessing every list of answers", title_justify="left")
+    _print_audits(audits, described)
+    if not vault.is_drawn:
+        make_console().print(f"({vault.folder} is not made yet: these are the figures of an example)", style="dim")
+
+
+def _print_audits(audits: list, described: Workshop) -> None:
+    from instructor.locks.audit import CORES, describe_seconds
+
+    table = Table("", title="Guessing lists of answers by program, stage by stage", title_justify="left")
+    table.add_column("tried", no_wrap=True)
     for name in ("lists", "by hand", *(f"{cores} cores" if cores > 1 else "1 core" for cores in CORES)):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict")
     for number, stage in enumerate(audits, 1):
-        times = [describe_seconds(seconds) for seconds in (stage.seconds_by_hand(), *map(stage.seconds, CORES))]
-        lists = f"{stage.combinations:,}" + (" × room code" if stage.room_code else "")
-        table.add_row(str(number), lists, *times, stage.verdict)
+        for who, lists in (
+            ("every list", stage.combinations),
+            ("lazily: most", max(stage.lazy)),
+            ("lazily: median", stage.median),
+            ("lazily: fewest", stage.quickest),
+        ):
+            seconds = [stage.seconds_by_hand(lists), *(stage.seconds(cores, lists) for cores in CORES)]
+            shown = f"{lists:,}" + (" × room code" if stage.room_code else "")
+            first = str(number) if who == "every list" else ""
+            table.add_row(first, who, shown, *map(describe_seconds, seconds), end_section=who == "lazily: fewest")
     console = make_console()
     console.print(table)
     memory = described.locks.memory_kib / 1024
     console.print(
         f"One guess takes {audits[0].guess_s:.2f} s and {memory:.0f} MiB on one core of this machine; the activity "
-        f"lasts {described.activity_minutes} min. By hand counts the waiting after wrong lists. Every stage after the "
-        "first can be guessed only once the one before it is open."
+        f"lasts {described.activity_minutes} min. By hand counts the waiting after wrong lists. Lazily: what "
+        "lies at hand first, options by their looks, numbers and names from the files that the question names; over "
+        "the groups. Every stage after the first can be guessed only once the one before it is open."
     )
     for number, stage in enumerate(audits, 1):
-        if stage.fix:
-            console.print(f"  stage {number}: cheapest fix: {stage.fix}")
+        fix = f"; cheapest fix: {stage.fix}" if stage.fix else ""
+        console.print(f"  stage {number}: {stage.verdict}{fix}")
+        if stage.rest is not None and not stage.room_code:
+            console.print(f"    whoever types the command that shows its number has {stage.rest:,} lists left to try")
 
 
 def summarise_audit(described: Workshop, variants: dict) -> list[str]:
-    """What `provision` says about its locks: one line a stage that a program could open in class."""
+    """What `provision` says about its locks: one line a stage that a lazy program could open in class."""
     from instructor.locks.audit import audit_locks, describe_seconds, time_guess
 
     lines = []
     for number, stage in enumerate(audit_locks(described, variants, time_guess(described.locks, repeats=1)), 1):
         if not stage.holds:
             lines.append(
-                f"stage {number}: a program tries all {stage.combinations:,} lists in "
-                f"{describe_seconds(stage.seconds(1))} on one core; fix: {stage.fix}"
+                f"stage {number}: a program that tries what lies at hand first needs {stage.quickest:,} lists of "
+                f"{stage.combinations:,}, {describe_seconds(stage.seconds(1))} on one core; fix: {stage.fix}"
             )
     return lines

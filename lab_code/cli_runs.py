@@ -74,6 +74,9 @@ def train(
     once: Annotated[
         bool, typer.Option("--once", help="Not again where a run of these settings is finished; a stopped one goes on.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing: only say how large the run would be.")
+    ] = False,
     parent: Annotated[str | None, typer.Option(hidden=True)] = None,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -83,10 +86,26 @@ def train(
     """
     kit = find_kit()
     config = _compose(kit, changes or [])
+    if dry_run:
+        _print_dry_run(kit, config)
+        return
     if once and _go_on(kit, config):
         return
     tags = {"mlflow.parentRunId": parent or "", "sweep.job": job or ""}
     _run(kit, config, {key: value for key, value in tags.items() if value})
+
+
+def _print_dry_run(kit: Kit, config: "Config") -> None:
+    from lab_code.dry_run import plan_run
+
+    plan, console = plan_run(config, kit.root), make_console()
+    console.print(f"Run '{escape(config.name)}' would be (nothing is trained):")
+    for what, text in (
+        ("network", f"{config.model.name}, which learns {plan.weights} weights"),
+        ("photographs", f"{plan.training} to train, {plan.validation} to validate"),
+        ("length", f"{config.trainer.epochs} epochs, {plan.steps} steps in all"),
+    ):
+        console.print(f"  {what:<13}{text}", markup=False, highlight=False)
 
 
 def resume(

@@ -1,5 +1,6 @@
 """What the tests share: one small workshop, built once per process, and fresh copies of its kits."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -11,11 +12,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from instructor import vault
 from instructor.provision.workshop_kits import provision
 from instructor.vault import Vault
 from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
 
 PROJECT = Path(__file__).parent.parent
+
+
+DRAW_MASTER = vault.draw_master  # the real one
 
 
 def pytest_configure() -> None:
@@ -24,6 +29,8 @@ def pytest_configure() -> None:
     # The same examples each time: a test that fails must fail again.
     settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
     settings.load_profile("fixed")
+    # The same answers each time: a list that is wrong must stay wrong.
+    vault.draw_master = lambda: hashlib.sha256(b"the tests' vault").digest()
 
 
 @dataclass(frozen=True)

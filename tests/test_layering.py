@@ -14,9 +14,9 @@ ORDER = [
     "data.image_table", "data.medmnist", "data.photographs", "data.duplicates", "data.lesions",
     "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
     "plots", "comparison_plots", "provenance", "running", "runs", "compare", "empty_store", "tracking", "records",
-    "progress_bar", "live_table", "experiment", "explain", "differences", "sweep", "trial", "terminal", "workshop",
-    "cli_runs", "cli_desk", "cli", "progress_strip", "picture", "command_form", "quiz_widget", "opinion_widgets",
-    "notebook",
+    "progress_bar", "live_table", "experiment", "dry_run", "explain", "differences", "sweep", "trial", "terminal",
+    "workshop", "cli_runs", "cli_desk", "cli", "progress_strip", "picture", "command_form", "quiz_widget",
+    "opinion_widgets", "notebook",
 ]  # fmt: skip
 CHAIN = ORDER[: ORDER.index("terminal")]
 INSIDE_COMMANDS = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "matplotlib", "pandas", "sklearn", "tensorflow"}

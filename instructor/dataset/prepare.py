@@ -2,8 +2,9 @@
 
 A source is `synthetic`, a folder of photographs (which layouts: `lab_code/data/image_table.py`) or DermaMNIST's .npz
 file. `prepare_data` fills `build/data/` (training and validation photographs, copied into every kit) and
-`build/vault/test/` (the hidden test set, of other lesions and other pictures). Running it again with the same source
-does nothing. What is written for each source is in `writers.py` and `real_writers.py`.
+`build/vault/test/` (the hidden test set, of other lesions and other pictures, which the vault's secret decides).
+Running it again with the same source does nothing. What is written for each source is in `writers.py` and
+`real_writers.py`.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from instructor.dataset.real_writers import write_folder, write_medmnist
 from instructor.dataset.writers import write_synthetic
+from instructor.vault import Vault
 from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.data.csv_file import TABLE_ENDINGS
 from lab_code.data.duplicates import find_same, join_lesions
@@ -28,7 +30,7 @@ from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 
 CHECKSUMS = "SHA256SUMS"
-_STAMP = "prepared.json"
+_STAMP, _VAULT = "prepared.json", "vault"
 _SOURCE_FILES = (*IMAGE_ENDINGS, *TABLE_ENDINGS, METADATA_NAMES[1].lower())  # whatever ends like that
 _MADE_BY = 2  # raise this number when the generator or the way of writing changes
 
@@ -56,7 +58,8 @@ def prepare_data(
     be read; then nothing that was there is lost.
     """
     prepared = PreparedData(build / "data", build / "vault" / "test", changed=True)
-    stamp = {"made_by": _MADE_BY, **_describe_source(source)}
+    hidden_seed, drawn_by = _choose_hidden(source, prepared, Vault(build))
+    stamp = {"made_by": _MADE_BY, **_describe_source(source), **drawn_by}
     notes = _read_notes(prepared, stamp)
     if notes is not None:
         return PreparedData(prepared.folder, prepared.test_folder, changed=False, notes=notes)
@@ -65,11 +68,11 @@ def prepare_data(
     try:
         kit, test = staging / "data", staging / "test"
         if source.source == SYNTHETIC:
-            notes = write_synthetic(source, kit, test, progress)
+            notes = write_synthetic(source, kit, test, progress, hidden_seed)
         elif is_medmnist(Path(source.source)):
             notes = write_medmnist(source, kit, test, progress)
         else:
-            notes = write_folder(source, kit, test, progress)
+            notes = write_folder(source, kit, test, progress, hidden_seed)
         _check_divisible(kit)
         for folder in (kit, test):
             write_whole(folder / CHECKSUMS, _checksums(folder))
@@ -83,6 +86,13 @@ def prepare_data(
     return PreparedData(prepared.folder, prepared.test_folder, changed=True, notes=notes)
 
 
+def is_divided_publicly(prepared: PreparedData) -> bool:
+    """Whether real photographs were divided by the seed of workshop.yaml, as versions before the vault's seeds did."""
+    stamp = _read_source(prepared.test_folder)
+    place = str(stamp.get("source", SYNTHETIC))
+    return _VAULT not in stamp and place != SYNTHETIC and not is_medmnist(Path(place))
+
+
 def shipped_files(prepared: PreparedData) -> list[Path]:
     """What of the prepared folder goes into a kit, in a fixed order."""
     return [
@@ -94,15 +104,39 @@ def shipped_files(prepared: PreparedData) -> list[Path]:
 
 def _read_notes(prepared: PreparedData, stamp: dict) -> list[str] | None:
     """The notes of an earlier run, or None where the folders were made from something else."""
-    found = []
-    for folder in (prepared.folder, prepared.test_folder):
-        try:
-            found.append(json.loads((folder / _STAMP).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            return None
-    if any(not isinstance(made, dict) or made.get("made_from") != stamp for made in found):
+    found = [_read_stamp(folder) for folder in (prepared.folder, prepared.test_folder)]
+    if any(made.get("made_from") != stamp for made in found):
         return None
     return found[0]["notes"]
+
+
+def _read_stamp(folder: Path) -> dict:
+    try:
+        return dict(json.loads((folder / _STAMP).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _read_source(folder: Path) -> dict:
+    """What a prepared folder was made from; earlier versions wrote nothing else into its stamp."""
+    stamp = _read_stamp(folder)
+    made_from = stamp.get("made_from", stamp)
+    return made_from if isinstance(made_from, dict) else {}
+
+
+def _choose_hidden(source: DataSource, prepared: PreparedData, vault: Vault) -> tuple[int, dict[str, str]]:
+    """The seed of the hidden photographs, and what the stamp says of it.
+
+    It is the vault's. Only a folder that an earlier version has divided stays divided as it is: kits that are out
+    there were trained on what would be hidden now. DermaMNIST is divided as published.
+    """
+    if source.source != SYNTHETIC and is_medmnist(Path(source.source)):
+        return 0, {}
+    earlier = _read_source(prepared.test_folder)
+    same = source.source != SYNTHETIC and earlier.get("source") == str(Path(source.source).resolve())
+    if same and _VAULT not in earlier:
+        return source.seed, {}
+    return vault.hidden_seed(), {_VAULT: vault.fingerprint()}
 
 
 def _describe_source(source: DataSource) -> dict:

@@ -49,7 +49,7 @@ teaching only, never for clinical use.
 """
 
 
-def write_folder(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> list[str]:
+def write_folder(source: DataSource, kit: Path, test: Path, progress: Callable | None, hidden_seed: int) -> list[str]:
     """Reduce the photographs of a folder, and hide a share of the lesions of every diagnosis.
 
     Lesions that share a picture count as one. Raises `LabError` that names what is missing or unreadable.
@@ -64,7 +64,7 @@ def write_folder(source: DataSource, kit: Path, test: Path, progress: Callable |
     same = find_same(_reduce_all(photographs, reduced, source.stored_size, progress))
     labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in photographs])
     groups = join_lesions([photograph.lesion_id for photograph in photographs], same)
-    hidden = split_by_lesion(labels, groups, source.test_fraction, source.seed)
+    hidden = split_by_lesion(labels, groups, source.test_fraction, hidden_seed)
     for target, chosen in ((kit, ~hidden), (test, hidden)):
         for name in IMAGE_FOLDERS:
             (target / name).mkdir(parents=True)

@@ -31,11 +31,13 @@ and the folder layout of HAM10000, but no person was ever photographed: nothing 
 """
 
 
-def write_synthetic(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> list[str]:
+def write_synthetic(
+    source: DataSource, kit: Path, test: Path, progress: Callable | None, hidden_seed: int
+) -> list[str]:
     """Draw the photographs of both folders; there is nothing to note."""
     plans = [
         (kit, plan_lesions(source.images, source.seed, 1.0), source.seed, 0, 0),
-        (test, plan_lesions(source.test_images, source.seed + 1, source.test_imbalance), source.seed + 1, 10**6, 10**5),
+        (test, plan_lesions(source.test_images, hidden_seed, source.test_imbalance), hidden_seed, 10**6, 10**5),
     ]
     advance = progress(source.images + source.test_images) if progress else None
     # Spawned, as on every system: forking a program that has threads may hang.

@@ -224,6 +224,8 @@ def gather_secrets(plans: Sequence[KitPlan], started: Sequence[StartedLocks], va
         secrets.add_code(f"room code of stage {stage.stage.id}", room_code)
         for name, content in stage.files.items():
             secrets.add_source(f"locked source {name}", content)
+    secrets.add_code("the vault's secret", vault.master_secret().hex(), vault.master_secret())
+    secrets.add_code("the secret of the answers", vault.answer_secret(plans[0].workshop.id))
     secrets.add_vault(vault.folder)
     return secrets
 

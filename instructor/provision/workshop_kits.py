@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from instructor.dataset.prepare import PreparedData, prepare_data
+from instructor.dataset.prepare import PreparedData, is_divided_publicly, prepare_data
 from instructor.provision.kit import (
     KitPlan,
     StartedLocks,
@@ -56,6 +56,7 @@ class Provisioned:
     moved: dict[str, Path] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)  # what to do about the failures
+    notes: list[str] = field(default_factory=list)
 
 
 def provision(workshop: Workshop, build: Path, progress: Progress, project: Path = PROJECT) -> Provisioned:
@@ -70,9 +71,9 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
         data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
         script = store_script.result()
     bank = load_bank(workshop, project=project, data=data.folder)
-    variants = make_variants(workshop, bank)
-    plans = [plan_kit(workshop, group, variants[group], data, project, script) for group in workshop.groups]
     vault = Vault(build)
+    variants = make_variants(workshop, bank, vault.answer_secret(workshop.id))
+    plans = [plan_kit(workshop, group, variants[group], data, project, script) for group in workshop.groups]
     for plan in plans:
         plan.written[KEY_FILE] = vault.handin_key(workshop.id, plan.group).hex().encode()
     done = Provisioned(data, variants)
@@ -88,7 +89,7 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
         ]
         for plan in plans
     }
-    vault.write_key(key)
+    done.notes += _tell_changes(vault.write_key(key), data)
     titles = {stage.id: (number, stage.title) for number, stage in enumerate(workshop.stages, 1)}
     described = {
         group: [{**entry, "number": titles[entry["stage"]][0], "title": titles[entry["stage"]][1]} for entry in entries]
@@ -97,6 +98,21 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     write_key(vault.folder / "key.pdf", title=workshop.title, groups=described, paper=workshop.paper)
     _write_catch_ups(workshop, plans, key, vault)
     return done
+
+
+def _tell_changes(kept: Path | None, data: PreparedData) -> list[str]:
+    """What kits that were handed out before have to do with the new key and the hidden photographs."""
+    notes = []
+    if kept is not None:
+        notes.append(
+            f"the key has changed; kits that were handed out before keep their answers and codes: those stand in {kept}"
+        )
+    if is_divided_publicly(data):
+        notes.append(
+            "which photographs are hidden still follows from data.seed in workshop.yaml, so that kits which were "
+            f"handed out before have none of them; to draw anew, when those are collected: remove {data.test_folder}"
+        )
+    return notes
 
 
 def _write_store_script(build: Path) -> Path:

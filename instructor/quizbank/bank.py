@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from instructor.quizbank.facts import CodeFacts
+from instructor.quizbank.facts import CodeFacts, fill_source
 from instructor.quizbank.markup import UNWRITABLE
 from instructor.quizbank.schema import CHOICE, NAME, NUMBER, SEVERAL, BankEntry, Mistake, read_bank, refuse
 from instructor.workshop import PROJECT, Workshop
@@ -223,6 +223,7 @@ def _looks_like(one: str, other: str) -> bool:
 def _resolve(entry: BankEntry, facts: CodeFacts, stages: list[str]) -> BankQuestion:
     """Raises `LabError` with the problem as its message and the fix as its hint."""
     _check_entry(entry, stages)
+    entry = _answer_each(entry, facts)
     if entry.answer is None:
         rights = (facts.resolve(entry.answer_from),)
     else:
@@ -242,6 +243,14 @@ def _resolve(entry: BankEntry, facts: CodeFacts, stages: list[str]) -> BankQuest
         if not entry.vary:
             question = replace(question, rights=(canonical_answer(question.right),))
     return question
+
+
+def _answer_each(entry: BankEntry, facts: CodeFacts) -> BankEntry:
+    """Where both `vary` and `answer_from` are given, the answer is looked up for every group's values."""
+    if not (entry.vary and entry.answer_from):
+        return entry
+    vary = [{**values, "answer": facts.resolve(fill_source(entry.answer_from, values))} for values in entry.vary]
+    return entry.model_copy(update={"vary": vary, "answer": "{answer}", "answer_from": {}})
 
 
 def _check_entry(entry: BankEntry, stages: list[str]) -> None:

@@ -9,8 +9,10 @@
 {symbol: "lab_code.trainer:BestEpoch"}                a name that a module really defines
 {changed_by: baseline}                                the one group of settings that an experiment changes
 {shape: "small_cnn:blocks.1"}                         what a part of a model really gives for one photograph: 32 x 8 x 8
-{parameters: small_cnn}                               how many weights it has
+{parameters: small_cnn model.width=24}                how many weights it learns, here with another width
 {metadata: lesions}                                   a count in the kit's table; photographs, lesions, lesions of df
+
+A question that has `vary` may use its places: {parameters: "small_cnn model.width={width}"} (`fill_source`).
 """
 
 import ast
@@ -140,15 +142,20 @@ class CodeFacts:
             raise LabError(f"'{symbol}' is defined in {len(places)} files: {', '.join(places) or 'none'}")
         return places[0]
 
-    def _model(self, name: str) -> Any:
+    def _model(self, name: str, *changes: str) -> Any:
         from lab_code.config import CONF_FOLDER
-        from lab_code.data.ham10000 import DIAGNOSES
         from lab_code.models import build_model
 
-        return build_model(compose_config([f"model={name}"], CONF_FOLDER).model, len(DIAGNOSES))
+        return build_model(compose_config([f"model={name}", *changes], CONF_FOLDER).model, len(DIAGNOSES))
 
-    def _parameters(self, name: str) -> int:
-        return sum(weights.numel() for weights in self._model(name).parameters())
+    @lru_cache  # noqa: B019
+    def _parameters(self, described: str) -> int:
+        import torch
+
+        from lab_code.models import count_parameters
+
+        with torch.device("meta"):  # shapes alone: nothing is drawn, nothing fills memory
+            return count_parameters(self._model(*described.split()))
 
     def _shape(self, reference: str) -> str:
         """Put one photograph of the configured size through the model and look at what comes out of one part."""
@@ -206,6 +213,14 @@ class CodeFacts:
     @lru_cache  # noqa: B019
     def _parse(self, name: str) -> ast.Module:
         return ast.parse(self._files[name][0].read_text(encoding="utf-8"))
+
+
+def fill_source(source: dict[str, str], values: dict[str, str]) -> dict[str, str]:
+    """An `answer_from` with a group's values in the places {name}."""
+    filled = dict(source)
+    for name, value in values.items():
+        filled = {key: text.replace(f"{{{name}}}", value) for key, text in filled.items()}
+    return filled
 
 
 def _definitions(tree: ast.Module) -> list[ast.ClassDef | ast.FunctionDef]:

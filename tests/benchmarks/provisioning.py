@@ -39,7 +39,7 @@ def measure(scratch: Path) -> Iterator[tuple]:
 
 def _make_locks(workshop: Workshop, scratch: Path) -> float:
     """Seconds to write every lock of every group, with as many threads as there are cores."""
-    variants = make_variants(workshop, load_bank(workshop))
+    variants = make_variants(workshop, load_bank(workshop), "secret")
     data = PreparedData(scratch, scratch, changed=False)
     (scratch / "vault").mkdir(parents=True)
     plans = [plan_kit(workshop, group, variants[group], data) for group in workshop.groups]

@@ -42,7 +42,7 @@ lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py 
 lab_code/data/ham10000.py lab_code/data/image_table.py lab_code/data/lesions.py lab_code/data/medmnist.py
 lab_code/data/class_folders.py lab_code/data/csv_file.py lab_code/data/diagnoses.py lab_code/data/duplicates.py
 lab_code/data/image_files.py lab_code/data/photographs.py lab_code/data/table.py lab_code/devices.py
-lab_code/empty_store.py lab_code/errors.py
+lab_code/empty_store.py lab_code/errors.py lab_code/dry_run.py
 lab_code/differences.py lab_code/comparison_plots.py lab_code/experiment.py lab_code/live_table.py
 lab_code/progress_strip.py lab_code/command_form.py lab_code/opinion_widgets.py lab_code/workshop/clock.py
 lab_code/workshop/review.py lab_code/command_form.css lab_code/command_form.js lab_code/picture.py
@@ -177,7 +177,7 @@ def test_a_missing_kit_is_built_again_with_the_same_key(own_build: Path, worksho
 
 def test_a_kit_that_was_worked_in_is_moved_away_and_never_deleted(own_build: Path) -> None:
     (own_build / "kits" / "group-1" / "progress.jsonl").write_text("{}\n", encoding="utf-8")
-    done = provision(make_small_workshop(seed=8), own_build, no_progress)
+    done = provision(make_small_workshop(title="Another title"), own_build, no_progress)
     assert set(done.built) == {"group-1", "group-2", "group-3"} and set(done.moved) == {"group-1"}
     assert (done.moved["group-1"] / "progress.jsonl").is_file()
     assert not (own_build / "kits" / "group-1" / "progress.jsonl").exists()
@@ -228,7 +228,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monke
 def test_a_stage_without_files_is_named(tmp_path: Path, build: Path, workshop) -> None:
     for name in ("lab_code", "locked", "notebooks", "quiz"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    variant = make_variant(workshop, load_bank(workshop), "group-1")
+    variant = make_variant(workshop, load_bank(workshop), "group-1", "secret")
     shutil.rmtree(tmp_path / "locked" / "2-imbalance")
     from instructor.dataset.prepare import PreparedData
 

@@ -281,7 +281,7 @@ def test_broken_template_is_named(tmp_path, monkeypatch):
 def real_stages() -> dict[str, list[dict]]:
     """The stages of every group of the real workshop, as the sheets get them."""
     workshop = read_workshop()
-    variants = make_variants(workshop, load_bank(workshop))
+    variants = make_variants(workshop, load_bank(workshop), "secret")
     nowhere = PreparedData(Path("data"), Path("test"), changed=False)
     plans = [plan_kit(workshop, group, variants[group], nowhere) for group in workshop.groups]
     return {plan.group: [sheet_stage(n, stage) for n, stage in enumerate(plan.stages, 1)] for plan in plans}

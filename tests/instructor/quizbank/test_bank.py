@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from instructor import cli
+from instructor.locks.guesser import HABITS, numbers_in, read_texts
 from instructor.quizbank.bank import (
     BANK_FILE,
     CHOICE,
@@ -21,9 +22,10 @@ from instructor.quizbank.bank import (
     stage_questions,
 )
 from instructor.quizbank.facts import CodeFacts
-from instructor.quizbank.variants import _vary, make_variant, make_variants
+from instructor.quizbank.variants import COMMAND, GroupQuestion, _vary, make_variant, make_variants
 from instructor.workshop import WORKSHOP_FILE, DataSource, read_workshop
 from lab_code.errors import LabError
+from tests.conftest import make_small_workshop
 
 PROJECT = Path(__file__).parent.parent.parent.parent
 STAGES = [stage.id for stage in read_workshop().stages]
@@ -71,7 +73,7 @@ def test_every_group_has_its_own_answers() -> None:
     bank = load_bank(workshop)
     keys = set()
     for group in workshop.groups:
-        variant = make_variant(workshop, bank, group)
+        variant = make_variant(workshop, bank, group, "secret")
         for question in (question for questions in variant.values() for question in questions):
             if question.shown.options:
                 chosen = {question.shown.options[int(number) - 1] for number in question.answer.split("+")}
@@ -84,23 +86,23 @@ def test_every_group_has_its_own_answers() -> None:
 
 def test_no_groups_first_answers_are_the_readmes_example() -> None:
     workshop = read_workshop()
-    first = [make_variant(workshop, load_bank(workshop), group)[STAGES[0]] for group in workshop.groups]
+    first = [make_variant(workshop, load_bank(workshop), group, "secret")[STAGES[0]] for group in workshop.groups]
     assert ["3", "1", "4"] not in [[question.answer for question in questions] for questions in first]
 
 
 def test_option_orders_are_the_same_on_every_machine() -> None:
     workshop = read_workshop()
-    variant = make_variant(workshop, load_bank(workshop), "group-3")
+    variant = make_variant(workshop, load_bank(workshop), "group-3", "secret")
     assert [(q.shown.id, q.answer) for q in variant[STAGES[0]]] == [
-        ("split-file", "4"),
-        ("override", "4"),
-        ("epochs", "10"),
+        ("default-learning-rate", "1"),
+        ("network-weights", "114957"),
+        ("mlflow-file", "2"),
     ]
 
 
 def test_all_groups_stages_are_equally_hard(bank) -> None:
     workshop = read_workshop()
-    variants = make_variants(workshop, bank)
+    variants = make_variants(workshop, bank, "secret")
     for stage in workshop.stages:
         measures = {
             (
@@ -116,8 +118,59 @@ def test_all_groups_stages_are_equally_hard(bank) -> None:
 
 def test_every_group_finds_numbers_of_its_own(bank) -> None:
     question = next(question for question in bank if question.id == "class-weight")
-    texts = {_vary(question, f"group-{number}").shown.text for number in range(40)}
-    assert len(texts) == len(question.vary) and not any("{" in text for text in texts)
+    for key in ("secret", "another"):
+        texts = {_vary(question, key, number).text for number in range(len(question.vary))}
+        assert len(texts) == len(question.vary) and not any("{" in text for text in texts)
+
+
+@pytest.mark.parametrize("stage", ["1-configuration", "3-your-own"])
+def test_six_groups_have_six_numbers(bank, stage: str) -> None:
+    for secret in ("secret", "another"):
+        variants = make_variants(read_workshop(), bank, secret).values()
+        asked = [question.answer for variant in variants for question in variant[stage] if _is_shown(question)]
+        assert len(set(asked)) == len(asked) == 6
+
+
+def _is_shown(question: GroupQuestion) -> bool:
+    return COMMAND in question.source.tags
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_group_is_asked_one_thing_that_only_a_command_shows(bank, stage: str) -> None:
+    workshop = read_workshop()
+    texts = read_texts(PROJECT, STAGES)  # of everything, whatever is open
+    written = {number for text in texts.values() for number in numbers_in(text)}
+    for variant in make_variants(workshop, bank, "secret").values():
+        (asked,) = [question for question in variant[stage] if COMMAND in question.source.tags]
+        assert asked.shown.kind == NUMBER and int(asked.answer) >= 1000
+        assert asked.answer not in written
+        shown = " ".join((asked.shown.text, *asked.shown.hints))
+        assert "lab data" in shown or "--dry-run" in asked.shown.hints[-1]
+        assert "{" not in shown
+
+
+def test_the_commands_show_what_the_questions_ask(kit, bank) -> None:
+    """What the last hint says to type is typed, in a kit; its own photographs are counted."""
+    questions = {question.id: question for question in load_bank(make_small_workshop(), data=kit.root / "data")}
+    for name in ("network-weights", "most-photographs"):
+        question = questions[name].with_values(questions[name].vary[0])
+        command = re.search(r"Type: lab ([\w=. -]*\w)(?:$|\.)", question.hints[-1])
+        assert command is not None
+        assert re.search(rf"(?<!\d){question.right}(?!\d)", kit.lab(*command[1].split()).stdout), name
+
+
+@pytest.mark.parametrize("habit", HABITS)
+@pytest.mark.parametrize("part", ["stages", "kahoot", "all"])
+def test_what_looks_right_is_right_no_more_often_than_chance_has_it(bank, habit: str, part: str) -> None:
+    """Of options that stand out one is tried at random, of a question where none does any."""
+    hits, chance = 0.0, 0.0
+    for question in bank:
+        if question.kind != CHOICE or (part != "all" and (question.stage == KAHOOT) != (part == "kahoot")):
+            continue
+        liked = HABITS[habit](question.options)
+        hits += (0 in liked) / len(liked) if liked else 1 / len(question.options)  # the right option is the first
+        chance += 1 / len(question.options)
+    assert hits <= chance
 
 
 @pytest.mark.parametrize(
@@ -136,6 +189,7 @@ def test_every_group_finds_numbers_of_its_own(bank) -> None:
         ({"shape": "small_cnn:features.0"}, "16 x 32 x 32"),
         ({"shape": "resnet18:layer4"}, "512 x 2 x 2"),
         ({"parameters": "small_cnn"}, "61143"),
+        ({"parameters": "small_cnn model.width=24"}, "136639"),
         ({"symbol": "lab_code.trainer:BestEpoch"}, "BestEpoch"),
         ({"metadata": "photographs"}, "5000"),
         ({"metadata": "photographs of df"}, "57"),
@@ -509,5 +563,5 @@ def test_a_sound_question_passes(question: BankQuestion) -> None:
 def test_a_stage_without_enough_questions_is_an_error() -> None:
     workshop = read_workshop()
     workshop.stages[0].questions = 12
-    with pytest.raises(LabError, match="asks 12 questions, but the bank has 10"):
+    with pytest.raises(LabError, match="asks 12 questions, but the bank has 11"):
         load_bank(workshop)
