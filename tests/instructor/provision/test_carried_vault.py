@@ -83,7 +83,7 @@ def test_another_id_gives_other_answers_and_the_earlier_key_is_kept(home: Path, 
 def make_old(build: Path) -> None:
     """As a version left it that knew no seeds of the vault: its answers and hidden photographs were those of a seed."""
     for folder in (build / "data", build / "vault" / "test"):
-        stamp = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
+        stamp = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))["made_from"] | {"made_by": 1}
         del stamp["vault"]
         (folder / "prepared.json").write_text(json.dumps(stamp), encoding="utf-8")
     key = Vault(build).read_key()
@@ -127,7 +127,8 @@ def test_real_photographs_that_an_old_version_divided_stay_divided(tmp_path: Pat
     Vault(tmp_path / "build").write_key({"group-1": [{"stage": "s", "answers": "1", "rescue": "A"}]})
     make_old(tmp_path / "build")
     prepared, lesions = divide(folder, tmp_path / "build")
-    assert not prepared.changed and lesions == old and is_divided_publicly(prepared)
+    assert prepared.changed and lesions == old and is_divided_publicly(prepared)
+    assert not divide(folder, tmp_path / "build")[0].changed
     (folder / "more.jpg").write_bytes((folder / "HAM10000_images_part_1" / "ISIC_0.jpg").read_bytes())
     prepared, lesions = divide(folder, tmp_path / "build")
     assert prepared.changed and lesions == old and is_divided_publicly(prepared)
