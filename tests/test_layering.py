@@ -12,7 +12,7 @@ ORDER = [
     "errors", "files", "interrupts", "config",
     "data.table", "data.ham10000", "data.image_table", "data.medmnist", "data.photographs", "data.lesions",
     "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
-    "plots", "comparison_plots", "provenance", "running", "runs", "compare", "empty_store", "tracking", "records",
+    "plots", "comparison_plots", "provenance", "running", "store", "runs", "compare", "empty_store", "tracking", "records",
     "progress_bar", "live_table", "experiment", "explain", "differences", "sweep", "trial", "terminal", "workshop",
     "cli_runs", "cli_desk", "cli", "progress_strip", "picture", "command_form", "quiz_widget", "opinion_widgets",
     "notebook",
