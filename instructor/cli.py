@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +21,12 @@ from instructor.options import BuildOption, WorkshopOption
 from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
 from lab_code.files import write_whole
+from lab_code.one_at_a_time import one_at_a_time
 from lab_code.progress_bar import start_bar
 from lab_code.terminal import make_console, run_app
 
 _FEW_PHOTOGRAPHS = 500
+_PATIENCE_S = 900  # for another window that builds kits or collects
 
 
 def _make_app(help_text: str) -> typer.Typer:
@@ -71,7 +74,8 @@ def provision(
         if not data.exists():
             raise LabError(f"the data folder {data} does not exist", hint="make provision DATA=path/to/ham10000")
         described.data.source = str(data)
-    done = build_kits(described, build, _progress)
+    with _alone(build):
+        done = build_kits(described, build, _progress)
     console = make_console()
     shipped, hidden = done.data.count()
     console.print(f"  {shipped} photographs ({described.data.source}) for every kit, {hidden} hidden for the ranking")
@@ -144,7 +148,8 @@ def collect(
     """
     from instructor.collect.collect import collect_handins
 
-    collected = collect_handins(read_workshop(workshop), handins or _usual_places(build), build, _progress)
+    with _alone(build):
+        collected = collect_handins(read_workshop(workshop), handins or _usual_places(build), build, _progress)
     table = Table("rank", "group", "best run", title="Leaderboard: balanced accuracy", title_justify="left")
     for name in ("hidden test", "validation", "runs"):
         table.add_column(name, justify="right")
@@ -248,6 +253,12 @@ def _explain_refused(refused: dict[Path, str], advice: str) -> LabError:
 def _usual_places(build: Path) -> list[Path]:
     """Where hand-ins lie if nobody says otherwise."""
     return [folder for folder in (build / "kits", build / "handins") if folder.is_dir()]
+
+
+def _alone(build: Path) -> AbstractContextManager[None]:
+    """Two commands that write into one build folder would lose each other's kits: the second one waits."""
+    build.mkdir(parents=True, exist_ok=True)
+    return one_at_a_time(build / ".lock", f"building kits or collecting in {build}", _PATIENCE_S)
 
 
 def _progress(title: str, total: int) -> Callable[[], object]:

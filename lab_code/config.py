@@ -21,6 +21,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lab_code.errors import LabError
+from lab_code.memory import check_memory
+from lab_code.names import RULE, is_name
 
 CONF_FOLDER = Path(__file__).parent / "conf"
 
@@ -100,6 +102,7 @@ class UnknownChoiceError(LabError):
 
 # What a value must satisfy beyond its type: key -> (test, how it reads in an error).
 _RANGES: dict[str, tuple[Any, str]] = {
+    "name": (is_name, RULE),
     "seed": (lambda value: 0 <= value < 2**32, "0 or more"),
     "data.image_size": (lambda value: 16 <= value <= 512, "from 16 to 512"),
     "data.validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),
@@ -264,6 +267,14 @@ def _build_config(composed: Any) -> Config:
     for makes_sense, problem, hint in _TOGETHER:
         if not makes_sense(config):
             raise LabError(problem.format(c=config), hint=hint)
+    check_memory(
+        config.model.name,
+        config.data.image_size,
+        config.trainer.batch_size,
+        width=config.model.width,
+        stem=config.model.stem,
+        on_gpu=config.trainer.device in ("cuda", "mps"),
+    )
     return config
 
 

@@ -69,10 +69,15 @@ def read_store(store: Path) -> StoreContent:
     if not has_store(store):
         return StoreContent()
     with open_database(store / DATABASE) as database:
-        rows = [row for row in read_rows(database, "runs") if isinstance(row["run_uuid"], str)]
-        deleted = _deleted_experiments(database)
-        params, tags = _read_pairs(database, "params", _text), _read_pairs(database, "tags", _text)
-        metrics = _read_pairs(database, "latest_metrics", _number)
+        return read_content(store, database)
+
+
+def read_content(store: Path, database: sqlite3.Connection) -> StoreContent:
+    """The same from an open database of `store`."""
+    rows = [row for row in read_rows(database, "runs") if isinstance(row["run_uuid"], str)]
+    deleted = _deleted_experiments(database)
+    params, tags = _read_pairs(database, "params", _text), _read_pairs(database, "tags", _text)
+    metrics = _read_pairs(database, "latest_metrics", _number)
     runs, foreign, restored = [], [], 0
     for row in rows:
         identity, gone = row["run_uuid"], row["lifecycle_stage"] != "active"
@@ -97,7 +102,7 @@ def has_store(store: Path) -> bool:
 def is_own(row: Mapping[str, Any], params: Mapping[str, str], tags: Mapping[str, str]) -> bool:
     """Whether the lab has made this run of MLflow's table: by its place, and by what every run of the lab carries."""
     tail = own_tail(row["artifact_uri"])
-    own_place = tail is not None and tail.parts[2:] == (row["run_uuid"], "artifacts")
+    own_place = tail is not None and tail.parts[2:] == (row["run_uuid"], "artifacts") and row["run_uuid"].isalnum()
     return own_place and (_PARAMETER in params or bool(_TAGS & set(tags)))
 
 

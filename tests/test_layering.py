@@ -9,10 +9,10 @@ PROJECT = Path(__file__).parent.parent
 
 # Whatever stands later may import what stands earlier, never the other way round.
 ORDER = [
-    "errors", "files", "interrupts", "config",
+    "errors", "files", "interrupts", "one_at_a_time", "memory", "names", "config",
     "data.table", "data.ham10000", "data.image_table", "data.medmnist", "data.photographs", "data.lesions",
     "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
-    "plots", "comparison_plots", "provenance", "running", "store", "runs", "compare", "empty_store", "tracking", "records",
+    "plots", "comparison_plots", "provenance", "running", "store", "runs", "compare", "empty_store", "store_copy", "tracking", "records",
     "progress_bar", "live_table", "experiment", "explain", "differences", "sweep", "trial", "terminal", "workshop",
     "cli_runs", "cli_desk", "cli", "progress_strip", "picture", "command_form", "quiz_widget", "opinion_widgets",
     "notebook",

@@ -12,6 +12,7 @@ from lab_code.runs import read_runs
 from lab_code.tracking import track_run
 from lab_code.workshop.handin import receipt, write_handin
 from lab_code.workshop.kit import read_kit
+from lab_code.workshop.progress import append_event
 
 
 def log_run(root: Path, name: str = "baseline") -> None:
@@ -21,6 +22,7 @@ def log_run(root: Path, name: str = "baseline") -> None:
 
 def test_the_zip_holds_what_its_manifest_says(kit) -> None:
     log_run(kit.root)
+    append_event(kit.root, "trained")
     path, code, runs = write_handin(read_kit(kit.root))
     with zipfile.ZipFile(path) as archive:
         text = archive.read("manifest.json")

@@ -1,0 +1,71 @@
+"""What a hand-in may hold: the rules by which `lab handin` writes a zip, and by which the instructor reads it.
+
+A zip that `check_zip` lets pass is what `make collect` expects; a receipt is given for nothing else.
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from lab_code.errors import LabError
+from lab_code.store import ARTIFACTS, DATABASE
+from lab_code.workshop.feedback import FEEDBACK
+from lab_code.workshop.kit import KIT_FILE
+from lab_code.workshop.progress import HEAD, JOURNAL
+from lab_code.workshop.review import ANSWERS
+
+MANIFEST = "manifest.json"
+MAX_BYTES = 1_000_000_000  # of all members together, unpacked
+MAX_MANIFEST_BYTES = 10_000_000
+MAX_JOURNAL_BYTES = 5_000_000  # an afternoon of unlocking and training writes some thousand
+TOP_FILES = {KIT_FILE, JOURNAL, DATABASE, FEEDBACK, ANSWERS, HEAD}
+_LONGEST_NAME = 200
+_SMALL_FILES = {KIT_FILE, JOURNAL, FEEDBACK, ANSWERS, HEAD}
+
+
+def is_allowed(name: str) -> bool:
+    """Whether a member of this name belongs into a hand-in, and can lie in a folder on any system."""
+    path = PurePosixPath(name)
+    if not name.isprintable() or "\\" in name or ":" in name or len(name) > _LONGEST_NAME:
+        return False
+    inside = bool(path.parts) and path.parts[0] == ARTIFACTS and len(path.parts) > 1
+    return (name in TOP_FILES or inside) and not path.is_absolute() and ".." not in path.parts
+
+
+def check_sizes(sizes: Iterable[tuple[str, int]]) -> None:
+    """Raise `LabError` where the members, by name and bytes, are too large to be collected."""
+    total = 0
+    for name, size in sizes:
+        total += size
+        if name in _SMALL_FILES and size > MAX_JOURNAL_BYTES:
+            raise LabError(
+                f"{name} has {size / 1e6:.0f} MB, at most {MAX_JOURNAL_BYTES / 1e6:.0f} MB can be handed in",
+                hint="show it to the instructor",
+            )
+    if total > MAX_BYTES:
+        raise LabError(
+            f"all runs together have {total / 1e9:.1f} GB, at most {MAX_BYTES / 1e9:.0f} GB can be handed in",
+            hint="delete runs that you do not need in MLflow's page (lab ui), then: lab handin",
+        )
+
+
+def check_zip(path: Path) -> bytes:
+    """Read a zip back, whole, and return its manifest. Raises `LabError` for what could not be collected."""
+    again = "check the disk's free space, then: lab handin"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = archive.read(MANIFEST)
+            files = json.loads(manifest)["files"]
+            check_sizes((name, archive.getinfo(name).file_size) for name in files)
+            for name, digest in files.items():
+                if not is_allowed(name):
+                    raise LabError(f"the zip would hold '{name}', which cannot be collected", hint="lab handin")
+                if hashlib.sha256(archive.read(name)).hexdigest() != digest:
+                    raise LabError(f"the zip is damaged at {name}", hint=again)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise LabError(f"the zip cannot be read back: {error}", hint=again) from error
+    if len(manifest) > MAX_MANIFEST_BYTES:
+        raise LabError("there are too many files to hand in", hint="delete runs in MLflow's page (lab ui)")
+    return manifest
