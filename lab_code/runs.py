@@ -81,7 +81,7 @@ def read_content(store: Path, database: sqlite3.Connection) -> StoreContent:
     runs, foreign, restored = [], [], 0
     for row in rows:
         identity, gone = row["run_uuid"], row["lifecycle_stage"] != "active"
-        if gone and not _went_with(row, deleted):
+        if gone and row["experiment_id"] not in deleted:
             continue
         values = (params.get(identity, {}), metrics.get(identity, {}), tags.get(identity, {}))
         if is_own(row, values[0], values[2]):
@@ -150,34 +150,21 @@ def _bring_back_experiment(database: sqlite3.Connection) -> None:
         database.execute(
             "UPDATE experiments SET name = ? WHERE experiment_id = ?", (EXPERIMENT, own[0]["experiment_id"])
         )
-    deleted = _deleted_experiments(database)
-    for row in read_rows(database, "runs") if deleted else ():
-        if row["lifecycle_stage"] != "active" and _went_with(row, deleted) and own_tail(row["artifact_uri"]):
-            database.execute(
-                "UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL WHERE run_uuid = ?", (row["run_uuid"],)
-            )
-    for row in own:
-        if row["experiment_id"] in deleted:
-            database.execute(
-                "UPDATE experiments SET lifecycle_stage = 'active' WHERE experiment_id = ?", (row["experiment_id"],)
-            )
+    for experiment in _deleted_experiments(database):
+        for row in read_rows(database, "runs"):
+            if row["experiment_id"] == experiment and own_tail(row["artifact_uri"]):
+                restored = "UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL WHERE run_uuid = ?"
+                database.execute(restored, (row["run_uuid"],))
+        database.execute("UPDATE experiments SET lifecycle_stage = 'active' WHERE experiment_id = ?", (experiment,))
 
 
-def _deleted_experiments(database: sqlite3.Connection) -> dict[int, Any]:
-    """The lab's own experiments that were deleted, and when (ms)."""
+def _deleted_experiments(database: sqlite3.Connection) -> set[int]:
+    """The lab's own experiments that were deleted in MLflow's page, and all of their runs with them."""
     return {
-        row["experiment_id"]: row.get("last_update_time")
+        row["experiment_id"]
         for row in read_rows(database, "experiments")
         if row["lifecycle_stage"] == "deleted" and own_tail(row["artifact_location"])
     }
-
-
-def _went_with(run: Mapping[str, Any], deleted: Mapping[int, Any]) -> bool:
-    """Whether a deleted run was there until its experiment was deleted, rather than thrown away by itself before."""
-    if run["experiment_id"] not in deleted:
-        return False
-    when, experiment = run.get("deleted_time"), deleted[run["experiment_id"]]
-    return not isinstance(when, int) or not isinstance(experiment, int) or when >= experiment
 
 
 def _make_run(

@@ -16,10 +16,6 @@ from lab_code.store import DATABASE, open_database, read_rows
 
 _OF_RUNS = ("params", "metrics", "latest_metrics", "tags")
 _OF_MODELS = ("logged_model_params", "logged_model_tags", "logged_model_metrics")
-_TABLES = (
-    "experiments", "runs", *_OF_RUNS, "logged_models", *_OF_MODELS, "datasets", "inputs", "input_tags",
-    "alembic_version",
-)  # fmt: skip
 _STATES = ("SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED")
 
 Row = dict[str, Any]
@@ -31,6 +27,8 @@ def copy_own_runs(store: Path, target: Path) -> list[Run]:
         source.execute("BEGIN")  # one moment for all tables, even while a run writes
         runs = {run.run_id: run for run in read_content(store, source).runs}
         copy.executescript(_find_schema(store) or _read_schema(source))
+        for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            copy.execute(f'DROP TRIGGER "{name}"')  # MLflow's own, for its secrets: only data travels
         with copy:
             _copy_rows(source, copy, runs)
         fault = copy.execute("PRAGMA quick_check").fetchone()[0]
@@ -89,12 +87,10 @@ def _find_schema(store: Path) -> str:
 
 
 def _read_schema(source: sqlite3.Connection) -> str:
-    """The plain tables that this database has itself, and its version."""
-    marks = ",".join("?" * len(_TABLES))
+    """The plain tables and indexes that this database has itself, and its version."""
     rows = source.execute(
-        f"SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index') AND tbl_name IN ({marks})"
-        " ORDER BY type DESC",
-        _TABLES,
+        "SELECT sql FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%' AND name NOT LIKE 'sqlite_%' UNION ALL"
+        " SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     )
     version = [row["version_num"] for row in _read_table(source, "alembic_version")]
     texts = [text for (text,) in rows]

@@ -12,17 +12,20 @@ import pytest
 from lab_code import store as store_module
 from lab_code.compare import best_runs, choose_runs
 from lab_code.config import compose_config
+from lab_code.empty_store import script_name
 from lab_code.errors import LabError
 from lab_code.runs import EXPERIMENT, read_experiment_id, read_runs, read_store, reroot_store
 from lab_code.store import explain_fault, own_tail
 from lab_code.store_copy import copy_own_runs
-from lab_code.tracking import open_store, track_run
+from lab_code.tracking import describe_empty_store, open_store, track_run
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with two finished runs of the lab."""
     root = tmp_path_factory.mktemp("made")
+    (root / script_name()).parent.mkdir()
+    (root / script_name()).write_text(describe_empty_store(), encoding="utf-8")
     for name, score in (("baseline", 0.3), ("balanced", 0.6)):
         with track_run(root, EXPERIMENT, compose_config([f"name={name}"]), {"group": "group-1"}) as run:
             run.log_metrics({"best_balanced_accuracy": score, "best_accuracy": 0.7})
@@ -199,21 +202,40 @@ def test_an_experiment_deleted_or_renamed_in_mlflows_page_is_brought_back(own: P
     assert experiment.lifecycle_stage == "active" and len(client.search_runs([experiment.experiment_id])) == 3
 
 
-def test_a_run_thrown_away_before_its_experiment_was_stays_away(own: Path) -> None:
-    client = open_store(own)
-    client.delete_run(read_runs(own)[0].run_id)
-    run_sql(own, "UPDATE runs SET deleted_time = 1 WHERE lifecycle_stage = 'deleted'")
-    delete_experiment(client)
-    found = read_store(own)
-    assert [run.name for run in found.runs] == ["balanced"] and "lab train and lab ui bring it back" in found.notes[0]
+def test_a_run_that_was_thrown_away_stays_away(own: Path) -> None:
+    open_store(own).delete_run(read_runs(own)[0].run_id)
     reroot_store(own)
     assert [run.name for run in read_runs(own)] == ["balanced"] and not read_store(own).notes
 
 
+def test_until_a_deleted_experiment_is_back_a_note_names_the_command(own: Path) -> None:
+    delete_experiment(open_store(own))
+    found = read_store(own)
+    assert len(found.runs) == 2 and "lab train and lab ui bring it back" in found.notes[0]
+    reroot_store(own)
+    assert len(read_runs(own)) == 2 and not read_store(own).notes
+
+
 def test_a_run_deleted_for_good_leaves_the_others(own: Path) -> None:
     first = read_runs(own)[0].run_id
-    run_sql(own, f"PRAGMA foreign_keys = ON; DELETE FROM runs WHERE run_uuid = '{first}'")
+    run_sql(own, *(f"DELETE FROM {t} WHERE run_uuid = '{first}'" for t in ("params", "latest_metrics", "tags", "runs")))
     assert [run.name for run in read_runs(own)] == ["balanced"]
+
+
+def test_a_store_without_the_instructors_script_is_copied_in_its_own_tables(own: Path, tmp_path: Path) -> None:
+    shutil.rmtree(own / ".lab")
+    (tmp_path / "copy").mkdir()
+    copy_own_runs(own, tmp_path / "copy" / "mlflow.db")
+    assert [run.name for run in read_runs(tmp_path / "copy")] == ["baseline", "balanced"]
+    assert len(open_store(tmp_path / "copy").search_runs(["1"])) == 2
+
+
+def test_a_store_of_another_mlflow_is_copied_into_the_instructors_tables(own: Path, tmp_path: Path) -> None:
+    run_sql(own, "UPDATE alembic_version SET version_num = 'ffffffffffff'", "ALTER TABLE runs ADD COLUMN new TEXT")
+    run_sql(own, "UPDATE runs SET new = 'x'", "DROP TABLE trace_info")
+    copy_own_runs(own, tmp_path / "mlflow.db")
+    assert [run.name for run in read_runs(tmp_path)] == ["baseline", "balanced"]
+    open_store(tmp_path)
 
 
 def test_an_empty_file_is_what_a_full_disk_leaves_and_becomes_a_store(tmp_path: Path) -> None:
