@@ -228,7 +228,7 @@ def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
         cause = error
     raise LabError(
         f"cannot read {' '.join(overrides)!r}: each change is written key=value",
-        hint="for example: lab train experiment=baseline trainer.epochs=3",
+        hint="for example: lab train experiment=baseline trainer.epochs=3 name=with-letters-and-digits",
     ) from cause
 
 
@@ -263,7 +263,9 @@ def _build_config(composed: Any) -> Config:
     flat = flatten_config(config)
     for key, (holds, text) in _RANGES.items():
         if not holds(flat[key]):
-            raise LabError(f"{key} is {flat[key]!r}, but must be {text}", hint=f"write {key}=… with another value")
+            raise LabError(
+                f"{key} is {_shorten(repr(flat[key]))}, but must be {text}", hint=f"write {key}=… with another value"
+            )
     for makes_sense, problem, hint in _TOGETHER:
         if not makes_sense(config):
             raise LabError(problem.format(c=config), hint=hint)
@@ -302,6 +304,10 @@ def _known_keys_hint(key: str) -> str:
     siblings = [name for name in known if name.split(".")[0] == group] or known
     listing = ", ".join(siblings)
     return f"did you mean '{close[0]}'? keys: {listing}" if close and close[0] != key else f"keys: {listing}"
+
+
+def _shorten(text: str, longest: int = 60) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def _first_line(error: Exception) -> str:

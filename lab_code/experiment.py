@@ -23,6 +23,7 @@ from lab_code.progress_bar import ProgressBar
 from lab_code.records import log_interrupted, log_results, log_start
 from lab_code.running import run_folder
 from lab_code.runs import EXPERIMENT
+from lab_code.store import explain_fault
 from lab_code.tracking import track_run
 from lab_code.trainer import BestEpoch, EpochResult
 
@@ -74,6 +75,8 @@ def run_experiment(
                     log_interrupted(run, past.best)
                 if is_out_of_memory(error):
                     raise _explain_memory(config) from error
+                if isinstance(error, OSError):
+                    raise explain_fault(run_folder(root, run.run_id), error) from error
                 raise
 
             # 5. Results: what must be known a year from now.

@@ -56,7 +56,7 @@ def explain_fault(path: Path, error: Exception) -> LabError:
     if "full" in said or "disk i/o" in said or number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return LabError(
             f"{path} cannot be written: {reason}",
-            hint="the disk is full, or has no room for files of this size; free some space, then: lab resume",
+            hint="the disk is full; free some space and try again (a run that was stopped goes on with: lab resume)",
         )
     if "out-of-date" in said or "no such column" in said or "locate revision" in said:
         return _explain_version(path, reason)

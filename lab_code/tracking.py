@@ -9,7 +9,9 @@ FAILED or KILLED, never as one that still runs. MLflow takes two seconds to impo
 """
 
 import json
+import logging
 import os
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -232,7 +234,7 @@ def _explained(database: Path) -> Iterator[None]:
     try:
         with hold_interrupts():
             yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise explain_fault(database, error) from error
 
 
@@ -247,6 +249,7 @@ def open_store(store: Path) -> Any:
         os.environ.setdefault(name, value)
     import mlflow
 
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it prints tracebacks of what it raises as well
     database = store / DATABASE
     with _explained(database):
         if has_store(store):

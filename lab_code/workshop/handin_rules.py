@@ -6,6 +6,7 @@ A zip that `check_zip` lets pass is what `make collect` expects; a receipt is gi
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -64,7 +65,7 @@ def check_zip(path: Path) -> bytes:
                     raise LabError(f"the zip would hold '{name}', which cannot be collected", hint="lab handin")
                 if hashlib.sha256(archive.read(name)).hexdigest() != digest:
                     raise LabError(f"the zip is damaged at {name}", hint=again)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError) as error:
         raise LabError(f"the zip cannot be read back: {error}", hint=again) from error
     if len(manifest) > MAX_MANIFEST_BYTES:
         raise LabError("there are too many files to hand in", hint="delete runs in MLflow's page (lab ui)")
