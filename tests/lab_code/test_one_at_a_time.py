@@ -18,7 +18,7 @@ from lab_code.workshop.unlock import unlock_with_answers, unlock_with_rescue
 from tests.lab_code.workshop.test_handin import log_run
 from tests.lab_code.workshop.test_kit_unlock_quiz import wrong_answers
 
-HOLD = "import sys\nfrom filelock import FileLock\nwith FileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
+HOLD = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
 
 
 def test_the_second_one_says_so_waits_and_goes_on(tmp_path: Path) -> None:
