@@ -126,7 +126,7 @@ def test_every_group_finds_numbers_of_its_own(bank) -> None:
         ({"config": "loss.weight_power", "experiment": "balanced"}, "0.5"),
         ({"default": "lab_code.models.small_cnn:SmallCNN.dropout"}, "0.1"),
         ({"default": "lab_code.config:LossConfig.gamma"}, "0"),
-        ({"constant": "lab_code.runs:DATABASE"}, "mlflow.db"),
+        ({"constant": "lab_code.store:DATABASE"}, "mlflow.db"),
         ({"count": "lab_code.data.ham10000:DIAGNOSES"}, "7"),
         ({"file_of": "Trainer"}, "lab_code/trainer.py"),
         ({"file_of": "FocalLoss"}, "lab_code/losses/focal.py"),
