@@ -7,6 +7,7 @@ are in `cli_locks.py`, those about the quiz in `cli_quiz.py`.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from instructor.options import BuildOption, WorkshopOption
 from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
 from lab_code.files import write_whole
+from lab_code.one_at_a_time import one_at_a_time
 from lab_code.progress_bar import start_bar
 from lab_code.runs import DATABASE
 from lab_code.terminal import make_console, run_app
@@ -27,6 +29,7 @@ _FEW_PHOTOGRAPHS = 500
 UnsignedOption = Annotated[
     bool, typer.Option("--unsigned", help="Take hand-ins that no kit has signed: anyone may have made them.")
 ]
+_PATIENCE_S = 900  # for another window that builds kits or collects
 
 
 def _make_app(help_text: str) -> typer.Typer:
@@ -75,7 +78,8 @@ def provision(
         if not data.exists():
             raise LabError(f"the data folder {data} does not exist", hint="make provision DATA=path/to/ham10000")
         described.data.source = str(data)
-    done = build_kits(described, build, _progress)
+    with _alone(build):
+        done = build_kits(described, build, _progress)
     console = make_console()
     shipped, hidden = done.data.count()
     console.print(f"  {shipped} photographs ({described.data.source}) for every kit, {hidden} hidden for the ranking")
@@ -155,7 +159,8 @@ def collect(
     from instructor.collect.collect import collect_handins
 
     described, places = read_workshop(workshop), handins or _usual_places(build)
-    collected = collect_handins(described, places, build, _progress, unsigned=unsigned)
+    with _alone(build):
+        collected = collect_handins(described, places, build, _progress, unsigned=unsigned)
     table = Table("rank", "group", "best run", title="Leaderboard: balanced accuracy", title_justify="left")
     for name in ("hidden test", "validation", "runs"):
         table.add_column(name, justify="right")
@@ -210,7 +215,7 @@ def review(
     described, vault = read_workshop(workshop), Vault(build)
     if into is not None and not into.is_dir():
         raise LabError(f"there is no folder {into}", hint="instructor review --into build/kits")
-    with stage(build) as scratch:
+    with _alone(build), stage(build) as scratch:
         make_store(scratch / "empty", scratch / "empty", build)
         empty, places = scratch / "empty" / DATABASE, handins or _usual_places(build)
         found = read_handins(places, described, vault, scratch, empty, _progress, unsigned=unsigned)
@@ -268,6 +273,12 @@ def _explain_refused(refused: Mapping[str, str], incomplete: Sequence[str], advi
 def _usual_places(build: Path) -> list[Path]:
     """Where hand-ins lie if nobody says otherwise."""
     return [folder for folder in (build / "kits", build / "handins") if folder.is_dir()]
+
+
+def _alone(build: Path) -> AbstractContextManager[None]:
+    """Two commands that write into one build folder would lose each other's kits: the second one waits."""
+    build.mkdir(parents=True, exist_ok=True)
+    return one_at_a_time(build / ".lock", f"building kits or collecting in {build}", _PATIENCE_S)
 
 
 def _progress(title: str, total: int) -> Callable[[], object]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lab_code.errors import LabError
-from lab_code.files import write_whole
+from lab_code.files import remove_leftovers, write_whole
 from lab_code.frameworks import State
 from lab_code.trainer import BestEpoch, EpochResult
 
@@ -39,6 +39,7 @@ def write_checkpoint(folder: Path, state: State, best: BestEpoch, history: list[
     tensors["probabilities"] = best.result.probabilities
     text = {"values": values, "best": best.result.epoch, "history": [_to_values(result) for result in history]}
     contiguous = {name: np.array(array, order="C") for name, array in tensors.items()}
+    remove_leftovers(folder / _NAME)  # of a process that was killed: whoever trains a run holds its lock
     write_whole(folder / _NAME, save(contiguous, {"json": json.dumps(text)}))
 
 

@@ -56,7 +56,7 @@ def status() -> None:
 
     Example: lab status
     """
-    from lab_code.runs import read_runs
+    from lab_code.runs import read_store
     from lab_code.workshop.progress import read_journal
     from lab_code.workshop.unlock import next_stage
 
@@ -66,9 +66,11 @@ def status() -> None:
     current = next_stage(kit)
     for stage in kit.stages:
         _print_stage(kit, stage, is_next=stage == current)
-    runs = read_runs(kit.root)
+    store = read_store(kit.root)
+    runs = store.runs
     if runs:
         console.print(_runs_table(runs))
+    cli_runs.print_notes(store.notes)
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
     step, remark = next_step(kit, runs)
@@ -158,11 +160,13 @@ def handin() -> None:
 
     Example: lab handin
     """
+    from lab_code.runs import read_store
     from lab_code.workshop.handin import write_handin
 
     kit = find_kit()
     expect_a_hand("handin")
     path, code, runs = write_handin(kit)
+    cli_runs.print_notes(read_store(kit.root).notes)
     console = make_console()
     console.print(f"[bold green]Handed in:[/] {path.relative_to(kit.root)}  ({runs} finished runs)")
     console.print(f"Receipt: [bold]{code}[/]   (read it aloud; you may hand in again, the newest counts)")

@@ -138,12 +138,13 @@ def repeat(run: Annotated[str, typer.Argument(help="Name or id of a finished run
     from dataclasses import replace
 
     from lab_code.compare import compare_repeat, find_run
+    from lab_code.names import LONGEST
     from lab_code.runs import read_runs
 
     kit = find_kit()
     first = find_run([r for r in read_runs(kit.root) if r.status == "FINISHED"], run)
     config = _load_run_config(kit, first.artifacts)
-    run_id = _run(kit, replace(config, name=f"{first.name}-repeat"), {"repeats": first.run_id})
+    run_id = _run(kit, replace(config, name=f"{first.name[: LONGEST - 7]}-repeat"), {"repeats": first.run_id})
     result = compare_repeat(first, find_run(read_runs(kit.root), run_id))
     console = make_console()
     if not result.scores:
@@ -246,7 +247,8 @@ def predict(
     from lab_code.data.photographs import decode_photograph
     from lab_code.experiment import load_learner
     from lab_code.explain import explain
-    from lab_code.files import write_whole
+    from lab_code.files import sha256_file, write_whole
+    from lab_code.names import plain_name
     from lab_code.plots import plot_explanation, to_png
     from lab_code.records import WEIGHTS
     from lab_code.runs import read_runs
@@ -269,12 +271,19 @@ def predict(
     console = make_console()
     console.print(table)
     shown = decode_photograph(image, max(224, config.data.image_size))
-    target = kit.root / "predictions" / f"{image.stem}-{chosen.name}-{chosen.run_id[:4]}.png"
+    photograph = f"{plain_name(image.stem, 60)}-{sha256_file(image)[:6]}"  # two may have one name, in two folders
+    target = kit.root / "predictions" / f"{photograph}-{plain_name(chosen.name, 60)}-{chosen.run_id[:4]}.png"
     write_whole(target, to_png(plot_explanation(shown, heat, probabilities, DIAGNOSES)))
     console.print(f"picture: {target.relative_to(kit.root)}", markup=False)
     if heat is None:
         console.print("(no Grad-CAM: this run's model has no convolutions that can be asked)", style="dim")
     console.print(_NOT_CLINICAL, style="dim")
+
+
+def print_notes(notes: list[str]) -> None:
+    """What is odd about the store, a line each."""
+    for note in notes:
+        make_console(stderr=True).print(f"[yellow]note:[/] {escape(spell_commands(note))}")
 
 
 def _compose(kit: Kit, changes: list[str]) -> "Config":

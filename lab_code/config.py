@@ -22,6 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, SafeLoader, YAMLError, parse
 
 from lab_code.errors import LabError
+from lab_code.memory import check_memory
+from lab_code.names import RULE, is_name
 
 CONF_FOLDER = Path(__file__).parent / "conf"
 
@@ -103,6 +105,7 @@ _LONGEST_CONFIG, _MOST_NESTED = 20_000, 50  # characters and brackets of a run's
 
 # What a value must satisfy beyond its type: key -> (test, how it reads in an error).
 _RANGES: dict[str, tuple[Any, str]] = {
+    "name": (is_name, RULE),
     "seed": (lambda value: 0 <= value < 2**32, "0 or more"),
     "data.image_size": (lambda value: 16 <= value <= 512, "from 16 to 512"),
     "data.validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),
@@ -239,7 +242,7 @@ def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
         cause = error
     raise LabError(
         f"cannot read {' '.join(overrides)!r}: each change is written key=value",
-        hint="for example: lab train experiment=baseline trainer.epochs=3",
+        hint="for example: lab train experiment=baseline trainer.epochs=3 name=with-letters-and-digits",
     ) from cause
 
 
@@ -274,10 +277,20 @@ def _build_config(composed: Any) -> Config:
     flat = flatten_config(config)
     for key, (holds, text) in _RANGES.items():
         if not holds(flat[key]):
-            raise LabError(f"{key} is {flat[key]!r}, but must be {text}", hint=f"write {key}=… with another value")
+            raise LabError(
+                f"{key} is {_shorten(repr(flat[key]))}, but must be {text}", hint=f"write {key}=… with another value"
+            )
     for makes_sense, problem, hint in _TOGETHER:
         if not makes_sense(config):
             raise LabError(problem.format(c=config), hint=hint)
+    check_memory(
+        config.model.name,
+        config.data.image_size,
+        config.trainer.batch_size,
+        width=config.model.width,
+        stem=config.model.stem,
+        on_gpu=config.trainer.device in ("cuda", "mps"),
+    )
     return config
 
 
@@ -305,6 +318,10 @@ def _known_keys_hint(key: str) -> str:
     siblings = [name for name in known if name.split(".")[0] == group] or known
     listing = ", ".join(siblings)
     return f"did you mean '{close[0]}'? keys: {listing}" if close and close[0] != key else f"keys: {listing}"
+
+
+def _shorten(text: str, longest: int = 60) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ built (`tracking.describe_empty_store`). Where another version is installed, MLf
 """
 
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -13,7 +14,10 @@ from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 
-from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT
+from lab_code.one_at_a_time import one_at_a_time
+from lab_code.store import ARTIFACTS, DATABASE, EXPERIMENT
+
+_PATIENCE_S = 60
 
 
 def script_name() -> str:
@@ -43,10 +47,17 @@ def make_from_script(store: Path) -> bool:
 
 
 def make_beside(database: Path, fill: Callable[[Path], object]) -> None:
-    """Let `fill` make a database beside its place, and move it there: one whose making was interrupted is of no use."""
+    """Let `fill` make a database beside its place, and move it there: one whose making was interrupted is of no use.
+
+    What a killed command left of such a try is removed. Two commands make one store.
+    """
     database.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}.", suffix=".part") as scratch:
-        beside = Path(scratch) / database.name
-        fill(beside)
-        if not database.exists():  # nobody else was faster
+    with one_at_a_time(database.parent / f".{database.name}.lock", "making the MLflow store", _PATIENCE_S):
+        for leftover in database.parent.glob(f".{database.name}.*.part"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        if database.exists():  # somebody else was faster
+            return
+        with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}.", suffix=".part") as scratch:
+            beside = Path(scratch) / database.name
+            fill(beside)
             os.replace(beside, database)

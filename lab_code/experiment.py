@@ -20,10 +20,12 @@ from lab_code.errors import LabError
 from lab_code.frameworks import Learner, build_learner
 from lab_code.interrupts import was_interrupted
 from lab_code.live_table import LiveTable
+from lab_code.memory import is_out_of_memory
 from lab_code.progress_bar import ProgressBar
 from lab_code.records import log_interrupted, log_results, log_start
 from lab_code.running import run_folder
 from lab_code.runs import EXPERIMENT
+from lab_code.store import explain_fault
 from lab_code.tracking import track_run
 from lab_code.trainer import BestEpoch, EpochResult
 
@@ -73,6 +75,10 @@ def run_experiment(
             except BaseException as error:
                 if was_interrupted(error):
                     log_interrupted(run, past.best)
+                if is_out_of_memory(error):
+                    raise _explain_memory(config) from error
+                if isinstance(error, OSError):
+                    raise explain_fault(run_folder(root, run.run_id), error) from error
                 raise
 
             # 5. Results: what must be known a year from now.
@@ -128,6 +134,15 @@ def load_learner(config: Config, weights: Path) -> Learner:
     except (OSError, SafetensorError) as error:
         raise LabError(f"{weights} is not a readable file of weights: {error}", hint="train the run again") from error
     return learner
+
+
+def _explain_memory(config: Config) -> LabError:
+    smaller = max(2, config.trainer.batch_size // 2)
+    return LabError(
+        f"the memory is not enough for data.image_size={config.data.image_size} and "
+        f"trainer.batch_size={config.trainer.batch_size}",
+        hint=f"close other programs, or train a new run with trainer.batch_size={smaller}",
+    )
 
 
 def _follow(

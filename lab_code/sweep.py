@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from lab_code.config import Config, expand_sweep
 from lab_code.errors import LabError
+from lab_code.names import plain_name
 from lab_code.runs import EXPERIMENT, Run, can_resume, read_runs
 from lab_code.tracking import track_group
 
@@ -72,7 +73,7 @@ def plan_sweep(store: Path, changes: Sequence[str], compose: Callable[[list[str]
         before = children.get(text) if parent else None
         done = before is not None and before.status == "FINISHED"
         name = "-".join([config.name, *map(_shorten, own)])
-        named = overrides if any(o.startswith("name=") for o in overrides) else [*overrides, f"name={_plain(name)}"]
+        named = overrides if any(o.startswith("name=") for o in overrides) else [*overrides, f"name={plain_name(name)}"]
         if not any(o.startswith("trainer.threads=") for o in overrides):
             named = [*named, "trainer.threads=1"]  # small networks: several runs beside each other beat several threads
         jobs.append(
@@ -138,8 +139,3 @@ def _shorten(override: str) -> str:
     """`optimizer.lr=0.001` as part of a name: `lr-0.001`."""
     key, _, value = override.partition("=")
     return f"{key.rpartition('.')[2]}-{value}"
-
-
-def _plain(name: str) -> str:
-    """A name that needs no quotes on a command line."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

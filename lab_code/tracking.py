@@ -8,9 +8,10 @@ The store is a folder that holds `mlflow.db` (SQLite) and `mlartifacts/`. A run 
 FAILED or KILLED, never as one that still runs. MLflow takes two seconds to import, so it is imported when a run begins.
 """
 
-import errno
 import json
+import logging
 import os
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,8 @@ from lab_code.errors import LabError
 from lab_code.interrupts import hold_interrupts, was_interrupted
 from lab_code.plots import to_png
 from lab_code.running import forget_run, hold_run
-from lab_code.runs import ARTIFACTS, DATABASE, open_database, read_runs, reroot_store
+from lab_code.runs import has_store, read_runs, reroot_store
+from lab_code.store import ARTIFACTS, DATABASE, explain_fault, open_database
 from lab_code.trainer import EpochResult
 
 # Nothing leaves the laptop, nothing is printed, nothing is installed; see MLflow's environment variables.
@@ -48,8 +50,8 @@ class TrackedRun:
     Every method raises `LabError` where MLflow cannot write: a full disk, a store that another program has locked.
     """
 
-    def __init__(self, client: Any, run_id: str) -> None:
-        self._client, self.run_id = client, run_id
+    def __init__(self, client: Any, run_id: str, store: Path = Path()) -> None:
+        self._client, self.run_id, self._place = client, run_id, store / DATABASE
         self.seconds = 0.0  # spent in here so far
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -80,7 +82,7 @@ class TrackedRun:
 
     def log_bytes(self, content: bytes, name: str) -> None:
         """Any file among the run's artifacts."""
-        with tempfile.TemporaryDirectory() as folder:
+        with _explained(self._place), tempfile.TemporaryDirectory() as folder:
             (Path(folder) / name).write_bytes(content)
             self._write("log_artifact", str(Path(folder) / name))
 
@@ -110,7 +112,7 @@ class TrackedRun:
         """An entry under MLflow's models: what was trained, and which of the run's files holds the weights."""
         from mlflow.entities import LoggedModelOutput
 
-        with _explained():
+        with _explained(self._place):
             experiment = self._client.get_run(self.run_id).info.experiment_id
             texts = {**{key: str(value) for key, value in params.items()}, "weights": f"runs:/{self.run_id}/{weights}"}
             model = self._client.create_logged_model(
@@ -121,7 +123,7 @@ class TrackedRun:
 
     def _write(self, method: str, *arguments: Any, **named: Any) -> None:
         started = time.perf_counter()
-        with _explained():
+        with _explained(self._place):
             getattr(self._client, method)(self.run_id, *arguments, **named)
         self.seconds += time.perf_counter() - started
 
@@ -148,14 +150,11 @@ def track_run(
     client = open_store(store)
     close_dead_runs(client, store)
     if resume is None:
-        experiment_id = _find_or_create_experiment(client, store, experiment)
-        with _explained():
-            resume = client.create_run(experiment_id, run_name=config.name, tags=dict(tags)).info.run_id
-        fresh = True
+        resume, fresh = _create_run(client, store, experiment, config.name, tags), True
     else:
-        client.update_run(resume, status="RUNNING")
+        _begin_again(client, store, resume)
         fresh = False
-    run = TrackedRun(client, resume)
+    run = TrackedRun(client, resume, store)
     with hold_run(store, run.run_id):
         status, reason = "FAILED", ""
         try:
@@ -181,7 +180,7 @@ def track_run(
 
 def _end_run(client: Any, run_id: str, status: str, reason: str) -> None:
     """Say in MLflow how the run ended. Where not even that can be written, the next command says it: see below."""
-    with suppress(LabError), _explained():
+    with suppress(LabError), _explained(Path(DATABASE)):
         if reason:
             client.set_tag(run_id, "ended", reason[:500])
         client.set_terminated(run_id, status)
@@ -201,24 +200,33 @@ def track_group(
     """A run that only holds others together (a sweep); `resume` names one to go on with."""
     client = open_store(store)
     close_dead_runs(client, store)
-    with _explained():
-        if resume is None:
-            experiment_id = _find_or_create_experiment(client, store, experiment)
-            resume = client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
-        else:
-            client.update_run(resume, status="RUNNING")
+    if resume is None:
+        resume = _create_run(client, store, experiment, name, tags)
+    else:
+        _begin_again(client, store, resume)
     status = "KILLED"
     try:
         with hold_run(store, resume):
-            yield TrackedRun(client, resume)
+            yield TrackedRun(client, resume, store)
         status = "FINISHED"
     finally:
         _end_run(client, resume, status, "")
     forget_run(store, resume)
 
 
+def _create_run(client: Any, store: Path, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+    with _explained(store / DATABASE):
+        experiment_id = _find_or_create_experiment(client, store, experiment)
+        return client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
+
+
+def _begin_again(client: Any, store: Path, run_id: str) -> None:
+    with _explained(store / DATABASE):
+        client.update_run(run_id, status="RUNNING")
+
+
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(database: Path) -> Iterator[None]:
     """Turn what MLflow, SQLAlchemy and the disk raise into a `LabError`; Ctrl-C waits until the call is over."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -226,15 +234,8 @@ def _explained() -> Iterator[None]:
     try:
         with hold_interrupts():
             yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if "locked" in reason:
-            hint = f"another program holds {DATABASE}; close it, then: lab resume"
-        elif "full" in reason or getattr(error, "errno", None) == errno.ENOSPC:
-            hint = "the disk is full; free some space, then: lab resume"
-        else:
-            hint = "check the disk's free space and the folder's rights, then: lab resume"
-        raise LabError(f"MLflow cannot write: {reason}", hint=hint) from error
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise explain_fault(database, error) from error
 
 
 def open_store(store: Path) -> Any:
@@ -247,22 +248,17 @@ def open_store(store: Path) -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import mlflow
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
 
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it prints tracebacks of what it raises as well
     database = store / DATABASE
-    try:
-        if database.exists():
+    with _explained(database):
+        if has_store(store):
             reroot_store(store)
         else:
+            database.unlink(missing_ok=True)  # an empty file, which a full disk leaves
             _make_database(database)
         client = mlflow.MlflowClient(f"sqlite:///{database.as_posix()}")
         client.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError) as error:
-        raise LabError(
-            f"{database} cannot be opened as an MLflow store: {str(error).splitlines()[0]}",
-            hint=f"move {database.name} to another folder and run the command again; a new store is made",
-        ) from error
     return client
 
 
@@ -294,7 +290,7 @@ def create_store(store: Path, experiment: str, artifacts: Path) -> int:
 
 def prepare_store(store: Path, experiment: str) -> None:
     """Make a kit's store and its experiment where they are missing, so that MLflow's page has something to show."""
-    with _explained():
+    with _explained(store / DATABASE):
         _find_or_create_experiment(open_store(store), store, experiment)
 
 

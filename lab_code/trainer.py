@@ -20,13 +20,12 @@ from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions
 from lab_code.devices import Team, choose_device, choose_precision
 from lab_code.errors import LabError
+from lab_code.memory import evaluation_batch
 from lab_code.metrics import evaluate
 from lab_code.optimizers import build_optimizer, build_schedule
 
 # The weights of the epoch with the highest value are kept: the score that rare diagnoses count in.
 SELECTION_METRIC = "balanced_accuracy"
-
-_EVALUATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Trainer:
                 train_loss = self._train_epoch(network, images, labels, on_step)
                 self._check_loss(train_loss)
                 self.team.agree(self.model)
-                probabilities = predict(self.model, validation.images, self.precision)
+                probabilities = predict(self.model, validation.images, self.precision, choose_batch(self.config))
                 self.epoch += 1
                 yield EpochResult(
                     epoch=self.epoch,
@@ -173,13 +172,20 @@ def _batches(count: int, config: Config, team: Team) -> int:
     return max(1, full + (rest >= 2 * team.size))
 
 
+def choose_batch(config: Config) -> int:
+    """How many photographs are predicted at a time, so that memory is enough whatever their size."""
+    return evaluation_batch(config.model.name, config.data.image_size, config.model.width, config.model.stem)
+
+
 @torch.no_grad()
-def predict(model: nn.Module, images: np.ndarray, precision: torch.dtype = torch.float32) -> np.ndarray:
+def predict(
+    model: nn.Module, images: np.ndarray, precision: torch.dtype = torch.float32, batch_size: int = 256
+) -> np.ndarray:
     """The probabilities of every class for every photograph: (N, H, W, 3) uint8 -> (N, C) float32."""
     device = next(model.parameters()).device
     model.eval()
     parts = []
-    for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(_EVALUATION_BATCH):
+    for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(batch_size):
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             logits = model(to_float(batch.to(device)))
         parts.append(logits.float().softmax(dim=1).cpu())

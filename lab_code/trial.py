@@ -19,7 +19,7 @@ from lab_code.config import compose_config
 from lab_code.data.lesions import Lesions
 from lab_code.devices import choose_device
 from lab_code.frameworks import build_learner
-from lab_code.runs import read_runs
+from lab_code.runs import ARTIFACTS, EXPERIMENT, read_runs
 from lab_code.tracking import open_store
 
 _PHOTOGRAPHS, _SHARE = 800, 0.8  # ten steps an epoch; this share is trained with, as in an experiment
@@ -107,8 +107,9 @@ def try_tracking(root: Path) -> float:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=root, prefix=".trial-", ignore_cleanup_errors=True) as folder:
         client = open_store(Path(folder))
-        experiment = client.create_experiment("trial", artifact_location=(Path(folder) / "mlartifacts/trial").as_uri())
-        run = client.create_run(experiment, run_name="trial")
+        place = (Path(folder) / ARTIFACTS / EXPERIMENT).as_uri()
+        experiment = client.create_experiment(EXPERIMENT, artifact_location=place)
+        run = client.create_run(experiment, run_name="trial", tags={"group": "trial"})
         client.log_metric(run.info.run_id, "best_balanced_accuracy", 0.5)
         client.set_terminated(run.info.run_id)
         (found,) = read_runs(Path(folder))

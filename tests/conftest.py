@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -58,11 +59,13 @@ class KitOnDisk:
         return done
 
     def files(self) -> dict[str, bytes]:
-        """Every file but caches, to compare before and after."""
+        """Every file but caches and empty lock files, to compare before and after."""
         return {
             path.relative_to(self.root).as_posix(): path.read_bytes()
             for path in sorted(self.root.rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts
+            if path.is_file()
+            and "__pycache__" not in path.parts
+            and not re.fullmatch(r"\.(unlock|files|handin)\.lock", path.name)
         }
 
 

@@ -9,11 +9,12 @@ PROJECT = Path(__file__).parent.parent
 
 # Whatever stands later may import what stands earlier, never the other way round.
 ORDER = [
-    "errors", "printable", "files", "interrupts", "config",
+    "errors", "printable", "files", "interrupts", "one_at_a_time", "memory", "names", "config",
     "data.csv_file", "data.image_files", "data.table", "data.ham10000", "data.diagnoses", "data.class_folders",
     "data.image_table", "data.medmnist", "data.photographs", "data.duplicates", "data.lesions",
     "data.augment", "models", "losses", "metrics", "devices", "optimizers", "trainer", "frameworks", "checkpoint",
-    "plots", "comparison_plots", "provenance", "running", "runs", "compare", "empty_store", "tracking", "records",
+    "plots", "comparison_plots", "provenance", "running", "store", "runs", "compare", "empty_store", "store_copy",
+    "tracking", "records",
     "progress_bar", "live_table", "experiment", "dry_run", "explain", "differences", "sweep", "trial", "terminal",
     "workshop", "cli_runs", "cli_desk", "cli", "progress_strip", "picture", "command_form", "quiz_widget",
     "opinion_widgets", "notebook",

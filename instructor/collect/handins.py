@@ -46,9 +46,11 @@ class HandIn:
         return f"{Path(self.shown).name} (receipt {self.facts['receipt']})"
 
     def goes_on_from(self, older: "HandIn") -> bool:
-        """Whether it is a later hand-in of the same kit and holds all that the older one did."""
+        """Whether it is a later hand-in of the same kit: its journal names the older one's receipt, or goes on from
+        the older one's journal while it holds all of its runs."""
         lines = older.facts["journal"]
-        return self.facts["journal"][: len(lines)] == lines and older.run_ids <= self.run_ids
+        follows = self.facts["journal"][: len(lines)] == lines and older.run_ids <= self.run_ids
+        return follows or older.facts["receipt"] in self.facts["receipts"]
 
 
 @dataclass

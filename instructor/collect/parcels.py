@@ -19,7 +19,7 @@ from typing import IO
 
 from lab_code.errors import LabError
 from lab_code.printable import one_line
-from lab_code.workshop.handin import MANIFEST
+from lab_code.workshop.handin_rules import MANIFEST
 from lab_code.workshop.kit import KIT_FILE
 
 _AGAIN = "let the group run lab handin again and copy the new zip from its folder handin/ as it is"

@@ -6,9 +6,8 @@ a folder of our own. Nothing in it is run or unpickled. What is returned is JSON
 
 import hashlib
 import json
-import re
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from instructor.collect.merge import fill_store
@@ -17,21 +16,17 @@ from instructor.workshop import HandinLimits, Workshop
 from lab_code.compare import choose_runs, load_confusion
 from lab_code.errors import LabError
 from lab_code.printable import one_line
-from lab_code.runs import ARTIFACTS, DATABASE, read_runs
-from lab_code.workshop.feedback import FEEDBACK
-from lab_code.workshop.handin import MANIFEST, receipt
+from lab_code.runs import DATABASE, read_runs
+from lab_code.workshop.handin import receipt
+from lab_code.workshop.handin_rules import LARGEST, MANIFEST, MAX_MANIFEST_BYTES, belongs, is_portable
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json
 from lab_code.workshop.points import count_points
-from lab_code.workshop.progress import HEAD, JOURNAL, Journal, read_journal
+from lab_code.workshop.progress import JOURNAL, Journal, read_journal
 from lab_code.workshop.review import ANSWERS, LONGEST, QUESTIONS, review_from_json, review_to_json
 from lab_code.workshop.signature import SIGNATURE
 
 STORE = "store"  # the folder of the runs that were read, below the hand-in's own
-_LARGEST_MANIFEST = 5_000_000
-_LARGEST = {KIT_FILE: 5_000_000, JOURNAL: 2_000_000, FEEDBACK: 200_000, ANSWERS: 200_000, HEAD: 1000}  # bytes
 _AGAIN = "let the group run lab handin again and copy the new zip from its folder handin/ as it is"
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}  # of Windows
-_DEEPEST, _LONGEST_NAME, _LONGEST_PATH = 12, 200, 400
 
 
 def list_parcel(parcel: Path, scratch: Path, limits: HandinLimits) -> list[list[str]]:
@@ -47,14 +42,14 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
     Raises `LabError` that says what is wrong with it.
     """
     with content.open() as members:
-        text = members.read(MANIFEST, _LARGEST_MANIFEST)
+        text = members.read(MANIFEST, MAX_MANIFEST_BYTES)
         try:
             manifest = json.loads(text)
             files = {str(name): str(digest) for name, digest in manifest["files"].items()}
             belongs = [str(manifest[key]) for key in ("workshop", "group", "written")]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise LabError(f"its {MANIFEST} cannot be read: {one_line(error)}", hint=_AGAIN) from error
-        _check_belongs(belongs[0], belongs[1], workshop)
+        _checkbelongs(belongs[0], belongs[1], workshop)
         signature = members.read(SIGNATURE, 1000).decode("ascii", "replace") if SIGNATURE in members.names() else ""
         notes = _unpack(members, files, folder, workshop.limits)
     kit, journal = _read_kit(folder), read_journal(folder)
@@ -71,6 +66,7 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "signature": signature,
         "photographs": kit.files.get("data/SHA256SUMS", ""),
         "journal": _hash_lines(folder / JOURNAL),
+        "receipts": [str(event.get("receipt"))[:20] for event in journal.of("handed_in")],
         "faults": journal.faults[:20],
         "notes": [*notes, *filled.notes[:20]],
         "left_out": filled.left_out,
@@ -89,7 +85,7 @@ def describe_for_review(store: Path, skip: list[str], identity: str) -> dict[str
     return document
 
 
-def _check_belongs(workshop: str, group: str, ours: Workshop) -> None:
+def _checkbelongs(workshop: str, group: str, ours: Workshop) -> None:
     if workshop != ours.id:
         raise LabError(
             f"it belongs to the workshop '{one_line(workshop, 60)}', not to '{ours.id}'",
@@ -103,17 +99,17 @@ def _unpack(members: Members, files: dict[str, str], folder: Path, limits: Handi
     """Write what the manifest names and the kit may send; returns notes about files that were left out."""
     budget, notes = Budget(limits.unpacked_mb * 1_000_000), []
     for name, digest in files.items():
-        if not _belongs(name):
+        if not belongs(name):
             raise LabError(
                 f"its manifest names '{one_line(name, 80)}', which does not belong there", hint="do not use this zip"
             )
-        if not _is_portable(name):
+        if not is_portable(name):
             notes.append(f"the file {one_line(name, 80)} was left out: not every system can hold that name")
             continue
         target = folder / name
         own = (
-            Budget(_LARGEST[name], f"its file {name} is larger than {_LARGEST[name]:,} bytes")
-            if name in _LARGEST
+            Budget(LARGEST[name], f"its file {name} is larger than {LARGEST[name]:,} bytes")
+            if name in LARGEST
             else budget
         )
         copy_limited(members, name, target, own)
@@ -124,25 +120,6 @@ def _unpack(members: Members, files: dict[str, str], folder: Path, limits: Handi
     if missing:
         raise LabError(f"its file {missing[0]} is missing", hint=_AGAIN)
     return notes[:20]
-
-
-def _belongs(name: str) -> bool:
-    """Whether a name is one that a kit sends, and stays below the folder it is written into."""
-    path = PurePosixPath(name)
-    inside = not path.is_absolute() and ".." not in name.split("/") and "\\" not in name and path.as_posix() == name
-    return inside and (name in _LARGEST or name == DATABASE or (path.parts[:1] == (ARTIFACTS,) and len(path.parts) > 1))
-
-
-def _is_portable(name: str) -> bool:
-    parts = name.split("/")
-    sound = all(
-        re.fullmatch(r'[^\x00-\x1f<>:"|?*\x7f]+', part)
-        and part[-1] not in ". "
-        and part.partition(".")[0].lower() not in _RESERVED
-        and len(part.encode("utf-8", "replace")) <= _LONGEST_NAME
-        for part in parts
-    )
-    return sound and len(parts) <= _DEEPEST and len(name) <= _LONGEST_PATH
 
 
 def _read_kit(folder: Path) -> Kit:

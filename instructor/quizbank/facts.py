@@ -3,7 +3,7 @@
 {config: trainer.epochs}                              a key of the resolved default configuration
 {config: optimizer.name, experiment: baseline}        … of an experiment
 {default: "lab_code.models.small_cnn:SmallCNN.width"}  the default of a parameter or a dataclass field
-{constant: "lab_code.runs:DATABASE"}                  the value of a module's constant
+{constant: "lab_code.store:DATABASE"}                  the value of a module's constant
 {count: "lab_code.data.ham10000:DIAGNOSES"}           how many entries it has
 {file_of: fit}                                        the one file that defines a function or class
 {symbol: "lab_code.trainer:BestEpoch"}                a name that a module really defines

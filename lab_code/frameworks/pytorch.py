@@ -14,7 +14,7 @@ from lab_code.errors import LabError
 from lab_code.frameworks import State, fits_or_raise
 from lab_code.losses import build_loss
 from lab_code.models import build_model, count_parameters
-from lab_code.trainer import EpochResult, Trainer, predict, steps_per_epoch
+from lab_code.trainer import EpochResult, Trainer, choose_batch, predict, steps_per_epoch
 
 
 class PyTorchLearner:
@@ -47,7 +47,7 @@ class PyTorchLearner:
         return self._config.trainer.epochs * steps_per_epoch(train, self._config, self._team)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        return predict(self.model, images)
+        return predict(self.model, images, batch_size=choose_batch(self._config))
 
     def weights(self) -> dict[str, np.ndarray]:
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}

@@ -5,6 +5,7 @@ multinomial logistic regression. It is trained in one go, so it has a single epo
 augmentation do not concern it, while class weights and balanced sampling do.
 """
 
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +21,13 @@ from lab_code.config import Config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions
 from lab_code.frameworks import State, check_choice, fits_or_raise
+from lab_code.memory import photograph_bytes
 from lab_code.metrics import evaluate
 from lab_code.models.colour_texture import measure_photographs
 from lab_code.trainer import EpochResult
 
-_BLOCK = 128  # photographs that are measured at a time
+_BLOCK = 128  # photographs that are measured at a time, at most
+_BLOCKS_BYTES = 2 * 10**9  # of all that are measured at once
 _ABSENT = -50.0  # the logit of a class that has no training photographs
 
 
@@ -69,7 +72,7 @@ class SklearnLearner:
         )
 
     def count_steps(self, train: Lesions) -> int:
-        return -(-len(train) // _BLOCK)
+        return -(-len(train) // _choose_block(train.images))
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         return self._score(_measure(images)).astype(np.float32)
@@ -111,14 +114,21 @@ class SklearnLearner:
 
 def _measure(images: np.ndarray, on_step: Callable[[], object] | None = None) -> np.ndarray:
     """Features of all photographs, in blocks on all cores: the same numbers however many there are."""
-    blocks = [images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK)]
-    with ThreadPoolExecutor() as pool:
+    size = _choose_block(images)
+    blocks = [images[start : start + size] for start in range(0, len(images), size)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = []
         for part in pool.map(measure_photographs, blocks):
             parts.append(part)
             if on_step:
                 on_step()
     return np.concatenate(parts)
+
+
+def _choose_block(images: np.ndarray) -> int:
+    """Photographs in a block, so that one for each core fits into memory."""
+    each = photograph_bytes("colour_texture", images.shape[1])
+    return max(1, min(_BLOCK, _BLOCKS_BYTES // (each * (os.cpu_count() or 1))))
 
 
 def _count_features() -> int:

@@ -18,9 +18,8 @@ from lab_code.data.lesions import Lesions
 from lab_code.errors import LabError
 from lab_code.frameworks import State, check_choice, fits_or_raise
 from lab_code.metrics import evaluate
-from lab_code.trainer import EpochResult, steps_per_epoch
+from lab_code.trainer import EpochResult, choose_batch, steps_per_epoch
 
-_EVALUATION_BATCH = 256
 # The same rough mean and spread as in data/augment.py, for photographs in 0..255.
 _MEAN, _SPREAD = (191.25, 140.25, 142.8), (38.25, 38.25, 40.8)
 
@@ -68,7 +67,10 @@ class TensorFlowLearner:
         return self._config.trainer.epochs * steps_per_epoch(train, self._config)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        parts = [images[start : start + _EVALUATION_BATCH] for start in range(0, len(images), _EVALUATION_BATCH)]
+        parts = [
+            images[start : start + choose_batch(self._config)]
+            for start in range(0, len(images), choose_batch(self._config))
+        ]
         softmax = self._tf.nn.softmax
         return np.concatenate([softmax(self._model(part, training=False)).numpy() for part in parts])
 

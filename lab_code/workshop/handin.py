@@ -1,32 +1,38 @@
 """One zip with everything a group did, and a short receipt code to read aloud.
 
-The zip holds a manifest (SHA-256 of every member) that the kit has signed, the kit's identity, its journal, a
-consistent copy of the MLflow database and the artifacts of its runs: data formats only. The receipt is the beginning of
-the manifest's SHA-256, so that the instructor can compare it with what arrived.
+The zip holds a manifest (SHA-256 of every member) that the kit has signed, the kit's identity, its journal, a database
+with the lab's own runs and their artifacts: data formats only. It is read back by the rules of `handin_rules.py` before
+it gets its name, and the journal notes it after that. The receipt is the beginning of the manifest's SHA-256, so that
+the instructor can compare it with what arrived.
 """
 
 import hashlib
-import json
 import os
+import shutil
 import sqlite3
 import tempfile
 import zipfile
-from contextlib import closing
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from lab_code.errors import LabError
-from lab_code.files import sha256_file, to_json
-from lab_code.runs import ARTIFACTS, DATABASE, open_database, read_runs
+from lab_code.files import to_json
+from lab_code.one_at_a_time import one_at_a_time
+from lab_code.runs import Run, has_store, read_runs
+from lab_code.store import DATABASE, explain_fault
+from lab_code.store_copy import copy_own_runs
 from lab_code.workshop.codes import make_code
 from lab_code.workshop.feedback import FEEDBACK
+from lab_code.workshop.handin_rules import MANIFEST, check_sizes, check_zip, is_allowed
 from lab_code.workshop.kit import KIT_FILE, Kit
 from lab_code.workshop.progress import HEAD, JOURNAL, append_event
 from lab_code.workshop.review import ANSWERS
 from lab_code.workshop.signature import SIGNATURE, read_key, sign
 
 HANDIN_FOLDER = "handin"
-MANIFEST = "manifest.json"
+_LOCK, _PATIENCE_S = ".handin.lock", 60
+_COLLECTING = ".collecting-"
 _RECEIPT_BYTES = 5
 _SUFFIXES = {".csv", ".json", ".md", ".png", ".safetensors", ".txt", ".yaml"}
 
@@ -34,29 +40,28 @@ _SUFFIXES = {".csv", ".json", ".md", ".png", ".safetensors", ".txt", ".yaml"}
 def write_handin(kit: Kit) -> tuple[Path, str, int]:
     """Write `handin/<group>-<time>.zip`; returns its path, the receipt and the number of finished runs.
 
-    Raises `LabError` where there is nothing to hand in yet.
+    Raises `LabError` where there is nothing to hand in yet, and where the zip could not be collected.
     """
-    finished = [run for run in read_runs(kit.root) if run.status == "FINISHED"]
-    if not finished:
+    if not has_store(kit.root) or not _finished(read_runs(kit.root)):
         raise LabError("there is no finished run to hand in", hint="train first: lab train experiment=baseline")
-    append_event(kit.root, "handed_in", runs=len(finished))
     folder = kit.root / HANDIN_FOLDER
     folder.mkdir(exist_ok=True)
-    target = folder / f"{kit.group}-{datetime.now():%Y%m%d-%H%M%S}.zip"
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".collecting-") as scratch:
-        members = _collect_members(kit, Path(scratch))
-        manifest = to_json(
-            {
-                "workshop": kit.workshop,
-                "group": kit.group,
-                "written": datetime.now().astimezone().isoformat(timespec="seconds"),
-                "files": {name: sha256_file(path) for name, path in members.items()},
-            }
-        )
-        beside = Path(scratch) / "handin.zip"
-        _write_zip(beside, manifest, members, read_key(kit.root))
-        os.replace(beside, target)
-    return target, receipt(manifest.encode("utf-8")), len(finished)
+    with one_at_a_time(kit.root / _LOCK, "handing in", _PATIENCE_S):
+        for leftover in folder.glob(f"{_COLLECTING}*"):  # of a command that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_COLLECTING) as scratch:
+            beside = Path(scratch) / "handin.zip"
+            try:
+                members, runs = _collect_members(kit, Path(scratch))
+                _write_zip(beside, kit, members)
+            except (OSError, sqlite3.Error) as error:
+                raise explain_fault(folder, error) from error
+            manifest = check_zip(beside)
+            target = _free_name(folder, f"{kit.group}-{datetime.now():%Y%m%d-%H%M%S}")
+            os.replace(beside, target)
+        code = receipt(manifest)
+        append_event(kit.root, "handed_in", runs=_finished(runs), zip=target.name, receipt=code)
+    return target, code, _finished(runs)
 
 
 def receipt(manifest: bytes) -> str:
@@ -64,30 +69,47 @@ def receipt(manifest: bytes) -> str:
     return make_code(hashlib.sha256(manifest).digest()[:_RECEIPT_BYTES])
 
 
-def _collect_members(kit: Kit, scratch: Path) -> dict[str, Path]:
-    """Names in the zip and the files they come from, in a fixed order."""
-    copy = scratch / DATABASE
-    with open_database(kit.root / DATABASE) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)  # consistent even while a run writes
-    members = {KIT_FILE: kit.root / KIT_FILE, JOURNAL: kit.root / JOURNAL, DATABASE: copy}
-    members |= {name: kit.root / name for name in (HEAD, FEEDBACK, ANSWERS) if (kit.root / name).is_file()}
-    for path in sorted((kit.root / ARTIFACTS).rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.suffix in _SUFFIXES:
-            members[path.relative_to(kit.root).as_posix()] = path
-    return members
+def _finished(runs: Iterable[Run]) -> int:
+    return sum(run.status == "FINISHED" for run in runs)
 
 
-def _write_zip(path: Path, manifest: str, members: dict[str, Path], key: bytes | None) -> None:
+def _collect_members(kit: Kit, scratch: Path) -> tuple[dict[str, Path], list[Run]]:
+    """Names in the zip and the files they come from, in a fixed order; and the runs they belong to."""
+    runs = copy_own_runs(kit.root, scratch / DATABASE)
+    members = {KIT_FILE: kit.root / KIT_FILE, DATABASE: scratch / DATABASE}
+    members |= {name: kit.root / name for name in (JOURNAL, HEAD, FEEDBACK, ANSWERS) if (kit.root / name).is_file()}
+    for run in runs:
+        for path in sorted(run.artifacts.rglob("*")):
+            name = path.relative_to(kit.root).as_posix()
+            if path.is_file() and not path.is_symlink() and path.suffix in _SUFFIXES and is_allowed(name):
+                members[name] = path
+    check_sizes((name, path.stat().st_size) for name, path in members.items())
+    return members, runs
+
+
+def _write_zip(path: Path, kit: Kit, members: dict[str, Path]) -> None:
+    """Every file is read once: what a run writes meanwhile cannot come between it and its SHA-256."""
+    digests = {}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(MANIFEST, manifest)
-        if key:
-            archive.writestr(SIGNATURE, sign(manifest.encode("utf-8"), key))
         for name, source in members.items():
-            archive.write(source, name)
-    with zipfile.ZipFile(path) as archive:
-        json.loads(archive.read(MANIFEST))
-        broken = archive.testzip()
-    if broken:
-        raise LabError(f"the zip is damaged at {broken}", hint="check the disk, then run lab handin again")
+            content = source.read_bytes()
+            digests[name] = hashlib.sha256(content).hexdigest()
+            archive.writestr(name, content)
+        manifest = {
+            "workshop": kit.workshop,
+            "group": kit.group,
+            "written": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "files": digests,
+        }
+        text, key = to_json(manifest), read_key(kit.root)
+        archive.writestr(MANIFEST, text)
+        if key:
+            archive.writestr(SIGNATURE, sign(text.encode("utf-8"), key))
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _free_name(folder: Path, stem: str) -> Path:
+    """A zip of this name, or with a number where two were handed in within a second: none replaces another."""
+    names = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
+    return next(folder / f"{name}.zip" for name in names if not (folder / f"{name}.zip").exists())

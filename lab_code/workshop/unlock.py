@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lab_code.errors import LabError
 from lab_code.files import remove_leftovers, write_whole
+from lab_code.one_at_a_time import one_at_a_time
 from lab_code.workshop.attempts import count_wrong_in_a_row, pause_after, pause_left
 from lab_code.workshop.codes import canonical_words, read_code
 from lab_code.workshop.kit import Kit, Stage, missing_stage_files
@@ -23,6 +24,9 @@ from lab_code.workshop.locks import (
 )
 from lab_code.workshop.progress import append_event, read_journal, tidy_journal
 from lab_code.workshop.quiz import example_answers, parse_answers
+
+_TRIES_LOCK, _FILES_LOCK = ".unlock.lock", ".files.lock"
+_PATIENCE_S = 90  # the longest pause, and a slow laptop's second for the key
 
 
 @dataclass
@@ -61,16 +65,17 @@ def unlock_with_answers(
     lock = _read_stage_lock(kit, stage)
     chain = _read_chain(kit, lock)
     words = _check_room_code(kit, stage, lock, room_code)
-    left = pause_left(read_journal(kit.root), stage.id)
-    if left:
-        pause(left)
-    if on_try:
-        on_try()
-    try:
-        files = open_with_answers(lock, answers, chain, words)
-    except WrongKeyError as error:
-        append_event(kit.root, "unlock_failed", stage=stage.id)
-        raise _explain_wrong(kit, stage, words) from error
+    with one_at_a_time(kit.root / _TRIES_LOCK, "trying answers", _PATIENCE_S):  # several windows share one pause
+        left = pause_left(read_journal(kit.root), stage.id)
+        if left:
+            pause(left)
+        if on_try:
+            on_try()
+        try:
+            files = open_with_answers(lock, answers, chain, words)
+        except WrongKeyError as error:
+            append_event(kit.root, "unlock_failed", stage=stage.id)
+            raise _explain_wrong(kit, stage, words) from error
     return _apply(kit, stage, files, "answers")
 
 
@@ -137,20 +142,25 @@ def _read_chain(kit: Kit, lock: Lock) -> bytes | None:
 
 def _apply(kit: Kit, stage: Stage, files: dict[str, bytes], how: str) -> Unlocked:
     done = Unlocked(stage)
-    for name, content in files.items():
-        path = kit.root / name
-        if not path.resolve().is_relative_to(kit.root.resolve()):  # a folder of the kit that was made a link
-            raise LabError(f"{name} would be written outside of the kit", hint="remove the link in that folder")
-        remove_leftovers(path)
-        if not path.is_file():
-            write_whole(path, content)
-            done.written.append(name)
-        elif path.read_bytes() == content:
-            done.present.append(name)
+    with one_at_a_time(kit.root / _FILES_LOCK, "opening a stage", _PATIENCE_S):
+        for name, content in files.items():
+            _place_file(kit, name, content, done)
+        if not read_journal(kit.root).unlocked(stage.id):
+            append_event(kit.root, "unlocked", stage=stage.id, by=how)
         else:
-            done.kept.append(name)
-    if not read_journal(kit.root).unlocked(stage.id):
-        append_event(kit.root, "unlocked", stage=stage.id, by=how)
-    else:
-        tidy_journal(kit.root)
+            tidy_journal(kit.root)
     return done
+
+
+def _place_file(kit: Kit, name: str, content: bytes, done: Unlocked) -> None:
+    path = kit.root / name
+    if not path.resolve().is_relative_to(kit.root.resolve()):  # a folder of the kit that was made a link
+        raise LabError(f"{name} would be written outside of the kit", hint="remove the link in that folder")
+    remove_leftovers(path)
+    if not path.is_file():
+        write_whole(path, content)
+        done.written.append(name)
+    elif path.read_bytes() == content:
+        done.present.append(name)
+    else:
+        done.kept.append(name)

@@ -13,6 +13,7 @@ from lab_code.config import (
     load_config,
 )
 from lab_code.errors import LabError
+from lab_code.names import is_name, plain_name
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -160,3 +161,38 @@ def test_flat_keys_are_dotted() -> None:
 
 def test_choices_are_the_files_of_a_group() -> None:
     assert known_choices("optimizer") == ["adamw", "sgd"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a/b",
+        "..",
+        "../../x",
+        "C:\\x",
+        "x" * 101,
+        "x" * 300,
+        " ",
+        "' a'",
+        "a.",
+        "CON",
+        "nul.txt",
+        "com1",
+        "'a*b'",
+        "'a?'",
+    ],
+)
+def test_a_name_that_no_file_and_no_table_can_bear_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match=r"name is .*, but must be 1 to 100 characters"):
+        compose_config([f'name="{name.strip(chr(39))}"'])
+
+
+@pytest.mark.parametrize("name", ["baseline", "lr-0.001", "unsere Beste", "zweiter_Versuch", "x" * 100])
+def test_any_other_name_is_kept(name: str) -> None:
+    assert compose_config([f"name={name}"]).name == name
+
+
+@pytest.mark.parametrize("text", ["a/b", "..", "x" * 300, "", " ", "CON", "a\nb", "\U0001f600", "ok", "ä.ö", "C:\\x"])
+def test_a_plain_name_is_a_file_on_any_system(text: str) -> None:
+    plain = plain_name(text, 60)
+    assert is_name(plain) and 1 <= len(plain) <= 60 and plain_name(plain, 60) == plain

@@ -52,6 +52,8 @@ lab_code/losses/cross_entropy.py lab_code/metrics.py lab_code/models/__init__.py
 lab_code/models/small_cnn.py lab_code/models/torchvision.py lab_code/notebook.py lab_code/optimizers.py
 lab_code/plots.py lab_code/progress_bar.py lab_code/provenance.py lab_code/quiz_widget.py lab_code/records.py
 lab_code/running.py lab_code/runs.py lab_code/sweep.py lab_code/terminal.py lab_code/tracking.py lab_code/trainer.py
+lab_code/memory.py lab_code/names.py lab_code/one_at_a_time.py lab_code/store.py lab_code/store_copy.py
+lab_code/workshop/handin_rules.py
 lab_code/trial.py lab_code/workshop/__init__.py lab_code/workshop/attempts.py lab_code/workshop/codes.py
 lab_code/workshop/desk.py lab_code/workshop/doctor.py lab_code/workshop/feedback.py lab_code/workshop/handin.py
 lab_code/workshop/by_hand.py lab_code/workshop/jupyter_extension.py lab_code/workshop/mlflow_gate.py

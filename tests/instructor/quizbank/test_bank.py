@@ -181,7 +181,7 @@ def test_what_looks_right_is_right_no_more_often_than_chance_has_it(bank, habit:
         ({"config": "loss.weight_power", "experiment": "balanced"}, "0.5"),
         ({"default": "lab_code.models.small_cnn:SmallCNN.dropout"}, "0.1"),
         ({"default": "lab_code.config:LossConfig.gamma"}, "0"),
-        ({"constant": "lab_code.runs:DATABASE"}, "mlflow.db"),
+        ({"constant": "lab_code.store:DATABASE"}, "mlflow.db"),
         ({"count": "lab_code.data.ham10000:DIAGNOSES"}, "7"),
         ({"file_of": "Trainer"}, "lab_code/trainer.py"),
         ({"file_of": "FocalLoss"}, "lab_code/losses/focal.py"),
