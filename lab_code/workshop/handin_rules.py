@@ -41,7 +41,7 @@ def belongs(name: str) -> bool:
 def is_portable(name: str) -> bool:
     """Whether a path of this name can lie on any system."""
     parts = name.split("/")
-    return len(parts) <= _DEEPEST and len(name) <= _LONGEST_NAME and all(is_name(part) for part in parts)
+    return len(parts) <= _DEEPEST and len(name) <= _LONGEST_NAME and all(is_name(part.lstrip(".")) for part in parts)
 
 
 def check_sizes(sizes: Iterable[tuple[str, int]]) -> None:

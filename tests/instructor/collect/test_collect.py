@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,17 @@ def test_a_later_hand_in_replaces_the_earlier_one_and_that_is_said(desk: Desk, w
     assert [n for n in collected.notes if n.startswith("group-2:") and "is replaced by the later" in n] and receipt
     row = next(row for row in collected.rows if row.group == "group-2")
     assert (row.runs, row.stages_open, row.handed_in[:4]) == (2, 2, "2001") and collected.missing == ["group-3"]
+
+
+def test_a_later_hand_in_counts_alone_although_a_run_was_deleted_since(desk: Desk, worked_in, tmp_path: Path) -> None:
+    root = shutil.copytree(worked_in["group-1"], tmp_path / "group-1")
+    with sqlite3.connect(root / "mlflow.db") as database:
+        database.execute("UPDATE runs SET lifecycle_stage = 'deleted' WHERE name = 'second'")
+    database.close()
+    shutil.copyfile(write_handin(read_kit(root))[0], desk.inbox / "later.zip")
+    collected = desk.collect()
+    assert next(row for row in collected.rows if row.group == "group-1").runs == 2
+    assert [note for note in collected.notes if "is replaced by the later later.zip" in note]
 
 
 def test_the_same_hand_in_twice_is_said(desk: Desk) -> None:

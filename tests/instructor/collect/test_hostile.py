@@ -85,7 +85,7 @@ REFUSED: dict[str, tuple[Callable[[Files], object], str]] = {
     ),
     "MLflow's own trigger with another body": (
         sql(
-            "DROP TRIGGER prevent_secrets_aad_mutation",
+            "DROP TRIGGER IF EXISTS prevent_secrets_aad_mutation",
             "CREATE TRIGGER prevent_secrets_aad_mutation BEFORE UPDATE ON secrets BEGIN SELECT 1; END",
         ),
         "holds the trigger prevent_secrets_aad_mutation",

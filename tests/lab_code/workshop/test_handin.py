@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from instructor.collect.merge import merge_handin
-from instructor.collect.readers import read_handin
+from instructor.collect.collect import make_store
+from instructor.collect.merge import merge_store
+from instructor.collect.parcels import Content
+from instructor.collect.reading import STORE, read_handin
 from lab_code.config import compose_config
 from lab_code.errors import LabError
 from lab_code.runs import read_runs, reroot_store
-from lab_code.tracking import create_store, track_run
+from lab_code.tracking import track_run
 from lab_code.workshop import handin, handin_rules
 from lab_code.workshop.handin import receipt, write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import append_event, read_journal
+from lab_code.workshop.signature import is_signed, read_key
 
 
 def log_run(root: Path, name: str = "baseline") -> None:
@@ -33,7 +36,9 @@ def test_the_zip_holds_what_its_manifest_says(kit) -> None:
     with zipfile.ZipFile(path) as archive:
         text = archive.read("manifest.json")
         manifest = json.loads(text)
-        assert set(archive.namelist()) == {"manifest.json", *manifest["files"]}
+        assert set(archive.namelist()) == {"manifest.json", "signature.txt", *manifest["files"]}
+        key = read_key(kit.root)
+        assert key and is_signed(hashlib.sha256(text).hexdigest(), archive.read("signature.txt").decode(), key)
         for name, digest in manifest["files"].items():
             assert hashlib.sha256(archive.read(name)).hexdigest() == digest
     assert {"kit.json", "progress.jsonl", "mlflow.db"} < set(manifest["files"])
@@ -139,15 +144,15 @@ def odd(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("change", ODD_KITS.values(), ids=ODD_KITS)
-def test_what_gets_a_receipt_is_collected(odd: Path, workshop, change, tmp_path: Path) -> None:
+def test_what_gets_a_receipt_is_collected(odd: Path, build: Path, workshop, change, tmp_path: Path) -> None:
     reroot_store(odd)
     mine = [run.run_id for run in read_runs(odd)]
     change(odd)
     path, code, runs = write_handin(read_kit(odd))
-    sent = read_handin(path, workshop, tmp_path / "read")
-    experiment = create_store(tmp_path / "merged", "skin-lesions", tmp_path / "merged" / "mlartifacts")
-    merged = merge_handin(sent, tmp_path / "merged", tmp_path / "merged", experiment, "skin-lesions")
-    assert (merged.runs, merged.notes, runs, sent.receipt) == (1, [], 1, code)
+    make_store(tmp_path / "merged", tmp_path / "merged", build)
+    sent = read_handin(Content(path), tmp_path / "read", workshop, tmp_path / "merged" / "mlflow.db")
+    assert (sent["notes"], sent["left_out"], sent["receipt"], runs) == ([], {}, code, 1)
+    assert merge_store(tmp_path / "read" / STORE, tmp_path / "merged", tmp_path / "merged", sent["group"]) == 1
     assert [run.run_id for run in read_runs(tmp_path / "merged")] == mine
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
     assert read_journal(odd).of("handed_in")[-1]["zip"] == path.name
