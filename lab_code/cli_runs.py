@@ -247,7 +247,7 @@ def predict(
     from lab_code.data.photographs import decode_photograph
     from lab_code.experiment import load_learner
     from lab_code.explain import explain
-    from lab_code.files import sha256_file, write_whole
+    from lab_code.files import remove_leftovers, sha256_file, write_whole
     from lab_code.names import plain_name
     from lab_code.plots import plot_explanation, to_png
     from lab_code.records import WEIGHTS
@@ -273,6 +273,7 @@ def predict(
     shown = decode_photograph(image, max(224, config.data.image_size))
     photograph = f"{plain_name(image.stem, 60)}-{sha256_file(image)[:6]}"  # two may have one name, in two folders
     target = kit.root / "predictions" / f"{photograph}-{plain_name(chosen.name, 60)}-{chosen.run_id[:4]}.png"
+    remove_leftovers(target)
     write_whole(target, to_png(plot_explanation(shown, heat, probabilities, DIAGNOSES)))
     console.print(f"picture: {target.relative_to(kit.root)}", markup=False)
     if heat is None:

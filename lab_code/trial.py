@@ -6,6 +6,7 @@ The first steps of a process are several times slower than all others, and lapto
 switched on: only epochs that have become steady count, and what is told is a range.
 """
 
+import shutil
 import statistics
 import tempfile
 import time
@@ -27,6 +28,7 @@ _START_S = 10  # of one experiment: imports, photographs, the record of the run
 _WARM, _STEADY = 3, 1.5  # so many epochs in a row that differ by at most this factor
 _PATIENCE_S = 8.0  # for them to come
 _HALF_HOUR_S = 30 * 60
+_FOLDER = ".trial-"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ def _describe_range(low: float, high: float) -> str:
 def try_tracking(root: Path) -> float:
     """Write a run into a store of its own beside the kit's, read it back, and tell how long that took (seconds)."""
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=root, prefix=".trial-", ignore_cleanup_errors=True) as folder:
+    for leftover in root.glob(f"{_FOLDER}*"):  # of a trial that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=_FOLDER, ignore_cleanup_errors=True) as folder:
         client = open_store(Path(folder))
         place = (Path(folder) / ARTIFACTS / EXPERIMENT).as_uri()
         experiment = client.create_experiment(EXPERIMENT, artifact_location=place)
