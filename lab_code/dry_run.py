@@ -45,6 +45,10 @@ def _divide(config: Config, root: Path) -> tuple[Lesions, Lesions]:
         raise LabError(f"there is no photograph in {place}", hint="copy the complete folder")
     labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in reading.photographs], np.int64)
     ids = np.array([photograph.lesion_id for photograph in reading.photographs])
-    lesions = Lesions(np.empty((len(ids), 0, 0, 3), np.uint8), labels, ids, ids)
     aside = split_by_lesion(labels, ids, config.data.validation_fraction, config.data.split_seed)
-    return lesions.select(~aside), lesions.select(aside)
+    return tuple(_without_pixels(labels[side], ids[side], config.data.image_size) for side in (~aside, aside))
+
+
+def _without_pixels(labels: np.ndarray, ids: np.ndarray, size: int) -> Lesions:
+    """Photographs of the right shape that take no memory."""
+    return Lesions(np.broadcast_to(np.uint8(0), (len(ids), size, size, 3)), labels, ids, ids)
