@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lab_code.config import Config
-from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, missing_images
+from lab_code.data.ham10000 import DIAGNOSES, find_images, missing_images
 from lab_code.data.lesions import Lesions, is_medmnist, load_part, read_folder, split_by_lesion
 from lab_code.errors import LabError
 from lab_code.frameworks import build_learner
@@ -40,7 +40,7 @@ def _divide(config: Config, root: Path) -> tuple[Lesions, Lesions]:
         return load_part(place, "train", config.data.image_size), load_part(place, "val", config.data.image_size)
     reading = read_folder(place)
     if reading.missing and config.data.on_fault == "stop":
-        raise missing_images(reading, place / IMAGE_FOLDERS[0])
+        raise missing_images(reading, find_images(place))
     if not reading.photographs:
         raise LabError(f"there is no photograph in {place}", hint="copy the complete folder")
     labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in reading.photographs], np.int64)
