@@ -26,6 +26,7 @@ from instructor.provision.kit import (
 )
 from instructor.provision.leaks import SecretSearch
 from instructor.provision.sheet import write_catch_up, write_key
+from instructor.provision.store_script import begin_script
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
@@ -66,10 +67,9 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     """
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(1) as pool:  # MLflow takes some seconds, which the photographs take as well
-        store_script = pool.submit(_write_store_script, build)
+    script = build / Path(script_name()).name
+    with begin_script(script):  # which takes some seconds, as the photographs do
         data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
-        script = store_script.result()
     bank = load_bank(workshop, project=project, data=data.folder)
     vault = Vault(build)
     variants = make_variants(workshop, bank, vault.answer_secret(workshop.id))
@@ -113,16 +113,6 @@ def _tell_changes(kept: Path | None, data: PreparedData) -> list[str]:
             f"handed out before have none of them; to draw anew, when those are collected: remove {data.test_folder}"
         )
     return notes
-
-
-def _write_store_script(build: Path) -> Path:
-    """The script that makes a kit's MLflow store, kept in `build/` for the version of MLflow that is installed."""
-    path = build / Path(script_name()).name
-    if not path.is_file():
-        from lab_code.tracking import describe_empty_store
-
-        write_whole(path, describe_empty_store())
-    return path
 
 
 def _write_catch_ups(workshop: Workshop, plans: list[KitPlan], key: dict, vault: Vault) -> None:

@@ -1,0 +1,47 @@
+"""The script that makes a kit's MLflow store at once, written by a process of its own: `python -m … PATH`.
+
+MLflow needs seconds and memory that nobody else here does, so `begin_script` lets it work beside the photographs. In a
+thread of the same process an interrupt would find both importing, and leave one of them waiting for ever.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from instructor.workshop import PROJECT
+from lab_code.errors import LabError
+from lab_code.files import write_whole
+
+
+@contextmanager
+def begin_script(path: Path) -> Iterator[None]:
+    """Have `path` written by the end of the block, where it is missing. Raises `LabError` where MLflow cannot do it."""
+    if path.is_file():
+        yield
+        return
+    command = [sys.executable, "-m", "instructor.provision.store_script", str(path.resolve())]
+    writing = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        yield
+        _, said = writing.communicate()
+    finally:
+        writing.kill()
+        writing.wait()
+        if writing.stderr:
+            writing.stderr.close()
+    if writing.returncode:
+        reason = (said.strip().splitlines() or ["it said nothing"])[-1]
+        raise LabError(f"MLflow cannot describe its store: {reason}", hint="make clean, then: make provision")
+
+
+def main(path: str) -> None:
+    """Write the script of the MLflow that is installed."""
+    from lab_code.tracking import describe_empty_store
+
+    write_whole(Path(path), describe_empty_store())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
