@@ -26,6 +26,7 @@ from lab_code.runs import DATABASE
 from lab_code.terminal import make_console, run_app
 
 _FEW_PHOTOGRAPHS = 500
+_MOST_LINES = 60  # of what is wrong with hand-ins
 UnsignedOption = Annotated[
     bool, typer.Option("--unsigned", help="Take hand-ins that no kit has signed: anyone may have made them.")
 ]
@@ -267,7 +268,9 @@ def _explain_refused(refused: Mapping[str, str], incomplete: Sequence[str], advi
     lines = [f"{path}: {reason}" for path, reason in refused.items()]
     counts = [f"{len(refused)} hand-ins could not be read"] * bool(refused)
     counts += [f"{len(incomplete)} could be read in part"] * bool(incomplete)
-    return LabError(f"{', '.join(counts)}:\n  " + "\n  ".join([*lines, *incomplete]), hint=advice)
+    said = [*incomplete, *lines]
+    more = [f"… and {len(said) - _MOST_LINES} more"] if len(said) > _MOST_LINES else []
+    return LabError(f"{', '.join(counts)}:\n  " + "\n  ".join([*said[:_MOST_LINES], *more]), hint=advice)
 
 
 def _usual_places(build: Path) -> list[Path]:

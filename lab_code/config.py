@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import AliasEvent, SafeLoader, YAMLError, parse
+from yaml import AliasEvent, MappingStartEvent, SafeLoader, ScalarEvent, StreamStartEvent, YAMLError, parse
 
 from lab_code.errors import LabError
 from lab_code.memory import check_memory
@@ -202,13 +202,21 @@ def load_config(path: Path) -> Config:
     try:
         with path.open("rb") as file:
             text = file.read(_LONGEST_CONFIG + 1).decode("utf-8")
-        nested = text.count("[") + text.count("{")
-        plain = len(text) <= _LONGEST_CONFIG and nested <= _MOST_NESTED and "${" not in text
-        if not plain or any(isinstance(event, AliasEvent) for event in parse(text, SafeLoader)):
+        if not _is_plain(text):
             raise LabError(f"the configuration {path.name} is not as a run writes it", hint=again)
         return _build_config(OmegaConf.create(text))
     except (OSError, ValueError, YAMLError, RecursionError) as error:
-        raise LabError(f"cannot read the configuration {path}: {_first_line(error)}", hint=again) from error
+        raise LabError(f"cannot read the configuration {path.name}: {_first_line(error)}", hint=again) from error
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML is a mapping of plain values, without a reference to anything; cheap to find out for any text."""
+    if len(text) > _LONGEST_CONFIG or text.count("[") + text.count("{") > _MOST_NESTED:
+        return False
+    events = [event for event in parse(text, SafeLoader) if not isinstance(event, StreamStartEvent)]
+    mapping = len(events) > 1 and isinstance(events[1], MappingStartEvent)
+    referring = any(isinstance(e, AliasEvent) or (isinstance(e, ScalarEvent) and "${" in e.value) for e in events)
+    return mapping and not referring
 
 
 def config_to_yaml(config: Config) -> str:

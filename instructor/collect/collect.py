@@ -137,7 +137,7 @@ def _collect_group(
     merged: list[HandIn] = []
     for handin in handins.of_group[group]:
         try:
-            merge_store(handin.store, store, final, group, handin.skip)
+            merge_store(handin.store, store, final, group, handin.skip | handin.unstored)
             merged.append(handin)
         except LabError as error:
             collected.refused[handin.shown] = error.message
@@ -155,7 +155,7 @@ def _collect_group(
         test_accuracy=metrics.get("accuracy"),
         test_macro_auc=metrics.get("macro_auc"),
         validation_balanced_accuracy=best.get("validation"),
-        runs=len({run["run_id"] for handin in merged for run in handin.counted}),
+        runs=len({run_id for handin in merged for run_id in handin.counted}),
         **progress,
         handed_in=merged[0].facts["written"],
         receipt=merged[0].facts["receipt"],
@@ -171,9 +171,7 @@ def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Col
             collected.incomplete.append(f"{handin.group}: its best run cannot be scored: {outcome.error}")
             continue
         found.append(outcome.value)
-        if outcome.value["fault"]:
-            name, fault = outcome.value["name"], outcome.value["fault"]
-            collected.notes.append(f"{handin.group}: run '{name}' cannot be scored: {fault}")
+        collected.incomplete += [f"{handin.group}: {fault}" for fault in outcome.value["faults"]]
     return max(found, key=lambda score: score["validation"] or -1, default={})
 
 
@@ -187,12 +185,12 @@ def _note_other_photographs(handins: HandIns, build: Path, collected: Collected)
 def _collect_reviews(handins: HandIns, workshop: Workshop, build: Path, store: Path, collected: Collected) -> int:
     """Write what the groups say of each other's runs, and return how many did."""
     rows = []
-    for group, several in handins.of_group.items():
-        answers = next((handin.facts["review"] for handin in several if handin.facts["review"]), None)
-        if answers and "fault" in answers:
-            collected.notes.append(f"{group}: {answers['fault']}")
+    for handin in handins.all():
+        answers = handin.facts["review"] or {}
+        if "fault" in answers:
+            collected.notes.append(f"{handin.group}: {answers['fault']}")
         elif answers:
-            rows.append(name_reviewed(workshop, group, answers, Vault(build)))
+            rows.append(name_reviewed(workshop, handin.group, answers, Vault(build)))
     if rows:
         write_table(store / TABLE, COLUMNS, rows)
-    return len(rows)
+    return len({row["reviewer"] for row in rows})

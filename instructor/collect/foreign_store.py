@@ -25,6 +25,7 @@ _KNOWN_TABLES = {
 }  # fmt: skip
 _LONGEST_TEXT = 1_000_000  # characters of a cell that MLflow does not limit
 _LONGEST_SHORT = 8000  # of the others; SQLite itself takes more than VARCHAR says, as for addresses in deep folders
+_MOST_RUNS = 2000
 _STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _ALLOWED: dict[tuple[str, str], tuple[object, ...]] = {  # MLflow's page fails as a whole where it meets another value
     ("runs", "status"): _STATUSES,
@@ -77,6 +78,9 @@ class ForeignStore:
         theirs = {row[1] for row in self._theirs.execute(f"PRAGMA table_info({table})")}
         ours = self._ours.execute(f"PRAGMA table_info({table})").fetchall()
         types = {row[1]: f"{row[2]}{' NOT NULL' * row[3]}" for row in ours if row[1] in theirs}
+        missing = [row[1] for row in ours if row[1] not in theirs and (row[3] or row[5])]
+        if missing:
+            raise LabError(f"its table {table} has no column {missing[0]}", hint=_EDITED)
         columns = ", ".join(f'"{name}"' for name in types)
         with closing(self._theirs.execute(f"SELECT {columns} FROM {table} NOT INDEXED")) as cursor:
             for values in cursor:
@@ -149,6 +153,8 @@ def read_runs_of(store: ForeignStore) -> ForeignRows:
         if fault:
             rows.left_out[identity] = fault
         rows.runs[identity] = row
+        if len(rows.runs) > _MOST_RUNS:
+            raise LabError(f"it holds more than {_MOST_RUNS} runs", hint="let the group delete some in MLflow's page")
     for row, fault in store.rows("logged_models"):
         identity = row["model_id"]
         if fault or not _MODEL_ID.fullmatch(str(identity)):

@@ -9,14 +9,18 @@ is JSON, never a pickle: a process that has read a hostile file is not believed 
 import json
 import multiprocessing
 import os
+import select
+import shutil
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -39,6 +43,7 @@ class Job:
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    scratch: Path | None = None  # what it writes; removed where it fails
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ def run_isolated(
         context.set_forkserver_preload(_WARM)
     workers = max(1, min(_MOST_AT_ONCE, os.cpu_count() or 1, len(jobs)))
     threads = max(1, (os.cpu_count() or 1) // workers)
-    waiting, active = deque(enumerate(jobs)), {}
+    waiting: deque[tuple[int, Job]] = deque(enumerate(jobs))
+    active: dict[int, _Worker] = {}
     outcomes = [Outcome()] * len(jobs)
     try:
         while waiting or active:
@@ -86,11 +92,18 @@ def run_isolated(
                 if outcome is not None:
                     active.pop(number).end()
                     outcomes[number] = outcome
+                    _tidy(jobs[number], outcome)
                     advance()
     finally:
         for worker in active.values():
             worker.end()
     return outcomes
+
+
+def _tidy(job: Job, outcome: Outcome) -> None:
+    """What a failed job has written takes room that the others may need."""
+    if outcome.error and job.scratch:
+        shutil.rmtree(job.scratch, ignore_errors=True)
 
 
 class _Worker:
@@ -127,6 +140,8 @@ class _Worker:
             return Outcome(**json.loads(self.answers.recv_bytes(_LONGEST_ANSWER)))
         except (EOFError, OSError, ValueError, TypeError):
             self._process.join(1)
+            if self._process.exitcode is None:
+                return Outcome(error="it brings more than can be told in one answer")
             return Outcome(error=f"its process ended without a word (exit code {self._process.exitcode})")
 
     def _memory_mb(self) -> float:
@@ -155,6 +170,7 @@ def _work(answers: Connection, job: Job, limits: HandinLimits, threads: int) -> 
     """What happens in the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who waits; that one ends this
     _limit_process(limits)
+    threading.Thread(target=_end_with_the_waiting, args=(answers,), daemon=True).start()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     else:
@@ -167,6 +183,16 @@ def _work(answers: Connection, job: Job, limits: HandinLimits, threads: int) -> 
     answers.send_bytes(text.encode())
 
 
+def _end_with_the_waiting(answers: Connection) -> None:
+    """End this process where the one that waits for its answer is gone: it was killed, and kills nobody any more."""
+    if not hasattr(select, "poll"):
+        return  # Windows: such a process ends by itself, or with the session
+    watch = select.poll()
+    watch.register(answers.fileno(), 0)  # an end of a pipe that nobody reads is always told
+    watch.poll()
+    os._exit(1)
+
+
 def _limit_process(limits: HandinLimits) -> None:
     """What the system itself watches over, where it can; whoever waits watches time and memory on every system."""
     silent = os.open(os.devnull, os.O_WRONLY)
@@ -177,6 +203,7 @@ def _limit_process(limits: HandinLimits) -> None:
 
         _lower(resource.RLIMIT_CORE, 0)
         _lower(resource.RLIMIT_FSIZE, 2 * limits.unpacked_mb * 1_000_000)
+        _lower(resource.RLIMIT_CPU, (limits.seconds + 5) * (os.cpu_count() or 1))
         if sys.platform == "linux":
             _lower(resource.RLIMIT_AS, psutil.Process().memory_info().vms + (limits.memory_mb + 1000) * 1_000_000)
 

@@ -9,7 +9,8 @@ still running when it was handed in counts as killed.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
@@ -130,17 +131,25 @@ def _fill_models(theirs: ForeignStore, ours: sqlite3.Connection, rows: ForeignRo
 
 def _fill_datasets(theirs: ForeignStore, ours: sqlite3.Connection, rows: ForeignRows, experiment_id: int) -> None:
     """MLflow's entries of datasets, which runs used them, and which models came out of which run."""
-    sets = [row | {"experiment_id": experiment_id} for row, fault in theirs.rows("datasets") if not fault]
-    _insert(ours, "datasets", sets)
-    known = {row["dataset_uuid"] for row in sets}
-    links = [row for row, fault in theirs.rows("inputs") if not fault and _joins_known(row, known, rows)]
+    kept: dict[tuple[str, str], Row] = {}
+    same: dict[str, str] = {}  # of two entries of one data set, in two experiments, one is kept
+    for row, fault in theirs.rows("datasets"):
+        if not fault:
+            first = kept.setdefault((row["name"], row["digest"]), row | {"experiment_id": experiment_id})
+            same[row["dataset_uuid"]] = first["dataset_uuid"]
+    _insert(ours, "datasets", kept.values())
+    links = [
+        row | {"source_id": same.get(row["source_id"], row["source_id"])}
+        for row, fault in theirs.rows("inputs")
+        if not fault and _joins_known(row, same, rows)
+    ]
     _insert(ours, "inputs", links)
     inputs = {row["input_uuid"] for row in links}
     tags = (row for row, fault in theirs.rows("input_tags") if not fault and row["input_uuid"] in inputs)
     _insert(ours, "input_tags", tags)
 
 
-def _joins_known(row: Row, datasets: set[str], rows: ForeignRows) -> bool:
+def _joins_known(row: Row, datasets: Mapping[str, str], rows: ForeignRows) -> bool:
     if row["source_type"] == "DATASET":
         return row["source_id"] in datasets and row["destination_id"] in rows.runs
     known = rows.runs.keys() | rows.models.keys()
@@ -184,51 +193,79 @@ def _copy_runs(
 
 
 def _copy_models(theirs: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str], final: Path) -> None:
-    known = {row["model_id"] for row in _rows(target, "logged_models")}
-    models = [r for r in _rows(theirs, "logged_models") if r["source_run_id"] in run_ids and r["model_id"] not in known]
+    """Models with their links; one whose id another group has used already gets another."""
+    taken = {row[0] for row in target.execute("SELECT model_id FROM logged_models")}
+    models = [row for row in _rows(theirs, "logged_models") if row["source_run_id"] in run_ids]
+    named = {row["model_id"]: _free_id(row["model_id"], taken, "m-") for row in models}
     for row in models:
-        row["artifact_location"] = (final.resolve() / row["artifact_location"]).as_uri()
+        place = _place_of_model(named[row["model_id"]])
+        row |= {"model_id": named[row["model_id"]], "artifact_location": (final.resolve() / place).as_uri()}
     _insert(target, "logged_models", models)
-    added = {row["model_id"] for row in models}
     for table in MODEL_TABLES:
-        _insert(target, table, (row for row in _rows(theirs, table) if row["model_id"] in added))
-    links = (
-        row
+        parts = (row for row in _rows(theirs, table) if row["model_id"] in named)
+        _insert(target, table, (row | {"model_id": named[row["model_id"]]} for row in parts))
+    links = [
+        row | {"destination_id": named[row["destination_id"]]}
         for row in _rows(theirs, "inputs")
-        if row["source_type"] == "RUN_OUTPUT" and row["source_id"] in run_ids and row["destination_id"] in added
-    )
-    _insert(target, "inputs", links)
+        if row["source_type"] == "RUN_OUTPUT" and row["source_id"] in run_ids and row["destination_id"] in named
+    ]
+    _copy_links(theirs, target, links)
 
 
 def _copy_datasets(theirs: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str]) -> None:
-    """Datasets once each although every group has them; the links follow."""
-    known = {(row["name"], row["digest"]): row["dataset_uuid"] for row in _rows(target, "datasets")}
+    """Datasets once each although every group has them; one that only calls itself the same stays one of its own."""
+    known = {(row["name"], row["digest"]): row for row in _rows(target, "datasets")}
+    taken = {row["dataset_uuid"] for row in known.values()}
     same: dict[str, str] = {}
     for row in _rows(theirs, "datasets"):
-        key = (row["name"], row["digest"])
-        if key not in known:
-            _insert(target, "datasets", [row])
-        same[row["dataset_uuid"]] = known.setdefault(key, row["dataset_uuid"])
-    used = [
+        identity = row["dataset_uuid"]
+        there = known.get((row["name"], row["digest"]))
+        if there is None or _content(there) != _content(row):
+            digest = row["digest"] if there is None else f"{row['digest'][:24]}~{uuid.uuid4().hex[:8]}"
+            there = row | {"digest": digest, "dataset_uuid": _free_id(identity, taken)}
+            _insert(target, "datasets", [there])
+            known[row["name"], digest] = there
+        same[identity] = there["dataset_uuid"]
+    links = [
         row | {"source_id": same[row["source_id"]]}
         for row in _rows(theirs, "inputs")
         if row["source_type"] == "DATASET" and row["destination_id"] in run_ids
     ]
-    _insert(target, "inputs", used)
-    inputs = {row["input_uuid"] for row in used}
-    _insert(target, "input_tags", (row for row in _rows(theirs, "input_tags") if row["input_uuid"] in inputs))
+    _copy_links(theirs, target, links)
+
+
+def _content(row: Row) -> list[tuple[str, object]]:
+    return [(key, value) for key, value in row.items() if key != "dataset_uuid"]
+
+
+def _copy_links(theirs: sqlite3.Connection, target: sqlite3.Connection, links: list[Row]) -> None:
+    """Links with their tags, by ids that no other group has used."""
+    taken = {row[0] for row in target.execute("SELECT input_uuid FROM inputs")}
+    named = {row["input_uuid"]: _free_id(row["input_uuid"], taken) for row in links}
+    _insert(target, "inputs", (row | {"input_uuid": named[row["input_uuid"]]} for row in links))
+    tags = (row for row in _rows(theirs, "input_tags") if row["input_uuid"] in named)
+    _insert(target, "input_tags", (row | {"input_uuid": named[row["input_uuid"]]} for row in tags))
+
+
+def _free_id(wanted: str, taken: set[str], begin: str = "") -> str:
+    """The id that is wanted, or a new one where it is taken; from then on it is."""
+    identity = wanted if wanted not in taken else f"{begin}{uuid.uuid4().hex}"
+    taken.add(identity)
+    return identity
 
 
 def _check_arrived(theirs: sqlite3.Connection, target: sqlite3.Connection, run_ids: set[str]) -> None:
     """What went in equals what came out."""
-    for table in ("runs", "params", "metrics", "latest_metrics"):
-        sent, arrived = (_count_of(store, table, run_ids) for store in (theirs, target))
+    columns = {"logged_models": "source_run_id", "inputs": "destination_id"}
+    for table in ("runs", "params", "metrics", "latest_metrics", "logged_models", "inputs"):
+        column = columns.get(table, "run_uuid")
+        sent, arrived = (_count_of(store, table, column, run_ids) for store in (theirs, target))
         if sent != arrived:
             raise LabError(f"only {arrived} of {sent} rows of {table} arrived", hint="report this; nothing was merged")
 
 
-def _count_of(store: sqlite3.Connection, table: str, run_ids: set[str]) -> int:
-    counts = dict(store.execute(f"SELECT run_uuid, count(*) FROM {table} GROUP BY run_uuid"))
+def _count_of(store: sqlite3.Connection, table: str, column: str, run_ids: set[str]) -> int:
+    counts = dict(store.execute(f"SELECT {column}, count(*) FROM {table} GROUP BY {column}"))
     return sum(count for run_id, count in counts.items() if run_id in run_ids)
 
 

@@ -7,33 +7,27 @@ a folder of our own. Nothing in it is run or unpickled. What is returned is JSON
 import hashlib
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
+from instructor.collect.finding import Content, read_manifest
 from instructor.collect.merge import fill_store
-from instructor.collect.parcels import Budget, Content, Members, copy_limited, open_parcel
+from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
 from instructor.workshop import HandinLimits, Workshop
 from lab_code.compare import choose_runs, load_confusion
 from lab_code.errors import LabError
 from lab_code.printable import one_line
 from lab_code.runs import DATABASE, read_runs
 from lab_code.workshop.handin import receipt
-from lab_code.workshop.handin_rules import LARGEST, MANIFEST, MAX_MANIFEST_BYTES, belongs, is_portable
+from lab_code.workshop.handin_rules import LARGEST, MANIFEST, belongs, is_clutter, is_portable
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json
 from lab_code.workshop.points import count_points
 from lab_code.workshop.progress import JOURNAL, Journal, read_journal
 from lab_code.workshop.review import ANSWERS, LONGEST, QUESTIONS, review_from_json, review_to_json
-from lab_code.workshop.signature import SIGNATURE
 
 STORE = "store"  # the folder of the runs that were read, below the hand-in's own
-_AGAIN = "let the group run lab handin again and copy the new zip from its folder handin/ as it is"
-
-
-def list_parcel(parcel: Path, scratch: Path, limits: HandinLimits) -> list[list[str]]:
-    """The hand-ins in a parcel, each as the fields of its `Content`."""
-    return [
-        [str(c.path), c.prefix, c.shown, c.fault] for c in open_parcel(parcel, scratch, limits.unpacked_mb * 1_000_000)
-    ]
+_MOST_LINES = 10
 
 
 def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store: Path) -> dict[str, Any]:
@@ -41,40 +35,39 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
 
     Raises `LabError` that says what is wrong with it.
     """
-    with content.open() as members:
-        text = members.read(MANIFEST, MAX_MANIFEST_BYTES)
-        try:
-            manifest = json.loads(text)
-            files = {str(name): str(digest) for name, digest in manifest["files"].items()}
-            belongs = [str(manifest[key]) for key in ("workshop", "group", "written")]
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise LabError(f"its {MANIFEST} cannot be read: {one_line(error)}", hint=_AGAIN) from error
-        _checkbelongs(belongs[0], belongs[1], workshop)
-        signature = members.read(SIGNATURE, 1000).decode("ascii", "replace") if SIGNATURE in members.names() else ""
-        notes = _unpack(members, files, folder, workshop.limits)
+    with open_members(content.path, content.prefix) as members:
+        text, manifest = read_manifest(members)
+        if content.digest and hashlib.sha256(text).hexdigest() != content.digest:
+            raise LabError("it was changed while it was read", hint="collect again")
+        notes = _unpack(members, manifest["files"], folder, workshop.limits)
     kit, journal = _read_kit(folder), read_journal(folder)
-    if (kit.workshop, kit.group) != (belongs[0], belongs[1]):
-        raise LabError(f"its {MANIFEST} and its {KIT_FILE} name different groups", hint=_AGAIN)
+    if (kit.workshop, kit.group) != (manifest["workshop"], manifest["group"]):
+        raise LabError(f"its {MANIFEST} and its {KIT_FILE} name different groups", hint=AGAIN)
     (folder / STORE).mkdir()
     shutil.copyfile(empty_store, folder / STORE / DATABASE)
     filled = fill_store(folder, folder / STORE, 1, workshop.limits.rows)
     return {
         "group": kit.group,
-        "written": one_line(belongs[2], 40),
+        "written": one_line(manifest["written"], 40),
         "digest": hashlib.sha256(text).hexdigest(),
         "receipt": receipt(text),
-        "signature": signature,
         "photographs": kit.files.get("data/SHA256SUMS", ""),
         "journal": _hash_lines(folder / JOURNAL),
         "receipts": [str(event.get("receipt"))[:20] for event in journal.of("handed_in")],
-        "faults": journal.faults[:20],
-        "notes": [*notes, *filled.notes[:20]],
-        "left_out": filled.left_out,
+        "notes": _first([*notes, *filled.notes]),
+        "faults": _first(journal.faults),
+        "left_out": _first([f"run {run_id[:8]} was left out: {why}" for run_id, why in filled.left_out.items()]),
         "counts": filled.counts,
         "runs": _describe_runs(folder / STORE),
         "progress": _describe_progress(kit, journal, workshop),
         "review": _read_answers(folder),
     }
+
+
+def _first(lines: list[str]) -> list[str]:
+    """A few of them, and how many more there are: one hand-in must not hide what is said of the others."""
+    more = [f"and {len(lines) - _MOST_LINES} more of that kind"] if len(lines) > _MOST_LINES else []
+    return [*lines[:_MOST_LINES], *more]
 
 
 def describe_for_review(store: Path, skip: list[str], identity: str) -> dict[str, Any]:
@@ -85,48 +78,35 @@ def describe_for_review(store: Path, skip: list[str], identity: str) -> dict[str
     return document
 
 
-def _checkbelongs(workshop: str, group: str, ours: Workshop) -> None:
-    if workshop != ours.id:
-        raise LabError(
-            f"it belongs to the workshop '{one_line(workshop, 60)}', not to '{ours.id}'",
-            hint="move it elsewhere, or name the right workshop.yaml",
-        )
-    if group not in ours.groups:
-        raise LabError(f"its group '{one_line(group, 60)}' is not one of this workshop", hint="move it elsewhere")
-
-
 def _unpack(members: Members, files: dict[str, str], folder: Path, limits: HandinLimits) -> list[str]:
     """Write what the manifest names and the kit may send; returns notes about files that were left out."""
     budget, notes = Budget(limits.unpacked_mb * 1_000_000), []
-    for name, digest in files.items():
+    for named, digest in files.items():
+        name = unicodedata.normalize("NFC", named)
         if not belongs(name):
             raise LabError(
                 f"its manifest names '{one_line(name, 80)}', which does not belong there", hint="do not use this zip"
             )
-        if not is_portable(name):
+        if is_clutter(name) or not is_portable(name):
             notes.append(f"the file {one_line(name, 80)} was left out: not every system can hold that name")
             continue
-        target = folder / name
-        own = (
-            Budget(LARGEST[name], f"its file {name} is larger than {LARGEST[name]:,} bytes")
-            if name in LARGEST
-            else budget
-        )
+        target, largest = folder / name, LARGEST.get(name)
+        own = budget if largest is None else Budget(largest, f"its file {name} is larger than {largest:,} bytes")
         copy_limited(members, name, target, own)
         with target.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                 raise LabError(f"its file {one_line(name, 80)} is damaged", hint="copy the zip again from the laptop")
     missing = [name for name in (KIT_FILE, DATABASE) if name not in files]
     if missing:
-        raise LabError(f"its file {missing[0]} is missing", hint=_AGAIN)
-    return notes[:20]
+        raise LabError(f"its file {missing[0]} is missing", hint=AGAIN)
+    return notes
 
 
 def _read_kit(folder: Path) -> Kit:
     try:
         return kit_from_json(json.loads((folder / KIT_FILE).read_text(encoding="utf-8")), folder)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise LabError(f"its {KIT_FILE} cannot be read: {one_line(error)}", hint=_AGAIN) from error
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise LabError(f"its {KIT_FILE} cannot be read: {one_line(error)}", hint=AGAIN) from error
 
 
 def _hash_lines(journal: Path) -> list[str]:
@@ -143,6 +123,7 @@ def _describe_runs(store: Path) -> list[dict[str, Any]]:
             "name": one_line(run.name, 80),
             "owner": one_line(run.tags.get("group", ""), 60),
             "ended_ms": run.ended_ms or 0,
+            "evidence": len(run.metrics) + sum(1 for _ in run.artifacts.glob("*")),
         }
         for run in read_runs(store)
     ]

@@ -8,6 +8,7 @@ in the ring.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -40,16 +41,19 @@ def make_reviews(workshop: Workshop, handins: HandIns, vault: Vault, folder: Pat
     """Write `folder/<group>/review.json` for every group. Raises `LabError` for a plan that makes no sense."""
     made = MadeReviews(vault.folder / PLAN)
     plan = read_plan(vault, workshop.groups)
+    sources = handins.all()
     jobs = [
-        Job(describe_for_review, (several[0].store, sorted(several[0].skip), vault.review_id(workshop.id, group)))
-        for group, several in handins.of_group.items()
+        Job(describe_for_review, (one.store, sorted(one.skip), vault.review_id(workshop.id, one.group)))
+        for one in sources
     ]
-    documents = {}
-    for group, outcome in zip(handins.of_group, run_isolated(jobs, workshop.limits), strict=True):
+    documents: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    for handin, outcome in zip(sources, run_isolated(jobs, workshop.limits), strict=True):
         if outcome.error:
-            made.notes.append(f"{group} cannot be reviewed: {outcome.error}")
+            faults[handin.group] = outcome.error
         else:
-            documents[group] = outcome.value
+            documents.setdefault(handin.group, outcome.value)  # of several laptops the first that has two runs
+    made.notes += [f"{g} cannot be reviewed: {fault}" for g, fault in faults.items() if g not in documents]
     absent = [group for group in workshop.groups if group not in handins.of_group]
     made.notes += [f"{group} cannot be reviewed: nothing from it yet" for group in absent]
     made.reviewed = assign_reviews(workshop.groups, set(documents), plan)

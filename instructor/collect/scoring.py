@@ -4,31 +4,43 @@ The model is made by this project's code from a configuration and numbers, never
 """
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 from lab_code.compare import best_runs
 from lab_code.errors import LabError
+from lab_code.printable import one_line
 from lab_code.runs import Run, read_runs
 
+_TRIES = 3  # of the best runs, where weights are missing or damaged
 
-def find_best(store: Path, skip: list[str]) -> Run | None:
-    """The run that counts: finished, and with the highest score that can be one."""
+
+def find_best(store: Path, skip: list[str]) -> list[Run]:
+    """The runs that may count, the best first: finished, and with a score that can be one."""
     runs = [run for run in read_runs(store) if run.run_id not in skip]
-    honest = [run for run in runs if 0 <= run.metrics.get("best_balanced_accuracy", math.nan) <= 1]
-    return next(iter(best_runs(honest)), None)
+    return best_runs([run for run in runs if 0 <= run.metrics.get("best_balanced_accuracy", math.nan) <= 1])
 
 
 def score_best(store: Path, skip: list[str], test_set: Path) -> dict[str, Any]:
-    """The best run of a store, its own score and that on the hidden test set, or why there is none (`fault`)."""
+    """The best run of a store that can be scored, its own score and that on the hidden test set.
+
+    `faults` says which better runs could not be scored, and why; without any run, the name is empty.
+    """
     from instructor.collect.evaluate import HiddenTestSet  # torch, which the process that waits does not need
 
-    best = find_best(store, skip)
-    if best is None:
-        return {"run_id": "", "name": "", "validation": None, "metrics": {}, "fault": ""}
-    known = {"run_id": best.run_id, "name": best.name, "validation": best.metrics["best_balanced_accuracy"]}
-    try:
-        metrics = HiddenTestSet(test_set).score(best).metrics
-        return {**known, "metrics": metrics, "fault": ""}
-    except LabError as error:
-        return {**known, "metrics": {}, "fault": error.message}
+    faults: list[str] = []
+    hidden, best = HiddenTestSet(test_set), find_best(store, skip)
+    for run in best[:_TRIES]:
+        try:
+            return {**_describe(run), "metrics": hidden.score(run).metrics, "faults": faults}
+        except LabError as error:
+            message = error.message.replace(f"{run.artifacts}{os.sep}", "")
+            faults.append(f"run '{_describe(run)['name']}' cannot be scored: {one_line(message)}")
+    known = _describe(best[0]) if best else {"run_id": "", "name": "", "validation": None}
+    return {**known, "metrics": {}, "faults": faults}
+
+
+def _describe(run: Run) -> dict[str, Any]:
+    score = run.metrics["best_balanced_accuracy"]
+    return {"run_id": run.run_id, "name": one_line(run.name, 80), "validation": score}

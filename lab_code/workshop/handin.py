@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import unicodedata
 import zipfile
 from collections.abc import Iterable
 from datetime import datetime
@@ -80,7 +81,7 @@ def _collect_members(kit: Kit, scratch: Path) -> tuple[dict[str, Path], list[Run
     members |= {name: kit.root / name for name in (JOURNAL, HEAD, FEEDBACK, ANSWERS) if (kit.root / name).is_file()}
     for run in runs:
         for path in sorted(run.artifacts.rglob("*")):
-            name = path.relative_to(kit.root).as_posix()
+            name = unicodedata.normalize("NFC", path.relative_to(kit.root).as_posix())
             if path.is_file() and not path.is_symlink() and path.suffix in _SUFFIXES and is_allowed(name):
                 members[name] = path
     check_sizes((name, path.stat().st_size) for name, path in members.items())
@@ -94,7 +95,7 @@ def _write_zip(path: Path, kit: Kit, members: dict[str, Path]) -> None:
         for name, source in members.items():
             content = source.read_bytes()
             digests[name] = hashlib.sha256(content).hexdigest()
-            archive.writestr(name, content)
+            _write_member(archive, name, content)
         manifest = {
             "workshop": kit.workshop,
             "group": kit.group,
@@ -102,11 +103,16 @@ def _write_zip(path: Path, kit: Kit, members: dict[str, Path]) -> None:
             "files": digests,
         }
         text, key = to_json(manifest), read_key(kit.root)
-        archive.writestr(MANIFEST, text)
+        _write_member(archive, MANIFEST, text.encode("utf-8"))
         if key:
-            archive.writestr(SIGNATURE, sign(text.encode("utf-8"), key))
+            _write_member(archive, SIGNATURE, sign(text.encode("utf-8"), key).encode("ascii"))
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """A file without the time of this laptop, whose clock may stand before zips were invented."""
+    archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
 def _free_name(folder: Path, stem: str) -> Path:

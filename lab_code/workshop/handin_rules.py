@@ -23,12 +23,14 @@ MAX_BYTES = 1_000_000_000  # of all members together, unpacked
 MAX_MANIFEST_BYTES = 5_000_000
 # Bytes of a small file; of the journal an afternoon of unlocking and training writes some thousand.
 LARGEST = {KIT_FILE: 5_000_000, JOURNAL: 2_000_000, FEEDBACK: 200_000, ANSWERS: 200_000, HEAD: 1000}
+MOST_MEMBERS = 20_000
 _DEEPEST, _LONGEST_NAME = 12, 200
+_CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave behind
 
 
 def is_allowed(name: str) -> bool:
     """Whether a member of this name belongs into a hand-in, and can lie in a folder on any system."""
-    return belongs(name) and is_portable(name)
+    return belongs(name) and is_portable(name) and not is_clutter(name)
 
 
 def belongs(name: str) -> bool:
@@ -36,6 +38,12 @@ def belongs(name: str) -> bool:
     path = PurePosixPath(name)
     inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name and path.as_posix() == name
     return inside and (name in LARGEST or name == DATABASE or (path.parts[:1] == (ARTIFACTS,) and len(path.parts) > 1))
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a file manager has put this beside other people's files: `._x.png`, `__MACOSX/…`."""
+    parts = name.split("/")
+    return parts[-1].startswith("._") or not _CLUTTER.isdisjoint(parts)
 
 
 def is_portable(name: str) -> bool:
@@ -76,6 +84,6 @@ def check_zip(path: Path) -> bytes:
                     raise LabError(f"the zip is damaged at {name}", hint=again)
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError) as error:
         raise LabError(f"the zip cannot be read back: {error}", hint=again) from error
-    if len(manifest) > MAX_MANIFEST_BYTES:
+    if len(manifest) > MAX_MANIFEST_BYTES or len(files) >= MOST_MEMBERS:
         raise LabError("there are too many files to hand in", hint="delete runs in MLflow's page (lab ui)")
     return manifest

@@ -23,7 +23,7 @@ QUESTIONS = {
     "doubt": "What can one not conclude from these two runs alone, and which run would you make next?",
 }
 LONGEST = 500  # characters of an answer
-_LONGEST_VALUE = 80
+_LONGEST_VALUE, _MOST_VALUES = 80, 200
 _CHOICES = ("data.", "framework", "loss.", "model.", "optimizer.", "seed", "trainer.")
 _PATHS = ("data.folder", "model.weights")
 
@@ -40,7 +40,7 @@ class Review:
 def review_to_json(identity: str, runs: tuple[Run, Run], confusions: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     """The document of `review.json`: choices and scores of the runs, and nothing that names their group."""
     described = [
-        {"params": _choices(run), "metrics": run.metrics, "confusion": confusion.tolist()}
+        {"params": _choices(run), "metrics": _numbers(run.metrics), "confusion": confusion.tolist()}
         for run, confusion in zip(runs, confusions, strict=True)
     ]
     return {"about": "Two runs of another group, to be reviewed: lab review", "id": identity, "runs": described}
@@ -93,7 +93,7 @@ def _choices(run: Run) -> dict[str, str]:
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
     """Keys and values as short, printable text: they go from one group's store to another one's terminal."""
-    return {_printable(key): _printable(value) for key, value in values.items()}
+    return {_printable(key): _printable(value) for key, value in _first(values)}
 
 
 def _printable(value: object) -> str:
@@ -101,4 +101,9 @@ def _printable(value: object) -> str:
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
-    return {str(key): float(value) for key, value in values.items()}
+    return {_printable(key): float(value) for key, value in _first(values)}
+
+
+def _first(values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """As many as a run of ours has: what goes from one group to another one has an end."""
+    return sorted(values.items())[:_MOST_VALUES]

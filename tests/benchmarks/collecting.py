@@ -13,7 +13,7 @@ import shutil, sys, tempfile
 from pathlib import Path
 from instructor.collect.collect import make_store
 from instructor.collect.merge import merge_store
-from instructor.collect.parcels import Content, find_parcels
+from instructor.collect.finding import Content, find_parcels
 from instructor.collect.reading import STORE, read_handin
 from instructor.collect.scoring import score_best
 from instructor.workshop import read_workshop
@@ -23,9 +23,9 @@ with tempfile.TemporaryDirectory(dir=build) as scratch:
     store, final = Path(scratch) / "collected", build / "collected"
     make_store(store, final, build)
     empty = shutil.copyfile(store / "mlflow.db", Path(scratch) / "empty.db")
-    for number, path in enumerate(find_parcels([build / "kits"])):
+    for number, path in enumerate(find_parcels([build / "kits"])[0]):
         folder = Path(scratch) / str(number)
-        facts = read_handin(Content(path), folder, workshop, empty)
+        facts = read_handin(Content(path.path), folder, workshop, empty)
         assert score_best(folder / STORE, [], build / "vault" / "test")["metrics"]
         assert merge_store(folder / STORE, store, final, facts["group"]) == 1
 """

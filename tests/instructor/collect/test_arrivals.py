@@ -1,16 +1,19 @@
 """Hand-ins as they arrive: re-zipped, wrapped, unpacked, renamed; and what is no hand-in, refused in a sentence."""
 
+import os
 import shutil
 import unicodedata
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from instructor.collect.parcels import find_parcels
+from instructor.collect.finding import find_parcels
+from instructor.workshop import HandinLimits
 from tests.instructor.collect.conftest import Desk
-from tests.instructor.collect.hand_ins import Files, write_zip, zip_bytes
+from tests.instructor.collect.hand_ins import Files, edit_manifest, sign_again, write_zip, zip_bytes
 
 
 def below(folder: str, members: Files) -> Files:
@@ -99,6 +102,71 @@ def test_one_download_brings_all_groups_and_one_bad_zip_in_it_is_named(desk: Des
     assert "all.zip › group-2_1/group-2.zip" in shown and "not a zip, or cut off" in reason and not others
 
 
+def many_manifests(members: Files) -> bytes:
+    return zip_bytes({f"{number}/{name}": b"{}" for number in range(300) for name in ("manifest.json", "kit.json")})
+
+
+def many_zips(members: Files) -> bytes:
+    return zip_bytes({f"{number}.zip": zip_bytes({"a": bytes(1000)}) for number in range(150)})
+
+
+def large_zip(members: Files) -> bytes:
+    return zip_bytes({"large.bin": bytes(80_000_000)}, zipfile.ZIP_STORED)
+
+
+@pytest.mark.parametrize("make", [many_manifests, many_zips, large_zip])
+def test_in_one_download_one_hostile_zip_costs_the_others_nothing(desk: Desk, make) -> None:
+    everything = {f"{group}_1/{group}.zip": zip_bytes(desk.members(group)) for group in ("group-1", "group-3")}
+    evil = make(desk.members("group-2"))
+    for path in desk.zips.values():
+        path.unlink()
+    write_zip(desk.inbox / "all.zip", {"a_group-2/evil.zip": evil, **everything})
+    limited = replace(desk, workshop=replace(desk.workshop, limits=HandinLimits(unpacked_mb=50)))
+    collected = limited.collect()
+    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+    assert collected.refused and all("evil.zip" in shown for shown in collected.refused)
+
+
+@pytest.mark.parametrize("name", ["group-2.rar", "group-2.7z", "group-2.tar.gz", "group-2.zip.crdownload"])
+def test_what_cannot_be_a_hand_in_is_named_and_not_passed_over(desk: Desk, name: str) -> None:
+    desk.zips["group-2"].unlink()
+    (desk.inbox / name).write_bytes(b"whatever it is")
+    (reason,) = desk.collect().refused.values()
+    assert "a hand-in is the zip in the kit's folder handin/" in reason
+
+
+@pytest.mark.parametrize("name", ["group-2", "group-2.zip.download", "group-2.part"])
+def test_a_zip_under_another_name_is_read(desk: Desk, name: str) -> None:
+    desk.zips["group-2"].rename(desk.inbox / name)
+    collected = desk.collect()
+    assert not collected.refused and len(collected.rows) == 3
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    listed = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    _, odd = find_parcels([tmp_path])
+    assert odd == {str(tmp_path / "closed"): "it cannot be read: Permission denied"}
+
+
+def test_of_many_hand_ins_of_a_group_the_newest_are_read(desk: Desk) -> None:
+    for number in range(15):
+        members = desk.members("group-2")
+        edit_manifest(members, written=f"2026-01-01T00:{number:02d}:00+00:00")
+        sign_again(members, desk.key("group-2"))
+        write_zip(desk.inbox / f"again-{number}.zip", members)
+    collected = desk.collect()
+    (line,) = collected.incomplete
+    assert "only the 12 newest of 16 hand-ins were read" in line and len(collected.rows) == 3
+
+
 def drop(name: str) -> Callable[[Path, Files], object]:
     return lambda path, m: write_zip(path, {key: content for key, content in m.items() if key != name})
 
@@ -125,12 +193,16 @@ REFUSED: dict[str, tuple[Callable[[Path, Files], object], str]] = {
     "cut off": (lambda path, m: path.write_bytes(path.read_bytes()[:-500]), "not a zip, or cut off"),
     "an empty zip": (lambda path, m: write_zip(path, {}), "it is no hand-in: it is empty"),
     "only clutter": (lambda path, m: write_zip(path, {"__MACOSX/._x": b"", ".DS_Store": b""}), "it is empty"),
-    "photographs": (lambda path, m: write_zip(path, {"a/1.jpg": b"x"}), "holds no manifest.json, but a/1.jpg"),
+    "photographs": (
+        lambda path, m: write_zip(path, {"a/1.jpg": b"x"}),
+        "holds no manifest.json beside kit.json, but a/1.jpg",
+    ),
     "a kit without a hand-in": (
         lambda path, m: write_zip(path, {"group-2/kit.json": m["kit.json"]}),
         "a kit without a hand-in; lab handin writes one",
     ),
     "without its manifest": (drop("manifest.json"), "a kit without a hand-in"),
+    "without its identity": (drop("kit.json"), "holds no manifest.json beside kit.json, but"),
     "without its database": (drop("mlflow.db"), "its file mlflow.db is missing"),
     "without a file of a run": (
         lambda path, m: drop(next(name for name in m if name.endswith("config.yaml")))(path, m),
@@ -158,7 +230,8 @@ def test_folders_that_are_hidden_or_linked_are_not_searched(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "stick" / "again").symlink_to(tmp_path / "stick")
-    assert find_parcels([tmp_path]) == [tmp_path / "stick" / "d.zip"]
+    parcels, odd = find_parcels([tmp_path])
+    assert [parcel.path for parcel in parcels] == [tmp_path / "stick" / "d.zip"] and not odd
 
 
 def test_a_link_in_an_unpacked_hand_in_is_not_followed(desk: Desk, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_model_that_cannot_be_rebuilt_keeps_the_group_on_the_board(desk: Desk)
     collected = desk.collect()
     row = next(row for row in collected.rows if row.group == "group-2")
     assert row.rank is None and row.test_balanced_accuracy is None and row.runs == 1
-    assert any("group-2: run 'mine' cannot be scored" in note for note in collected.notes)
+    assert any("group-2: run 'mine' cannot be scored" in line for line in collected.incomplete)
 
 
 def test_kits_of_other_photographs_are_noticed(desk: Desk) -> None:
@@ -258,7 +258,8 @@ def test_runs_of_another_group_do_not_count(desk: Desk) -> None:
     collected = desk.collect()
     assert not collected.refused and score_of(collected, "group-1") == honest
     assert score_of(collected, "group-2") is None
-    assert sum("was made by group-1's kit and does not count" in note for note in collected.notes) == 3
+    (note,) = (note for note in collected.notes if "made by group-1's kit, and not counted for it" in note)
+    assert note.startswith("group-2: ") and note.count("'") == 7
     assert {run.tags["group"] for run in read_runs(desk.build / "collected")} == {"group-1", "group-3"}
 
 
@@ -267,7 +268,44 @@ def test_runs_that_two_groups_claim_are_named_and_the_honest_group_is_not_refuse
     take_runs(desk, claim=True)
     collected = desk.collect()
     assert not collected.refused and score_of(collected, "group-1") == honest
-    assert sum("was handed in by group-1 and group-2, each as its own" in note for note in collected.notes) == 3
+    assert sum("was handed in by group-1 and group-2, each as its own" in line for line in collected.incomplete) == 3
+
+
+def test_an_unsigned_hand_in_never_stands_beside_a_signed_one(desk: Desk) -> None:
+    honest = desk.collect()
+    forged = desk.members("group-2")
+    receipt = next(row.receipt for row in honest.rows if row.group == "group-2")
+    put(
+        forged,
+        "progress.jsonl",
+        forged["progress.jsonl"] + f'{{"event": "handed_in", "receipt": "{receipt}"}}\n'.encode(),
+    )
+    del forged["signature.txt"]
+    write_zip(desk.inbox / "forged.zip", forged)
+    collected = desk.collect(unsigned=True)
+    assert (
+        "it is not signed, and group-2 has handed in one that is" in collected.refused[str(desk.inbox / "forged.zip")]
+    )
+    assert collected.rows == honest.rows
+
+
+def test_of_a_run_that_two_groups_claim_the_store_shows_the_one_with_more_to_show(desk: Desk) -> None:
+    forged, theirs = desk.members("group-1"), desk.members("group-2")
+    names = [name.split("/") for name in theirs if name.startswith("mlartifacts/skin-lesions/")]
+    (run_id,) = {parts[2] for parts in names if parts[2] != "models"}
+    edit_database(
+        forged,
+        "CREATE TEMP TABLE r AS SELECT * FROM runs LIMIT 1",
+        f"UPDATE r SET run_uuid = '{run_id}', name = 'FORGED',"
+        f" artifact_uri = 'mlartifacts/skin-lesions/{run_id}/artifacts'",
+        "INSERT INTO runs SELECT * FROM r",
+        f"INSERT INTO tags (key, value, run_uuid) VALUES ('group', 'group-1', '{run_id}')",
+    )
+    desk.replace("group-1", forged)
+    collected = desk.collect()
+    stored = {run.run_id: run for run in read_runs(desk.build / "collected")}
+    assert stored[run_id].name == "mine" and stored[run_id].tags["group"] == "group-2" and stored[run_id].metrics
+    assert [line for line in collected.incomplete if "handed in by group-1 and group-2" in line]
 
 
 def make_row(group: str, score: float | None) -> Row:

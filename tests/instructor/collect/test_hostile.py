@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from instructor.workshop import HandinLimits
 from lab_code.runs import read_runs
+from lab_code.tracking import open_store
 from tests.instructor.collect.conftest import Desk
 from tests.instructor.collect.hand_ins import (
     Files,
@@ -76,6 +77,14 @@ def damage_pages(members: Files) -> None:
     put(members, "mlflow.db", bytes(content))
 
 
+def multiply_runs(database: sqlite3.Connection, count: int) -> None:
+    """Copies of the first run under other ids, all with its address."""
+    row = database.execute("SELECT * FROM runs").fetchone()
+    marks = ", ".join("?" * len(row))
+    rows = ((f"{number:032x}", *row[1:]) for number in range(count))
+    database.executemany(f"INSERT INTO runs VALUES ({marks})", rows)
+
+
 REFUSED: dict[str, tuple[Callable[[Files], object], str]] = {
     "a view whose ids change between two reads": (sql(*CHANGING_VIEW), "holds the view runs, which MLflow never makes"),
     "a view without end": (sql(*GIANT_VIEW), "holds the view input_tags"),
@@ -133,6 +142,15 @@ REFUSED: dict[str, tuple[Callable[[Files], object], str]] = {
             "mlartifacts\\..\\escaped", "locked/x.lab", "store/mlflow.db", "mlartifacts", ".",
         )
     },
+    "more runs than a hand-in may have": (
+        lambda m: change_database(m, lambda database: multiply_runs(database, 2001)),
+        "more than 2000 runs",
+    ),
+    "a table without a column": (sql("ALTER TABLE params RENAME COLUMN value TO worth"), "params has no column value"),
+    "an identity with a number without end": (
+        lambda m: put(m, "kit.json", m["kit.json"].replace(b'"minutes": 30', b'"minutes": Infinity')),
+        "its kit.json cannot be read",
+    ),
     "an identity that is a list": (lambda m: put(m, "kit.json", b"[]"), "its kit.json cannot be read"),
     "an identity that nests without end": (lambda m: put(m, "kit.json", b"[" * 100_000), "its kit.json cannot be read"),
 }  # fmt: skip
@@ -239,6 +257,20 @@ NOT_SCORED: dict[str, tuple[Callable[[Files], object], str]] = {
         lambda m: edit_config(m, lambda t: t.replace("name: mine", "name: ${oc.env:SECRET}")),
         "not as a run writes it",
     ),
+    "the environment, spelled by an escape": (
+        lambda m: edit_config(m, lambda t: t.replace("name: mine", 'name: "\\x24{oc.env:SECRET}"')),
+        "not as a run writes it",
+    ),
+    "the environment, where a number belongs": (
+        lambda m: edit_config(m, lambda t: t.replace("width: 2", 'width: "\\u0024{oc.env:SECRET}"')),
+        "not as a run writes it",
+    ),
+    "the environment, on two lines": (
+        lambda m: edit_config(m, lambda t: t.replace("name: mine", 'name: "$\\\n  {oc.env:SECRET}"')),
+        "not as a run writes it",
+    ),
+    "a number": (lambda m: edit_config(m, lambda t: "3"), "not as a run writes it"),
+    "a list": (lambda m: edit_config(m, lambda t: "- a\n- b"), "not as a run writes it"),
     "a reference": (lambda m: edit_config(m, lambda t: t.replace("width: 2", "width: ${seed}")), "not as a run writes"),
     "a configuration of megabytes": (lambda m: edit_config(m, lambda t: t + "#" * 200_000), "not as a run writes it"),
     "YAML that nests without end": (lambda m: edit_config(m, lambda t: "[" * 5000), "not as a run writes it"),
@@ -272,19 +304,79 @@ def test_a_model_that_attacks_is_not_scored(desk: Desk, attack: str, monkeypatch
 
 
 def test_two_hundred_runs_that_share_one_folder_take_its_room_once(desk: Desk) -> None:
-    def multiply(database: sqlite3.Connection) -> None:
-        row = database.execute("SELECT * FROM runs").fetchone()
-        marks = ", ".join("?" * len(row))
-        for number in range(200):
-            database.execute(f"INSERT INTO runs VALUES ({marks})", (f"{number:032x}", *row[1:]))
-
     members = desk.members("group-2")
-    change_database(members, multiply)
+    change_database(members, lambda database: multiply_runs(database, 200))
     desk.replace("group-2", members)
     collected = desk.collect()
     assert len(collected.rows) == 3 and any("where no run's files belong" in note for note in collected.notes)
     sizes = [path.stat().st_size for path in (desk.build / "collected").rglob("*") if path.is_file()]
     assert sum(sizes) < 20_000_000
+
+
+def test_what_is_said_of_one_hand_in_has_an_end(desk: Desk) -> None:
+    members = desk.members("group-2")
+    edit_database(members, "PRAGMA ignore_check_constraints = ON")
+    change_database(members, lambda database: multiply_runs(database, 300))
+    edit_database(members, "PRAGMA ignore_check_constraints = ON", "UPDATE runs SET end_time = 'noon'")
+    desk.replace("group-2", members)
+    collected = desk.collect()
+    assert len(collected.incomplete) <= 11 and "more of that kind" in collected.incomplete[-1]
+    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+
+
+def same_links(database: sqlite3.Connection) -> None:
+    for number, (identity,) in enumerate(database.execute("SELECT input_uuid FROM inputs ORDER BY rowid").fetchall()):
+        for table in ("inputs", "input_tags"):
+            database.execute(f"UPDATE {table} SET input_uuid = ? WHERE input_uuid = ?", (f"{number:032x}", identity))
+
+
+def same_models(database: sqlite3.Connection) -> None:
+    (identity,) = database.execute("SELECT model_id FROM logged_models").fetchone()
+    for table, column in (
+        ("logged_models", "model_id"),
+        ("logged_model_params", "model_id"),
+        ("inputs", "destination_id"),
+    ):
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (f"m-{0:032x}", identity))
+
+
+def other_data_set(database: sqlite3.Connection) -> None:
+    database.execute("""UPDATE datasets SET dataset_source = '{"uri": "elsewhere"}' WHERE name = 'training'""")
+
+
+SHARED_IDS = {"of links": same_links, "of models": same_models, "of data sets": other_data_set}
+
+
+@pytest.mark.parametrize("what", SHARED_IDS)
+def test_ids_that_another_group_has_used_cost_nobody_anything(desk: Desk, what: str) -> None:
+    for group in ("group-2", "group-3")[: 1 if what == "of data sets" else 2]:
+        members = desk.members(group)
+        change_database(members, SHARED_IDS[what])
+        desk.replace(group, members)
+    collected = desk.collect()
+    assert not collected.refused and not collected.incomplete and len(collected.rows) == 3
+    client = open_store(desk.build / "collected")
+    for run in read_runs(desk.build / "collected"):
+        entry = client.get_run(run.run_id)
+        assert {used.dataset.name for used in entry.inputs.dataset_inputs} == {"training", "validation"}
+        (output,) = entry.outputs.model_outputs
+        assert client.get_logged_model(output.model_id).source_run_id == run.run_id
+        sources = {used.dataset.source for used in entry.inputs.dataset_inputs}
+        mine = what == "of data sets" and run.tags["group"] == "group-2"
+        assert any("elsewhere" in source for source in sources) == mine
+
+
+def test_where_the_best_model_is_lost_the_next_best_counts_and_that_is_said(desk: Desk) -> None:
+    before = next(row for row in desk.collect().rows if row.group == "group-1")
+    members = desk.members("group-1")
+    name = next(name for name in members if before.run_id in name and name.endswith("weights.safetensors"))
+    put(members, name, b"\xff" * 100)
+    desk.replace("group-1", members)
+    collected = desk.collect()
+    row = next(row for row in collected.rows if row.group == "group-1")
+    assert row.rank and row.run_id != before.run_id
+    (line,) = collected.incomplete
+    assert "cannot be scored: weights.safetensors is not a readable" in line and str(desk.build) not in line
 
 
 def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed(desk: Desk, capsys, monkeypatch) -> None:
@@ -294,10 +386,12 @@ def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed(desk: Desk, c
     edit_database(members, "UPDATE runs SET name = 'a' || char(27) || ']0;owned' || char(7, 13, 10, 155) || '[31mb'")
     desk.replace("group-2", members)
     write_zip(desk.inbox / "evil\x1b[2J.zip", {"a\x1b[2J": b"x"})
+    write_zip(desk.inbox / "a\nerror: group-3 has copied.zip", {"a": b"x"})
     monkeypatch.setattr(cli, "read_workshop", lambda path: desk.workshop)
     assert cli.main(["collect", "--build", str(desk.build), str(desk.inbox)]) == 1
     out, err = capsys.readouterr()
     assert "owned" in out and not {"\x1b", "\x07", "\x9b", "\r"} & set(out + err)
+    assert "\nerror: group-3" not in err and "a error: group-3 has copied.zip" in err
     table = (desk.build / "collected" / "leaderboard.csv").read_text(encoding="utf-8")
     assert len(table.splitlines()) == 4
 

@@ -133,7 +133,8 @@ run_isolated([Job(sleep_deaf, ()), Job(sleep_deaf, ())], HandinLimits(seconds=60
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent to a process group, which Windows does not have")
-def test_ctrl_c_ends_all_of_them(project: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_whatever_ends_the_waiting_process_ends_all_of_them(project: Path, how: signal.Signals) -> None:
     waiting = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
@@ -142,7 +143,7 @@ def test_ctrl_c_ends_all_of_them(project: Path) -> None:
     started = psutil.Process(waiting.pid).children(recursive=True)
     while len(started) < 3:  # the server of processes, and the two
         started = psutil.Process(waiting.pid).children(recursive=True)
-    os.killpg(waiting.pid, signal.SIGINT)
+    os.killpg(waiting.pid, how) if how == signal.SIGINT else os.kill(waiting.pid, how)
     assert waiting.wait(30) != 0
     _, alive = psutil.wait_procs(started, timeout=30)
     assert not alive

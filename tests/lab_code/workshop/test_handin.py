@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from instructor.collect.collect import make_store
+from instructor.collect.finding import Content
 from instructor.collect.merge import merge_store
-from instructor.collect.parcels import Content
 from instructor.collect.reading import STORE, read_handin
 from lab_code.config import compose_config
 from lab_code.errors import LabError
@@ -151,7 +151,7 @@ def test_what_gets_a_receipt_is_collected(odd: Path, build: Path, workshop, chan
     path, code, runs = write_handin(read_kit(odd))
     make_store(tmp_path / "merged", tmp_path / "merged", build)
     sent = read_handin(Content(path), tmp_path / "read", workshop, tmp_path / "merged" / "mlflow.db")
-    assert (sent["notes"], sent["left_out"], sent["receipt"], runs) == ([], {}, code, 1)
+    assert (sent["notes"], sent["left_out"], sent["receipt"], runs) == ([], [], code, 1)
     assert merge_store(tmp_path / "read" / STORE, tmp_path / "merged", tmp_path / "merged", sent["group"]) == 1
     assert [run.run_id for run in read_runs(tmp_path / "merged")] == mine
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
