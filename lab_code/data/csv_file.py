@@ -7,6 +7,7 @@
 import codecs
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,11 +51,10 @@ def read_table(path: Path) -> Table:
     text = _read_text(path)
     delimiter, text = _split_hint(text)
     first_line = text.lstrip("\r\n").partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _guess_delimiter(first_line))
-    try:
-        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
-    except csv.Error as error:
-        raise LabError(f"{path} line {reader.line_num}: {error}", hint=_SAVE_AGAIN) from error
+    split, problem = split_rows(text, delimiter or _guess_delimiter(first_line))
+    if problem:
+        raise refuse_quotes(path, problem)
+    lines = [(line, [cell.strip() for cell in cells]) for line, cells in split if any(map(str.strip, cells))]
     if not lines:
         return Table(path, [], [])
     header = lines[0][1]
@@ -67,6 +67,42 @@ def read_table(path: Path) -> Table:
             )
     rows = [(line, _name_cells(header, cells)) for line, cells in lines[1:]]
     return Table(path, [column for column in header if column], rows)
+
+
+def split_rows(text: str, separator: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """Every row's cells with the line in which it begins, and what is wrong below them; empty where nothing is.
+
+    A quotation mark that is not closed would swallow rows, up to the next one or to the end. An empty line is a row
+    without cells.
+    """
+    lines = list(io.StringIO(text, newline=""))
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    begin = width = 0
+    try:
+        for cells in reader:
+            if width > 2 and any(_count_cells(line, separator) == width for line in lines[begin + 1 : reader.line_num]):
+                return rows, f"a quotation mark in line {begin + 1} or below (a cell holds what looks like a row)"
+            rows.append((begin + 1, cells))
+            begin, width = reader.line_num, width or len(cells)
+    except csv.Error as error:
+        quoted = any('"' in line for line in lines[begin : reader.line_num])
+        where = f"line {begin + 1}"
+        return rows, f"a quotation mark in {where} or below ({error})" if quoted else f"{where} ({error})"
+    return rows, ""
+
+
+def refuse_quotes(path: Path, problem: str) -> LabError:
+    """The error for what `split_rows` found to be wrong."""
+    return LabError(
+        f"{path} is not understood: {problem}",
+        hint='in a cell that stands in quotes, write each " twice; or let a spreadsheet save the CSV',
+    )
+
+
+def _count_cells(line: str, separator: str) -> int:
+    """How many cells a line has, whatever stands in quotes; in a text, a blank follows the separator."""
+    return 1 + len(re.findall(re.escape(separator) + "(?! )", line))
 
 
 def _name_cells(header: list[str], cells: list[str]) -> dict[str, str]:
@@ -108,10 +144,10 @@ def _guess_encoding(content: bytes) -> str:
 
 
 def _split_hint(text: str) -> tuple[str | None, str]:
-    """Excel's own first line `sep=;`, where there is one, and the rest."""
-    first, _, rest = text.partition("\n")
+    """Excel's own first line `sep=;`, where there is one, and the text without it: an empty line stays in its place."""
+    first, end, rest = text.partition("\n")
     if first.strip().casefold().startswith("sep=") and len(first.rstrip("\r")) == 5:
-        return first[4], rest
+        return first[4], end + rest
     return None, text
 
 
