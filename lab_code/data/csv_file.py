@@ -17,6 +17,7 @@ from lab_code.errors import LabError
 
 TABLE_ENDINGS = (".csv", ".tsv", ".tab")
 _DELIMITERS = ",;\t|"
+_TITLE_LINES = 12  # a header is looked for in so many rows
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _NO_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - set(b"\t\n\r"))  # a terminal would obey them
@@ -32,18 +33,30 @@ class Table:
     rows: list[tuple[int, dict[str, str]]]
 
     def find(self, names: Sequence[str]) -> list[str]:
-        """Those of its columns that have one of the names, in the order of the names; capitals do not matter."""
-        spelt = {column.casefold(): column for column in self.columns}
-        return [spelt[name] for name in names if name in spelt]
+        """Those of its columns that have one of the names, in the order of the names; `fold_name` says what counts."""
+        spelt = {fold_name(column): column for column in self.columns}
+        return [spelt[fold_name(name)] for name in names if fold_name(name) in spelt]
 
     def choose(self, names: Sequence[str]) -> str:
         """The first of them. Raises `LabError` where there is none."""
         for column in self.find(names):
             return column
+        header = self._find_header(names)
         raise LabError(
             f"{self.path} has no column '{names[0]}' (found: {', '.join(self.columns[:12]) or 'an empty file'})",
-            hint=f"the first line must name a column {' or '.join(names)}",
+            hint=f"line {header} looks like the names of the columns: remove the lines above it"
+            if header
+            else f"the first line must name a column {' or '.join(names)}",
         )
+
+    def _find_header(self, names: Sequence[str]) -> int | None:
+        """The line near the top that has one of the names in a cell: a title or a comment stands above it."""
+        wanted = {fold_name(name) for name in names}
+        for line, row in self.rows[:_TITLE_LINES]:
+            parts = [part for cell in row.values() for part in re.split(f"[{_DELIMITERS}]", cell)]
+            if wanted.intersection(map(fold_name, parts)):
+                return line
+        return None
 
 
 def read_table(path: Path) -> Table:
@@ -61,12 +74,18 @@ def read_table(path: Path) -> Table:
     _check_header(path, header)
     for line, cells in lines[1:]:
         if any(cells[len(header) :]):
+            title = f"if line {line} names the columns, remove what is above it; else " if cells is lines[1][1] else ""
             raise LabError(
                 f"{path} line {line} has {len(cells)} cells, but the first line names {len(header)} columns",
-                hint="put quotation marks around a cell that holds a separator, or name the column",
+                hint=f"{title}put quotation marks around a cell that holds a separator, or name the column",
             )
     rows = [(line, _name_cells(header, cells)) for line, cells in lines[1:]]
     return Table(path, [column for column in header if column], rows)
+
+
+def fold_name(name: str) -> str:
+    """What a column's name is known by: without capitals, blanks, `_`, `-`, `.` and a `#` before it."""
+    return re.sub(r"[\s_.-]", "", name.casefold().lstrip("#"))
 
 
 def split_rows(text: str, separator: str) -> tuple[list[tuple[int, list[str]]], str]:
@@ -160,9 +179,10 @@ def _guess_delimiter(line: str) -> str:
 def _check_header(path: Path, header: list[str]) -> None:
     seen: dict[str, int] = {}
     for number, column in enumerate(header, 1):
-        first = seen.setdefault(column.casefold(), number)
-        if column and first != number:
+        first = seen.setdefault(fold_name(column) or f"column {number}", number)
+        if first != number:
+            other = "" if header[first - 1] == column else f" or '{header[first - 1]}'"
             raise LabError(
-                f"{path}: columns {first} and {number} are both named '{column}'",
+                f"{path}: columns {first} and {number} are both named '{column}'{other}",
                 hint="which of the two is meant cannot be known: rename or remove one",
             )
