@@ -72,13 +72,7 @@ def read_table(path: Path) -> Table:
         return Table(path, [], [])
     header = lines[0][1]
     _check_header(path, header)
-    for line, cells in lines[1:]:
-        if any(cells[len(header) :]):
-            title = f"if line {line} names the columns, remove what is above it; else " if cells is lines[1][1] else ""
-            raise LabError(
-                f"{path} line {line} has {len(cells)} cells, but the first line names {len(header)} columns",
-                hint=f"{title}put quotation marks around a cell that holds a separator, or name the column",
-            )
+    _check_widths(path, lines)
     rows = [(line, _name_cells(header, cells)) for line, cells in lines[1:]]
     return Table(path, [column for column in header if column], rows)
 
@@ -115,7 +109,7 @@ def refuse_quotes(path: Path, problem: str) -> LabError:
     """The error for what `split_rows` found to be wrong."""
     return LabError(
         f"{path} is not understood: {problem}",
-        hint='in a cell that stands in quotes, write each " twice; or let a spreadsheet save the CSV',
+        hint='in a cell that stands in quotes, write each " twice and no line ends; or let a spreadsheet save the CSV',
     )
 
 
@@ -174,6 +168,19 @@ def _guess_delimiter(line: str) -> str:
     """The separator that is most often in the first line, outside of quotation marks."""
     outside = "".join(line.split('"')[::2])
     return max(_DELIMITERS, key=outside.count)
+
+
+def _check_widths(path: Path, lines: list[tuple[int, list[str]]]) -> None:
+    """Raise `LabError` for a row with more cells than the first line, which may be a title above the names."""
+    width = len(lines[0][1])
+    named = "1 column" if width == 1 else f"{width} columns"
+    for line, cells in lines[1:]:
+        if any(cells[width:]):
+            title = f"if line {line} names the columns, remove what is above it; else " if line == lines[1][0] else ""
+            raise LabError(
+                f"{path} line {line} has {len(cells)} cells, but the first line names {named}",
+                hint=f"{title}put quotation marks around a cell that holds a separator, or name the column",
+            )
 
 
 def _check_header(path: Path, header: list[str]) -> None:

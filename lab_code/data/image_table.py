@@ -195,8 +195,8 @@ def _tell_unused(table: Table, like: re.Pattern[str]) -> list[str]:
     if not unused:
         return []
     return [
-        f"not used: {', '.join(unused)}; what they have in common may be on both sides of a split, unless you add or "
-        "rename a column lesion_id that joins it (one lesion_id has one diagnosis)"
+        f"not used: {', '.join(unused)}; photographs that share it may be on both sides of a split, unless its column "
+        "is named lesion_id (one lesion_id has one diagnosis)"
     ]
 
 

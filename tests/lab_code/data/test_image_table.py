@@ -188,7 +188,7 @@ LAYOUTS: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str, str]], 
         ["1.jpg", "2.jpg"],
         {"t.csv": "image,dx,patient_id\n1,nv,P1\n2,mel,P1\n"},
         [("1", "1", "nv"), ("2", "2", "mel")],
-        "not used: patient_id; what they have in common may be on both sides of a split",
+        "not used: patient_id; photographs that share it may be on both sides of a split",
     ),
     "a column that looks like lesions": (
         ["1.jpg"],
