@@ -164,7 +164,7 @@ def _check_divisible(folder: Path) -> None:
         if lesions[dx] == 1:
             raise LabError(
                 f"the kits' photographs hold only one lesion of '{dx}', too few to train and to validate",
-                hint="raise data.images in instructor/workshop.yaml, or add lesions to the folder",
+                hint="raise data.images in the file that describes the workshop, or add lesions to the folder",
             )
 
 

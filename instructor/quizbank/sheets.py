@@ -7,7 +7,6 @@ Nothing is believed that a file says about itself: not the size of a sheet, not 
 number that two countries would read differently is refused with its file, sheet and cell.
 """
 
-import csv
 import io
 import math
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
+from lab_code.data.csv_file import refuse_quotes, split_rows
 from lab_code.errors import LabError
 
 SEPARATORS = ",;\t"
@@ -92,29 +92,16 @@ def _drop_sizes(path: Path) -> io.BytesIO:
 def read_csv(path: Path, is_known: Callable[[Rows], bool]) -> Sheet:
     """A sheet that was saved with commas, semicolons or tabs, in UTF-8, UTF-16 or Windows' code page."""
     text = _decode(path)
-    declared = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)  # a line that some programs put on top for Excel
+    declared = re.match(r"sep=(.)(?=\r?\n)", text, re.IGNORECASE)  # a line that some programs put on top for Excel
     body = text[declared.end() :] if declared else text
     for separator in declared[1] if declared else SEPARATORS:
-        rows, problem = _split_lines(body, separator)
+        lines, problem = split_rows(body, separator)
+        rows: Rows = [list(cells) for _, cells in lines]
         if is_known(rows):
             if problem:
-                raise LabError(
-                    f"{path} is not understood: a quotation mark in line {len(rows) + 1} or below ({problem})",
-                    hint='in a cell that stands in quotes, write each " twice; or let a spreadsheet save the CSV',
-                )
-            return Sheet(path, path.name, [[], *rows] if declared else rows, separator)
+                raise refuse_quotes(path, problem)
+            return Sheet(path, path.name, rows, separator)
     return Sheet(path, path.name, [[line] for line in body.splitlines()], SEPARATORS[0])
-
-
-def _split_lines(text: str, separator: str) -> tuple[Rows, str]:
-    """The rows, and what is wrong below them: a quotation mark that is not closed would swallow all that follows."""
-    rows: Rows = []
-    try:
-        for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
-            rows.append(list(cells))
-    except csv.Error as error:
-        return rows, str(error)
-    return rows, ""
 
 
 def _decode(path: Path) -> str:

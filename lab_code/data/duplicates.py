@@ -18,12 +18,30 @@ def digest_pixels(images: np.ndarray) -> list[bytes]:
     return [hashlib.sha256(image).digest() for image in np.ascontiguousarray(images)]
 
 
-def find_same(digests: Iterable[Hashable]) -> list[list[int]]:
-    """The indices of photographs that are the same picture, a list for every picture that is there more than once."""
-    places: dict[Hashable, list[int]] = {}
-    for index, digest in enumerate(digests):
-        places.setdefault(digest, []).append(index)
-    return [group for group in places.values() if len(group) > 1]
+def find_same(*digests: Iterable[Hashable]) -> list[list[int]]:
+    """The indices of photographs that are the same picture, a list for every picture that is there more than once.
+
+    Of several lists of digests, of whole pictures and of what training sees of them, any one may show it.
+    """
+    joined: dict[int, int] = {}
+    indices: set[int] = set()
+
+    def find_first(index: int) -> int:
+        while index in joined:
+            index = joined[index]
+        return index
+
+    for each in digests:
+        seen: dict[Hashable, int] = {}
+        for index, digest in enumerate(each):
+            indices.add(index)
+            first, other = sorted((find_first(seen.setdefault(digest, index)), find_first(index)))
+            if first != other:
+                joined[other] = first
+    groups: dict[int, list[int]] = {}
+    for index in sorted(indices):
+        groups.setdefault(find_first(index), []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def join_lesions(lesion_ids: Sequence[str] | np.ndarray, same: Sequence[Sequence[int]]) -> np.ndarray:

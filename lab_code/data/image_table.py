@@ -4,9 +4,10 @@
     clinic/001.jpg,mel,patient-7-back           image,MEL,NV,BCC,AKIEC,BKL,DF,VASC
     clinic/002.png,nv,patient-9-arm             ISIC_0024306,0.0,1.0,0.0,0.0,0.0,0.0,0.0
 
-The images may lie anywhere below the folder; how they are found is in `image_files.py`. Without `lesion_id` every image
-counts as a lesion of its own. Without a table, each folder is taken for the diagnosis that it is named after
-(`class_folders.py`). What was understood, left out and not known stands in the notes of the `Reading`.
+The images may lie anywhere below the folder; how they are found is in `image_files.py`. Without `lesion_id`, or where
+it is empty, NA, nan or the like, an image counts as a lesion of its own. Without a table, each folder is taken for the
+diagnosis that it is named after (`class_folders.py`). What was understood, left out and not known stands in the notes
+of the `Reading`.
 """
 
 import re
@@ -15,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab_code.data.class_folders import has_class_folders, read_class_folders
-from lab_code.data.csv_file import TABLE_ENDINGS, Table, read_table
+from lab_code.data.csv_file import TABLE_ENDINGS, Table, fold_name, read_table
 from lab_code.data.diagnoses import ELSEWHERE, describe_names, recognise, suggest
-from lab_code.data.ham10000 import IMAGE_FOLDERS, METADATA_NAMES, find_images, find_metadata
+from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, METADATA_NAMES, find_images, find_metadata
 from lab_code.data.image_files import OTHER_ENDINGS, is_visible, list_files, spell_path, strip_ending
 from lab_code.data.table import Entry, Reading, check_cells, make_reading
 from lab_code.errors import LabError
@@ -28,7 +29,11 @@ _IMAGE = (
     *("filepath", "file_path", "image_path"),
 )
 _LESION = ("lesion_id", "lesion")
-_ZERO, _ONE = re.compile(r"0([.,]0*)?"), re.compile(r"1([.,]0*)?")
+_PATIENT = re.compile("patient|subject|person|case(id|no|nr|num)")
+_ZERO = re.compile(r"(|0+([.,]0*)?(e[+-]?\d+)?|false|no)", re.IGNORECASE)
+_ONE = re.compile(r"(1([.,]0*)?(e[+-]?0+)?|true|yes)", re.IGNORECASE)
+_UNKNOWN = ("", "na", "n/a", "#n/a", "<na>", "nan", "none", "null", "nil", "-", "--", "?")
+_PACKED = (".zip", ".gz", ".bz2", ".xz", ".tar", ".tgz", ".7z", ".rar")
 _DX = ("dx", "diagnosis", "diagnostic", "label", "class", "diagnosis_3")
 
 
@@ -41,20 +46,28 @@ def read_image_table(folder: Path) -> Reading:
         return read_class_folders(folder)
     if not tables:
         raise _no_table(folder)
+    if not any(map(_is_complete, tables)):
+        _check_beside(folder)
     table = _choose_table(folder, tables)
     image = _choose_image_column(folder, table)
     lesions, note = _read_lesions(table, image, [other for other in tables if other.path != table.path])
-    names = _read_diagnoses(table)
+    names, dx_note = _read_diagnoses(table)
+    taken = set(lesions.values())
     entries = []
     for line, row in table.rows:
+        if line not in names:
+            continue
         name, dx = row[image], recognise(names[line])
         if spell_path(name).parts[:1] == ("..",):
             raise LabError(f"{table.path}: image '{name}' is outside {folder}", hint="copy it into the folder")
         if dx is None:
             raise LabError(f"{table.path} line {line}: unknown diagnosis '{names[line]}'", hint=suggest(names[line]))
         if dx != ELSEWHERE:
-            entries.append(Entry(line, name, lesions.get(line, name), dx, row))
-    notes = [*note, *_tell_chosen(table), *describe_names(Counter(names.values()))]
+            own = f"image {name}" if name in taken else name
+            entries.append(Entry(line, name, lesions.get(line, own), dx, row))
+    if not entries:
+        raise LabError(f"{table.path} gives no image one of the seven diagnoses", hint=f"known: {', '.join(DIAGNOSES)}")
+    notes = [*note, *dx_note, *_tell_chosen(table), *describe_names(Counter(names.values()))]
     return make_reading(table.path, entries, find_images(folder).find, notes)
 
 
@@ -99,25 +112,49 @@ def _choose_image_column(folder: Path, table: Table) -> str:
     return max(columns, key=lambda column: sum(files.find(row[column]) is not None for _, row in table.rows[:50]))
 
 
-def _read_diagnoses(table: Table) -> dict[int, str]:
-    """The diagnosis of every line, in the table's own words."""
+def _read_diagnoses(table: Table) -> tuple[dict[int, str], list[str]]:
+    """The diagnosis of every line that has one, in the table's own words, and notes."""
     columns = _one_hot_columns(table)
-    if table.find(_DX) or not columns:
-        dx = table.choose(_DX)
-        check_cells(table, [dx])
-        return {line: row[dx] for line, row in table.rows}
-    check_cells(table, columns)
-    names = {}
+    if not table.find(_DX) and columns:
+        return {line: _read_one_hot(table, columns, line, row) for line, row in table.rows}, []
+    dx = table.choose(_DX)
+    names = {line: row[dx] for line, row in table.rows if not _is_unknown(row[dx])}
+    unknown = len(table.rows) - len(names)
+    notes = [f"left out, since {dx} is empty there: {unknown}"] if unknown else []
+    if columns:
+        _check_agreement(table, dx, columns)
+        notes.append(f"of the columns {', '.join([dx, *columns])}, {dx} counts")
+    return names, notes
+
+
+def _read_one_hot(table: Table, columns: Sequence[str], line: int, row: dict[str, str]) -> str:
+    """The one column that is 1; a blank counts as 0."""
+    chosen = [column for column in columns if not _ZERO.fullmatch(row[column])]
+    if len(chosen) != 1 or not _ONE.fullmatch(row[chosen[0]]):
+        found = ", ".join(f"{column} {row[column]}" for column in chosen) or "none"
+        raise LabError(
+            f"{table.path} line {line}: not exactly one diagnosis is 1 (found: {found})",
+            hint="one column is 1 and the others are 0; correct the line or remove it",
+        )
+    return chosen[0]
+
+
+def _check_agreement(table: Table, dx: str, columns: Sequence[str]) -> None:
+    """Raise `LabError` where one column a diagnosis says something else than the column of diagnoses."""
+    try:
+        chosen = {line: _read_one_hot(table, columns, line, row) for line, row in table.rows}
+    except LabError:  # probabilities, or how many moles somebody has
+        return
     for line, row in table.rows:
-        chosen = [column for column in columns if not _ZERO.fullmatch(row[column])]
-        if len(chosen) != 1 or not _ONE.fullmatch(row[chosen[0]]):
-            found = ", ".join(f"{column} {row[column]}" for column in chosen) or "none"
+        if recognise(row[dx]) not in (recognise(chosen[line]), None):
             raise LabError(
-                f"{table.path} line {line}: not exactly one diagnosis is 1 (found: {found})",
-                hint="one column is 1 and the others are 0; correct the line or remove it",
+                f"{table.path} line {line}: {dx} is '{row[dx]}', but the column that is 1 is {chosen[line]}",
+                hint=f"correct the line, or remove the column {dx} or the other ones",
             )
-        names[line] = chosen[0]
-    return names
+
+
+def _is_unknown(cell: str) -> bool:
+    return cell.casefold() in _UNKNOWN
 
 
 def _tell_chosen(table: Table) -> list[str]:
@@ -133,39 +170,75 @@ def _one_hot_columns(table: Table) -> list[str]:
 
 
 def _read_lesions(table: Table, image: str, others: Sequence[Table]) -> tuple[dict[int, str], list[str]]:
-    """The lesion of every line where it is known, and a note.
-
-    ISIC keeps them in a table of their own, beside the diagnoses; there an empty cell is a lesion of its own.
-    """
-    if columns := table.find(_LESION):
-        check_cells(table, [image, columns[0]])
-        return {line: row[columns[0]] for line, row in table.rows}, []
+    """The lesion of every line where it is known, and notes. ISIC keeps them in a table of their own."""
     check_cells(table, [image])
+    if columns := table.find(_LESION):
+        known = {line: row[columns[0]] for line, row in table.rows if not _is_unknown(row[columns[0]])}
+        unknown = len(table.rows) - len(known)
+        notes = [f"{columns[0]} is unknown for {unknown} photographs: each counts as a lesion of its own"]
+        return known, (notes if unknown else []) + _tell_unused(table, _PATIENT)
     for other in others:
         if other.find(_LESION) and other.find(_IMAGE):
             key, lesion = other.find(_IMAGE)[0], other.find(_LESION)[0]
-            known = {strip_ending(row[key]): row[lesion] for _, row in other.rows if row[lesion]}
-            lesions = {line: known.get(strip_ending(row[image]), "") for line, row in table.rows}
+            ids = {strip_ending(row[key]): row[lesion] for _, row in other.rows if not _is_unknown(row[lesion])}
+            lesions = {line: ids.get(strip_ending(row[image]), "") for line, row in table.rows}
             found = {line: lesion for line, lesion in lesions.items() if lesion}
             return found, [f"lesions are those of {other.path.name}: known for {len(found)} of {len(lesions)} images"]
-    return {}, ["no column lesion_id: every photograph counts as a lesion of its own"]
+    own = "no column lesion_id: every photograph counts as a lesion of its own"
+    return {}, [own, *_tell_unused(table, re.compile(f"lesion|{_PATIENT.pattern}"))]
+
+
+def _tell_unused(table: Table, like: re.Pattern[str]) -> list[str]:
+    """Which columns might say what belongs together, and are not used."""
+    columns = [column for column in table.columns if column not in table.find(_LESION)]
+    unused = [column for column in columns if like.search(fold_name(column))]
+    if not unused:
+        return []
+    return [
+        f"not used: {', '.join(unused)}; photographs that share it may be on both sides of a split, unless its column "
+        "is named lesion_id (one lesion_id has one diagnosis)"
+    ]
+
+
+def _check_beside(folder: Path) -> None:
+    """Raise `LabError` for folders of diagnoses beside tables that do not name images and diagnoses."""
+    tables = ", ".join(path.name for path in _table_paths(folder)) or "a table"
+    if has_class_folders(folder):
+        raise LabError(
+            f"{folder} holds folders named after diagnoses, and {tables}, which does not name images and diagnoses",
+            hint=f"move {tables} away, and each folder is read as the diagnosis it is named after",
+        )
+    if inside := [path for path in _find_layouts(folder) if has_class_folders(path)]:
+        raise LabError(
+            f"{folder} holds {tables}, which does not name images and diagnoses",
+            hint=f"name the folder inside it, where folders are named after diagnoses: {_largest(inside)}",
+        )
 
 
 def _no_table(folder: Path) -> LabError:
     """The error for a folder of no known layout, with what comes nearest to one."""
     visible = [path for path in sorted(folder.iterdir()) if is_visible(path.name)]
     endings = {path.suffix.lower(): path.name for path in reversed(visible) if path.is_file()}
-    inside = [path for path in visible if path.is_dir() and _has_layout(path)]
+    inside = _find_layouts(folder)
     sheet = next((endings[ending] for ending in (".xlsx", ".xls", ".ods", ".numbers") if ending in endings), None)
+    packed = next((endings[ending] for ending in _PACKED if ending in endings), None)
+    text = next((path for path in visible if path.suffix.lower() == ".txt" and _is_readable_table(path)), None)
     images = len(list_files(folder))
-    if inside:
-        hint = f"name the folder inside it: {max(inside, key=lambda path: len(list_files(path)))}"
+    if len(inside) > 1 and all(map(_is_part, inside)):
+        hint = (
+            f"put the folders of one diagnosis in {', '.join(path.name for path in inside)} together, since the kit "
+            f"divides by itself; or name one of them: {_largest(inside)}"
+        )
+    elif inside:
+        hint = f"name the folder inside it: {_largest(inside)}"
     elif ".npz" in endings:
         hint = f"name the file itself: {folder / endings['.npz']}"
+    elif text:
+        hint = f"rename {text.name} to {text.stem}.csv"
     elif sheet:
         hint = f"save {sheet} as CSV (UTF-8) into the same folder; it needs the columns image, dx and lesion_id"
-    elif ".zip" in endings and not images:
-        hint = f"unpack {endings['.zip']} there first"
+    elif packed:
+        hint = f"unpack {packed} there first"
     elif any((folder / name).is_dir() for name in IMAGE_FOLDERS):
         hint = f"the folder must hold {METADATA_NAMES[0]} beside {IMAGE_FOLDERS[0]}/ and {IMAGE_FOLDERS[1]}/"
     elif not images and list_files(folder, OTHER_ENDINGS):
@@ -177,8 +250,33 @@ def _no_table(folder: Path) -> LabError:
     return LabError(f"no metadata table in {folder} ({images} images)", hint=hint)
 
 
+def _find_layouts(folder: Path, depth: int = 3) -> list[Path]:
+    """The nearest folders below that have a layout that is read."""
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and is_visible(path.name)]
+    found = [path for path in inner if _has_layout(path)]
+    if found or depth == 1:
+        return found
+    return [below for path in inner for below in _find_layouts(path, depth - 1)]
+
+
 def _has_layout(folder: Path) -> bool:
     return bool(_published_table(folder) or _table_paths(folder) or has_class_folders(folder))
+
+
+def _is_part(folder: Path) -> bool:
+    """Whether it holds folders of diagnoses, and is a part of a data set that somebody has divided."""
+    return bool(re.match("train|test|val", folder.name.casefold())) and not _table_paths(folder)
+
+
+def _largest(folders: Sequence[Path]) -> Path:
+    return max(folders, key=lambda path: len(list_files(path)))
+
+
+def _is_readable_table(path: Path) -> bool:
+    try:
+        return _is_complete(read_table(path))
+    except LabError:
+        return False
 
 
 def _published_table(folder: Path) -> bool:

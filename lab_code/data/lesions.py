@@ -102,19 +102,20 @@ def find_lesions(
     """The readable photographs at `place`, and a report of everything that was found."""
     if is_medmnist(place):
         lesions = Lesions.join([load_part(place, part, image_size) for part in ("train", "val")])
-        return lesions, _report(place, lesions)
+        return lesions, _report(place, lesions, find_same(digest_pixels(lesions.images)))
     reading = read_folder(place)
     if reading.missing and on_fault == "stop":
         raise missing_images(reading, find_images(place))
     if reading.missing:
         reading.notes.append(f"of the missing: {missing_images(reading, find_images(place)).hint}")
-    images, faults = decode_photographs(reading.photographs, image_size, place, progress)
+    images, pictures, faults = decode_photographs(reading.photographs, image_size, place, progress)
     if faults and on_fault == "stop":
         raise unreadable(reading.photographs, faults, "copy them again, or write data.on_fault=leave_out")
     lesions = Lesions(images, *_columns(reading.photographs))
     if faults:
         lesions = lesions.select(~np.isin(np.arange(len(lesions)), list(faults)))
-    return lesions, _report(place, lesions, reading, list(faults.values()))
+    same = find_same([picture for picture in pictures if picture], digest_pixels(lesions.images))
+    return lesions, _report(place, lesions, same, reading, list(faults.values()))
 
 
 def read_folder(folder: Path) -> Reading:
@@ -189,12 +190,15 @@ def unreadable(photographs: Sequence[Photograph], faults: dict[int, LabError], h
 
 
 def _report(
-    place: Path, lesions: Lesions, reading: Reading | None = None, unreadable: Sequence[LabError] = ()
+    place: Path,
+    lesions: Lesions,
+    same: list[list[int]],
+    reading: Reading | None = None,
+    unreadable: Sequence[LabError] = (),
 ) -> Findings:
     photographs = dict(zip(DIAGNOSES, lesions.class_counts().tolist(), strict=True))
     pairs = set(zip(lesions.lesion_ids.tolist(), lesions.labels.tolist(), strict=True))
     counts = Counter(label for _, label in pairs)
     lesions_of = {dx: counts[label] for label, dx in enumerate(DIAGNOSES)}
     missing, notes = (reading.missing, reading.notes) if reading else ([], [])
-    same = find_same(digest_pixels(lesions.images))
     return Findings(place, len(pairs), photographs, lesions_of, missing, list(unreadable), same, notes)

@@ -47,7 +47,7 @@ class Entry:
 
 
 def check_cells(table: Table, columns: Sequence[str]) -> None:
-    """Raise `LabError` for a table without rows and for an empty cell in one of the columns."""
+    """Raise `LabError` for a table without rows, and for an empty cell in one of the columns."""
     if not table.rows:
         raise LabError(f"{table.path} has no rows", hint="copy the complete table")
     for line, row in table.rows:

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,10 @@ def test_a_second_run_does_nothing_and_another_seed_does(tmp_path: Path) -> None
 
 
 def test_too_few_lesions_to_validate_are_noticed_before_class(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="only one lesion of"):
+    with pytest.raises(LabError, match="only one lesion of") as caught:
         prepare_data(DataSource(images=70, image_size=16, test_images=7), tmp_path)
     assert not (tmp_path / "data").exists()
+    assert "instructor/workshop.yaml" not in (caught.value.hint or "")  # another one may have been named
 
 
 def test_the_stamp_stays_at_home(synthetic) -> None:
@@ -286,9 +288,9 @@ def test_dermamnists_kits_hold_no_picture_of_its_test_part(tmp_path: Path) -> No
     assert "more than once in the kits: 1 (train_00005 = val_00005)" in prepared.notes[1]
 
 
-def write_one_hot(folder: Path) -> None:
+def write_one_hot(folder: Path, write_cell: Callable[[bool], str] = lambda is_it: str(float(is_it))) -> None:
     columns = [dx.upper() for dx in DIAGNOSES]
-    rows = [f"{n}," + ",".join(str(float(n % 7 == k)) for k in range(7)) for n in range(28)]
+    rows = [f"{n}," + ",".join(write_cell(n % 7 == k) for k in range(7)) for n in range(28)]
     (folder / "truth").mkdir()
     (folder / "truth" / "GroundTruth.csv").write_text("\n".join([f"image,{','.join(columns)}", *rows]), "utf-8")
 
@@ -314,6 +316,15 @@ SOURCES = {
     "columns that HAM10000 has too": (
         "{n}.jpg",
         lambda f: write_rows(f, "DX,Image_ID,Lesion,Lesion_ID,age", "{dx},{n},9,L{n},45"),
+    ),
+    "columns as people write them": (
+        "{n}.jpg",
+        lambda f: write_rows(f, "Image ID,Lesion-ID,Diagnosis,Patient ID", "{n},L{n},{dx},P{m}"),
+    ),
+    "lesions that are not known": ("{n}.jpg", lambda f: write_rows(f, "image,lesion_id,dx", "{n},NA,{dx}")),
+    "one-hot in words": (
+        "{n}.jpg",
+        lambda f: write_one_hot(f, lambda is_it: "True" if is_it else ""),
     ),
     "names of devices": ("con.{n}.jpg", lambda f: write_rows(f, "image,dx", "con.{n},{dx}")),
 }

@@ -10,7 +10,7 @@ from lab_code.cli import main
 from lab_code.config import compose_config
 from lab_code.data.duplicates import digest_pixels, find_same, join_lesions
 from lab_code.data.ham10000 import DIAGNOSES
-from lab_code.data.lesions import split_by_lesion
+from lab_code.data.lesions import find_lesions, split_by_lesion
 from lab_code.errors import LabError
 from lab_code.experiment import load_split
 
@@ -20,6 +20,12 @@ def test_the_same_pixels_are_found_and_nothing_else() -> None:
     images[1, 2, 3, 0] = 1
     images[4] = images[2] = 7
     assert find_same(digest_pixels(images)) == [[0, 3], [2, 4]]
+
+
+def test_any_of_several_digests_shows_the_same_picture() -> None:
+    assert find_same("abcdef", "xyxzvw") == [[0, 2]]
+    assert find_same("abcadb", "xyzzyx") == [[0, 1, 2, 3, 4, 5]]
+    assert find_same("aab", "xyz") == [[0, 1]] and find_same("abc", "xyz") == []
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,21 @@ def make_folder(root: Path) -> Path:
         rows.append(f"{number},{DIAGNOSES[number % 7]},L{number}")
     (root / "data" / "t.csv").write_text("\n".join(rows), encoding="utf-8")
     return root
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "bmp", "webp"])
+def test_a_large_photograph_and_its_copy_in_another_format_are_one(tmp_path: Path, ending: str) -> None:
+    rows = ["image,dx,lesion_id"]
+    for number in range(14):
+        pixels = np.random.RandomState(number).randint(0, 256, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((320, 240)).save(tmp_path / f"{number}.jpg", quality=95)
+        rows.append(f"{number},{DIAGNOSES[number % 7]},L{number}")
+    with Image.open(tmp_path / "0.jpg") as picture:
+        picture.save(tmp_path / f"copy.{ending}", lossless=True)
+    (tmp_path / "t.csv").write_text("\n".join([*rows, "copy,akiec,OTHER"]), encoding="utf-8")
+    for _ in range(2):
+        lesions, found = find_lesions(tmp_path, 16)
+        assert found.same == [[0, 14]] and len(lesions) == 15
 
 
 @pytest.mark.parametrize("seed", range(6))

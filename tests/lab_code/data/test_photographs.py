@@ -1,6 +1,7 @@
 """Decoding and its cache: the second start decodes nothing, and nothing stale is ever used."""
 
 import os
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -10,7 +11,13 @@ import pytest
 from PIL import Image
 
 from lab_code.data import photographs as module
-from lab_code.data.photographs import CACHE_FOLDER, decode_photograph, decode_photographs, open_photograph
+from lab_code.data.photographs import (
+    CACHE_FOLDER,
+    decode_and_digest,
+    decode_photograph,
+    decode_photographs,
+    open_photograph,
+)
 from lab_code.data.table import Photograph
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
@@ -30,19 +37,19 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are really decoded."""
     names: list[str] = []
 
-    def decode(path: Path, size: int) -> np.ndarray:
+    def decode(path: Path, size: int) -> tuple[np.ndarray, str]:
         names.append(path.name)
-        return decode_photograph(path, size)
+        return decode_and_digest(path, size)
 
-    monkeypatch.setattr(module, "decode_photograph", decode)
+    monkeypatch.setattr(module, "decode_and_digest", decode)
     return names
 
 
 def test_a_second_start_decodes_nothing_and_gives_the_same(tmp_path: Path, decoded: list[str]) -> None:
     photographs = make_photographs(tmp_path)
-    first, _ = decode_photographs(photographs, 16, tmp_path)
+    first, _, _ = decode_photographs(photographs, 16, tmp_path)
     assert len(decoded) == 5
-    second, faults = decode_photographs(photographs, 16, tmp_path)
+    second, _, faults = decode_photographs(photographs, 16, tmp_path)
     assert len(decoded) == 5 and not faults
     assert np.array_equal(first, second) and second.dtype == np.uint8
 
@@ -58,7 +65,7 @@ def test_a_changed_file_is_decoded_again_even_with_its_old_name_and_size(tmp_pat
     decode_photographs(photographs, 16, tmp_path)
     Image.new("RGB", (24, 20), (11, 100, 200)).save(photographs[0].path)
     os.utime(photographs[0].path, ns=(0, 12345))
-    images, _ = decode_photographs(photographs, 16, tmp_path)
+    images, _, _ = decode_photographs(photographs, 16, tmp_path)
     assert decoded[5:] == ["I0.png"] and images[0, 0, 0, 0] == 11
 
 
@@ -78,7 +85,7 @@ def test_files_of_one_name_in_two_folders_are_kept_apart(tmp_path: Path) -> None
         os.utime(tmp_path / part / "I.bmp", ns=(0, 1))
     photographs = [Photograph(part, part, "nv", tmp_path / part / "I.bmp", {}) for part in ("a/x", "b/x")]
     for _ in range(2):
-        images, _ = decode_photographs(photographs, 16, tmp_path)
+        images, _, _ = decode_photographs(photographs, 16, tmp_path)
         assert images[:, 0, 0, 0].tolist() == [0, 1]
 
 
@@ -92,18 +99,18 @@ def test_every_size_has_its_own_cache(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut off", "half"])
 def test_a_damaged_cache_is_made_again(tmp_path: Path, damage: bytes | str) -> None:
     photographs = make_photographs(tmp_path)
-    before, _ = decode_photographs(photographs, 16, tmp_path)
+    before, _, _ = decode_photographs(photographs, 16, tmp_path)
     (cache,) = (tmp_path / CACHE_FOLDER).iterdir()
     content = cache.read_bytes()
     cache.write_bytes(content[: len(content) // 2] if damage == "half" else damage)
-    after, _ = decode_photographs(photographs, 16, tmp_path)
+    after, _, _ = decode_photographs(photographs, 16, tmp_path)
     assert np.array_equal(before, after) and cache.read_bytes() == content
 
 
 def test_a_folder_that_cannot_be_written_works_without_a_cache(tmp_path: Path) -> None:
     photographs = make_photographs(tmp_path)
     (tmp_path / CACHE_FOLDER).write_text("in the way", encoding="utf-8")
-    images, faults = decode_photographs(photographs, 16, tmp_path)
+    images, _, faults = decode_photographs(photographs, 16, tmp_path)
     assert len(images) == 5 and not faults
 
 
@@ -112,10 +119,10 @@ def test_faults_are_given_by_index_and_never_cached(tmp_path: Path) -> None:
     good = photographs[2].path.read_bytes()
     photographs[2].path.write_bytes(b"text called .png")
     for _ in range(2):
-        images, faults = decode_photographs(photographs, 16, tmp_path)
+        images, _, faults = decode_photographs(photographs, 16, tmp_path)
         assert list(faults) == [2] and not images[2].any()
     photographs[2].path.write_bytes(good)
-    assert not decode_photographs(photographs, 16, tmp_path)[1]
+    assert not decode_photographs(photographs, 16, tmp_path)[2]
 
 
 def test_a_gigantic_picture_is_refused_without_decoding_it(tmp_path: Path) -> None:
@@ -126,17 +133,47 @@ def test_a_gigantic_picture_is_refused_without_decoding_it(tmp_path: Path) -> No
 
 
 # Pictures as programs and cameras write them, and the colour that somebody sees in the middle.
-def png16(path: Path, channels: tuple[int, ...]) -> None:
-    """A 16-bit PNG of one colour, which Pillow cannot write: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
+def png(path: Path, bits: int, channels: tuple[int, ...], transparent: tuple[int, ...] = ()) -> None:
+    """A PNG of one colour, which Pillow cannot write: 1 channel is grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[len(channels)]
-    line = b"\0" + struct.pack(f">{len(channels)}H", *channels) * 24
+    pixels = "".join(f"{value:0{bits}b}" for value in channels) * 24
+    line = b"\0" + int(pixels, 2).to_bytes(len(pixels) // 8, "big")
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = struct.pack(">IIBBBBB", 24, 24, 16, kind, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(line * 24)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", 24, 24, bits, kind, 0, 0, 0)
+    clear = chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)) if transparent else b""
+    body = chunk(b"IHDR", header) + clear + chunk(b"IDAT", zlib.compress(line * 24)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def tiff(path: Path, bits: int, colours: tuple[int, ...], kind: int | None = 1, numbers: int = 1) -> None:
+    """A TIFF of one colour, little-endian; `kind` is its PhotometricInterpretation, `numbers` its SampleFormat."""
+    pixels = "".join(f"{value:0{bits}b}" for value in colours) * 24 * 24
+    content = int(pixels, 2).to_bytes(len(pixels) // 8, "big")
+    if bits == 16:
+        content = b"".join(struct.pack(f"<{len(colours)}H", *colours) for _ in range(24 * 24))
+    count = len(colours)
+    tags = {256: [24], 257: [24], 258: [bits] * count, 259: [1], 262: [kind], 273: [400], 277: [count], 278: [24],
+            279: [len(content)], 339: [numbers] * count}  # fmt: skip
+    tags = {tag: values for tag, values in tags.items() if values != [None]}
+    directory, extra, place = struct.pack("<H", len(tags)), b"", 8 + 2 + 12 * len(tags) + 4
+    for tag, values in sorted(tags.items()):
+        data = struct.pack(f"<{len(values)}H", *values)
+        if len(data) > 4:
+            data, extra = struct.pack("<I", place + len(extra)), extra + data
+        directory += struct.pack("<HHI", tag, 3, len(values)) + data.ljust(4, b"\0")
+    whole = b"II*\0" + struct.pack("<I", 8) + directory + b"\0" * 4 + extra
+    path.write_bytes(whole.ljust(400, b"\0") + content)
+
+
+def write_png(*how: object):
+    return lambda path: png(path, *how)
+
+
+def write_tiff(*how: object):
+    return lambda path: tiff(path, *how)
 
 
 def save(mode: str, colour: object, **how: object):
@@ -150,10 +187,27 @@ def save_palette(path: Path) -> None:
 
 
 KINDS = {
-    "16-bit grey PNG": (lambda path: png16(path, (30_000,)), "png", (117, 117, 117)),
-    "16-bit RGB PNG": (lambda path: png16(path, (60_000, 30_000, 300)), "png", (234, 117, 1)),
-    "16-bit RGB PNG, half transparent": (lambda path: png16(path, (0, 0, 0, 32_768)), "png", (127, 127, 127)),
-    "16-bit grey and alpha PNG": (lambda path: png16(path, (30_000, 0)), "png", (255, 255, 255)),
+    "16-bit grey PNG": (write_png(16, (30_000,)), "png", (117, 117, 117)),
+    "16-bit RGB PNG": (write_png(16, (60_000, 30_000, 300)), "png", (234, 117, 1)),
+    "16-bit RGB PNG, half transparent": (write_png(16, (40_000, 0, 0, 32_768)), "png", (205, 127, 127)),
+    "16-bit grey and alpha PNG": (write_png(16, (30_000, 0)), "png", (255, 255, 255)),
+    "1-bit PNG, transparent white": (write_png(1, (1,), (1,)), "png", (255, 255, 255)),
+    "1-bit PNG, transparent black": (write_png(1, (0,), (0,)), "png", (255, 255, 255)),
+    "1-bit PNG, the other is transparent": (write_png(1, (0,), (1,)), "png", (0, 0, 0)),
+    "2-bit PNG": (write_png(2, (2,)), "png", (170, 170, 170)),
+    "2-bit PNG, transparent": (write_png(2, (2,), (2,)), "png", (255, 255, 255)),
+    "2-bit PNG, another is transparent": (write_png(2, (2,), (1,)), "png", (170, 170, 170)),
+    "4-bit PNG, transparent": (write_png(4, (8,), (8,)), "png", (255, 255, 255)),
+    "4-bit PNG, another is transparent": (write_png(4, (8,), (7,)), "png", (136, 136, 136)),
+    "8-bit PNG, transparent": (write_png(8, (100,), (100,)), "png", (255, 255, 255)),
+    "8-bit RGB PNG, transparent": (write_png(8, (9, 8, 7), (9, 8, 7)), "png", (255, 255, 255)),
+    "16-bit grey PNG, dark": (write_png(16, (4_200,)), "png", (16, 16, 16)),
+    "16-bit RGB PNG, one channel alone": (write_png(16, (0, 0, 4_200)), "png", (0, 0, 16)),
+    "4-bit TIFF": (write_tiff(4, (8,)), "tif", (136, 136, 136)),
+    "8-bit TIFF": (write_tiff(8, (77,)), "tif", (77, 77, 77)),
+    "8-bit TIFF, 0 is white": (write_tiff(8, (77,), 0), "tif", (178, 178, 178)),
+    "1-bit TIFF, 0 is white": (write_tiff(1, (0,), 0), "tif", (255, 255, 255)),
+    "16-bit RGB TIFF": (write_tiff(16, (60_000, 30_000, 300), 2), "tif", (234, 117, 1)),
     "16-bit grey TIFF": (lambda path: Image.fromarray(np.full((24, 24), 30_000, "u2")).save(path), "tif", (117,) * 3),
     "RGBA, transparent": (save("RGBA", (255, 0, 0, 0)), "png", (255, 255, 255)),
     "RGBA, half": (save("RGBA", (255, 0, 0, 128)), "png", (255, 127, 127)),
@@ -208,6 +262,20 @@ def cut_off(path: Path) -> None:
 REFUSED = {
     "float TIFF": (save("F", 0.5), "tif", "pixels of the kind 'F'", "8 bits a channel"),
     "32-bit TIFF": (save("I", 70_000), "tif", "pixels of the kind 'I'", "8 bits a channel"),
+    "12-bit TIFF": (write_tiff(12, (2000,)), "tif", "has 12 bits a channel", "8 bits a channel"),
+    "16-bit TIFF, 0 is white": (write_tiff(16, (30_000,), 0), "tif", "of which 0 is white", "8 bits a channel"),
+    "16-bit TIFF that does not say": (write_tiff(16, (30_000,), None), "tif", "0 is white", "8 bits a channel"),
+    "8-bit signed TIFF": (write_tiff(8, (100,), 1, 2), "tif", "signed or floating", "8 bits a channel"),
+    "16-bit signed TIFF": (write_tiff(16, (100,), 1, 2), "tif", "pixels of the kind 'I'", "8 bits a channel"),
+    "16-bit grey TIFF, 12 used": (write_tiff(16, (4095,)), "tif", "at most 12 are used", "8 bits a channel"),
+    "16-bit RGB TIFF, 12 used": (write_tiff(16, (4095, 9, 9), 2), "tif", "at most 12 are used", "8 bits a channel"),
+    "16-bit CMYK TIFF, 12 used": (write_tiff(16, (4095, 0, 9, 9), 5), "tif", "at most 12 are used", "8 bits"),
+    "16-bit grey PNG, 12 used": (write_png(16, (4095,)), "png", "at most 12 are used", "8 bits a channel"),
+    "16-bit RGB PNG, 10 used": (write_png(16, (1000, 900, 800)), "png", "at most 12 are used", "8 bits a channel"),
+    "16-bit grey and alpha PNG, 12 used": (write_png(16, (4000, 65_535)), "png", "at most 12 are used", "8 bits"),
+    "16-bit RGBA PNG, 12 used": (write_png(16, (9, 9, 4000, 65_535)), "png", "at most 12 are used", "8 bits"),
+    "16-bit grey PNG, transparent": (write_png(16, (30_000,), (30_000,)), "png", "one colour that is", "8 bits"),
+    "16-bit RGB PNG, transparent": (write_png(16, (60_000, 0, 0), (60_000, 0, 0)), "png", "one colour that", "8 bits"),
     "GIF with two pictures": (write_animation, "gif", "holds 2 pictures", "as .png"),
     "PNG with two pictures": (write_animation, "png", "holds 2 pictures", "as .png"),
     "WebP with two pictures": (write_animation, "webp", "holds 2 pictures", "as .png"),
@@ -255,5 +323,41 @@ def test_a_file_that_cannot_be_opened_is_a_fault_of_its_own(tmp_path: Path, monk
         return sha256_file(path)
 
     monkeypatch.setattr(module, "sha256_file", refuse)
-    _, faults = decode_photographs(photographs, 16, tmp_path)
+    _, _, faults = decode_photographs(photographs, 16, tmp_path)
     assert list(faults) == [1] and "I1.png cannot be read: Permission denied" in faults[1].message
+
+
+def write_texture(folder: Path, name: str = "a.jpg", width: int = 320, **how: object) -> Path:
+    """A picture so large that it is decoded smaller than it is."""
+    random = np.random.RandomState(0).randint(0, 256, (60, 80, 3), dtype=np.uint8)
+    Image.fromarray(random).resize((width, 240)).save(folder / name, quality=95, **how)
+    return folder / name
+
+
+def write_again(path: Path, name: str, **how: object) -> Path:
+    with Image.open(path) as picture:
+        picture.save(path.parent / name, **how)
+    return path.parent / name
+
+
+# A second file of the same pixels, and files that differ from the first.
+COPIES = {
+    "the same bytes": (lambda a: Path(shutil.copy(a, a.parent / "b.jpg")), True),
+    "saved as PNG": (lambda a: write_again(a, "b.png"), True),
+    "saved as BMP": (lambda a: write_again(a, "b.bmp"), True),
+    "saved as TIFF": (lambda a: write_again(a, "b.tif"), True),
+    "saved as WebP without loss": (lambda a: write_again(a, "b.webp", lossless=True), True),
+    "with a comment": (lambda a: write_texture(a.parent, "b.jpg", comment=b"copy"), True),
+    "saved again with loss": (lambda a: write_again(a, "b.jpg", quality=60), False),
+    "another width": (lambda a: write_texture(a.parent, "b.jpg", width=322), False),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_picture_is_known_again_whatever_its_file_is(tmp_path: Path, kind: str) -> None:
+    copy, is_same = COPIES[kind]
+    first = write_texture(tmp_path)
+    photographs = [Photograph(path.name, path.name, "nv", path, {}) for path in (first, copy(first))]
+    for _ in range(2):  # the second time from the cache
+        _, pictures, _ = decode_photographs(photographs, 16, tmp_path)
+        assert (pictures[0] == pictures[1]) is is_same and all(pictures)
