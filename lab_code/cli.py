@@ -43,10 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `lab` and return its exit code: 0 done, 1 failed, 2 misuse."""
     other = _launcher_of_another_kit()
     if other is not None and _HANDED_OVER not in os.environ:
-        import subprocess
-
-        command = [sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)]
-        return subprocess.call(command, env={**os.environ, _HANDED_OVER: "1"})
+        return _hand_over([sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)])
     return run_app(app, argv, log_folder=Path.cwd())
 
 
@@ -287,6 +284,22 @@ def _runs_table(runs: list) -> "Table":
 
 def _experiment_file(kit: Kit, name: str) -> Path:
     return kit.root / "lab_code" / "conf" / "experiment" / f"{name}.yaml"
+
+
+def _hand_over(command: list[str]) -> int:
+    """Run the other launcher to its end: Ctrl-C is for that one alone, which may have something to write down."""
+    import signal
+    import subprocess
+    import threading
+
+    process = subprocess.Popen(command, env={**os.environ, _HANDED_OVER: "1"})
+    if threading.current_thread() is not threading.main_thread():
+        return process.wait()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only now: the other one shall hear it
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _launcher_of_another_kit() -> Path | None:

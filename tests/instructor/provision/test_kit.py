@@ -116,7 +116,7 @@ def test_the_hidden_test_set_shares_no_lesion_with_the_kits(build: Path) -> None
 
 def test_the_kit_for_another_machine_installs_only_the_student_side(build: Path) -> None:
     text = (build / "kits" / "group-1" / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'lab = "lab_code.cli:main"' in text and "instructor" not in text and "torch" in text
+    assert 'lab = "lab_code:main"' in text and "instructor" not in text and "torch" in text
     assert (build / "kits" / "group-1" / "constraints.txt").read_bytes() == (PROJECT / "constraints.txt").read_bytes()
 
 

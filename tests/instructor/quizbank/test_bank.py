@@ -1,7 +1,9 @@
 """The bank as it is, and what happens when the code under it changes."""
 
+import csv
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from instructor.quizbank.bank import (
     stage_questions,
 )
 from instructor.quizbank.facts import CodeFacts
+from instructor.quizbank.schema import read_bank
 from instructor.quizbank.variants import COMMAND, GroupQuestion, _vary, make_variant, make_variants
 from instructor.workshop import WORKSHOP_FILE, DataSource, read_workshop
 from lab_code.errors import LabError
@@ -123,7 +126,7 @@ def test_every_group_finds_numbers_of_its_own(bank) -> None:
         assert len(texts) == len(question.vary) and not any("{" in text for text in texts)
 
 
-@pytest.mark.parametrize("stage", ["1-configuration", "3-your-own"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_six_groups_have_six_numbers(bank, stage: str) -> None:
     for secret in ("secret", "another"):
         variants = make_variants(read_workshop(), bank, secret).values()
@@ -145,14 +148,29 @@ def test_every_group_is_asked_one_thing_that_only_a_command_shows(bank, stage: s
         assert asked.shown.kind == NUMBER and int(asked.answer) >= 1000
         assert asked.answer not in written
         shown = " ".join((asked.shown.text, *asked.shown.hints))
-        assert "lab data" in shown or "--dry-run" in asked.shown.hints[-1]
+        assert "--dry-run" in asked.shown.hints[-1]
         assert "{" not in shown
 
 
+def test_what_only_a_command_shows_is_no_count_of_the_table(bank, kit) -> None:
+    """Whoever counts rows, cells and kinds of cells in the table that ships has not answered."""
+    text = (kit.root / "data" / "HAM10000_metadata.csv").read_text(encoding="utf-8")
+    rows = list(csv.reader(text.splitlines()))
+    columns = list(zip(*rows[1:], strict=True))
+    counts = {len(rows), len(rows) - 1, *(len(set(column)) for column in columns)}
+    counts |= {number for column in columns for number in Counter(column).values()}
+    for question in (question for question in bank if COMMAND in question.tags):
+        assert not {int(values["answer"]) for values in question.vary} & counts, question.id
+    entries = read_bank(BANK_FILE).entries
+    assert not [entry.id for entry in entries if COMMAND in entry.tags and "metadata" in entry.answer_from]
+
+
 def test_the_commands_show_what_the_questions_ask(kit, bank) -> None:
-    """What the last hint says to type is typed, in a kit; its own photographs are counted."""
+    """What the last hint says to type is typed, in a kit that has opened the stages before."""
     questions = {question.id: question for question in load_bank(make_small_workshop(), data=kit.root / "data")}
-    for name in ("network-weights", "most-photographs"):
+    for answers in kit.answers[:2]:
+        kit.lab("unlock", "--answers", answers)
+    for name in ("network-weights", "larger-network", "wider-network"):
         question = questions[name].with_values(questions[name].vary[0])
         command = re.search(r"Type: lab ([\w=. -]*\w)(?:$|\.)", question.hints[-1])
         assert command is not None
