@@ -320,7 +320,7 @@ def test_the_command_reviews_first_and_counts_when_told(tmp_path: Path, capsys: 
     assert "Nothing is counted yet" in shown.out and "'the owls' belongs to no group" in shown.err
     assert not (out / "kahoot-ranking.csv").exists()
     assert cli.main([*command, "--count"]) == 1
-    assert "1 players belong to no group: the owls" in capsys.readouterr().err
+    assert "1 player belongs to no group: the owls" in capsys.readouterr().err
     table = out / "kahoot-players.csv"
     table.write_text(table.read_text(encoding="utf-8").replace("the owls,", "the owls,2"), encoding="utf-8")
     assert cli.main([*command, "--count"]) == 0
