@@ -174,7 +174,8 @@ def collect(
     if collected.rows:
         console.print(table)
         if collected.reviews:
-            console.print(f"Reviews: {collected.html.with_name('reviews.csv')}   ({collected.reviews} groups)")
+            groups = "1 group" if collected.reviews == 1 else f"{collected.reviews} groups"
+            console.print(f"Reviews: {collected.html.with_name('reviews.csv')}   ({groups})")
         console.print(f"Leaderboard: {collected.html}   All runs: mlflow ui --backend-store-uri {collected.store_uri}")
     for group in collected.missing:
         notes.print(f"note: nothing from {group} yet")
@@ -266,7 +267,7 @@ def experiments(
 
 def _explain_refused(refused: Mapping[str, str], incomplete: Sequence[str], advice: str) -> LabError:
     lines = [f"{path}: {reason}" for path, reason in refused.items()]
-    counts = [f"{len(refused)} hand-ins could not be read"] * bool(refused)
+    counts = [f"{len(refused)} hand-in{'s' * (len(refused) != 1)} could not be read"] * bool(refused)
     counts += [f"{len(incomplete)} could be read in part"] * bool(incomplete)
     said = [*incomplete, *lines]
     more = [f"… and {len(said) - _MOST_LINES} more"] if len(said) > _MOST_LINES else []

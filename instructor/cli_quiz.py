@@ -172,8 +172,9 @@ def results(
         return
     waiting = [player.nickname for player in review.unmatched]
     if waiting:
+        who = "1 player belongs" if len(waiting) == 1 else f"{len(waiting)} players belong"
         raise LabError(
-            f"{len(waiting)} players belong to no group: {', '.join(waiting[:5])}",
+            f"{who} to no group: {', '.join(waiting[:5])}",
             hint=f"write their group into {table.path}, or - where they do not count",
         )
     _write_ranking(out / "kahoot-ranking.csv", found, review, described)

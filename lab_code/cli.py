@@ -43,10 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `lab` and return its exit code: 0 done, 1 failed, 2 misuse."""
     other = _launcher_of_another_kit()
     if other is not None and _HANDED_OVER not in os.environ:
-        import subprocess
-
-        command = [sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)]
-        return subprocess.call(command, env={**os.environ, _HANDED_OVER: "1"})
+        return _hand_over([sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)])
     return run_app(app, argv, log_folder=Path.cwd())
 
 
@@ -56,7 +53,7 @@ def status() -> None:
 
     Example: lab status
     """
-    from lab_code.runs import read_store
+    from lab_code.runs import read_runs
     from lab_code.workshop.progress import read_journal
     from lab_code.workshop.unlock import next_stage
 
@@ -66,11 +63,10 @@ def status() -> None:
     current = next_stage(kit)
     for stage in kit.stages:
         _print_stage(kit, stage, is_next=stage == current)
-    store = read_store(kit.root)
-    runs = store.runs
+    runs = read_runs(kit.root)
     if runs:
         console.print(_runs_table(runs))
-    cli_runs.print_notes(store.notes)
+    _print_store_notes(kit)
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
     step, remark = next_step(kit, runs)
@@ -160,16 +156,30 @@ def handin() -> None:
 
     Example: lab handin
     """
-    from lab_code.runs import read_store
     from lab_code.workshop.handin import write_handin
+    from lab_code.workshop.progress import read_journal
 
     kit = find_kit()
     expect_a_hand("handin")
+    earlier = [event.get("runs") for event in read_journal(kit.root).of("handed_in")]
     path, code, runs = write_handin(kit)
-    cli_runs.print_notes(read_store(kit.root).notes)
+    _print_store_notes(kit)
+    if earlier and isinstance(earlier[-1], int) and runs < earlier[-1]:
+        fewer = f"this hand-in holds {_count(runs, 'finished run')}, the one before held {earlier[-1]}"
+        cli_runs.print_notes([f"{fewer}; that zip is still in {path.parent.name}/"])
     console = make_console()
-    console.print(f"[bold green]Handed in:[/] {path.relative_to(kit.root)}  ({runs} finished runs)")
+    console.print(f"[bold green]Handed in:[/] {path.relative_to(kit.root)}  ({_count(runs, 'finished run')})")
     console.print(f"Receipt: [bold]{code}[/]   (read it aloud; you may hand in again, the newest counts)")
+
+
+def _print_store_notes(kit: Kit) -> None:
+    """What is odd about the store, and which runs are not in it any more."""
+    from lab_code.runs import read_store
+    from lab_code.workshop.missing_runs import describe_missing
+
+    store = read_store(kit.root)
+    missing = describe_missing(kit.root, {run.run_id for run in store.runs})
+    cli_runs.print_notes([*store.notes, *missing])
 
 
 def _print_unlocked(kit: Kit, done: "Unlocked") -> None:
@@ -274,6 +284,22 @@ def _runs_table(runs: list) -> "Table":
 
 def _experiment_file(kit: Kit, name: str) -> Path:
     return kit.root / "lab_code" / "conf" / "experiment" / f"{name}.yaml"
+
+
+def _hand_over(command: list[str]) -> int:
+    """Run the other launcher to its end: Ctrl-C is for that one alone, which may have something to write down."""
+    import signal
+    import subprocess
+    import threading
+
+    process = subprocess.Popen(command, env={**os.environ, _HANDED_OVER: "1"})
+    if threading.current_thread() is not threading.main_thread():
+        return process.wait()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only now: the other one shall hear it
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _launcher_of_another_kit() -> Path | None:

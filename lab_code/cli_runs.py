@@ -103,7 +103,7 @@ def _print_dry_run(kit: Kit, config: "Config") -> None:
     for what, text in (
         ("network", f"{config.model.name}, which learns {plan.weights} weights"),
         ("photographs", f"{plan.training} to train, {plan.validation} to validate"),
-        ("length", f"{config.trainer.epochs} epochs, {plan.steps} steps in all"),
+        ("length", f"{config.trainer.epochs} epoch{'s' * (config.trainer.epochs != 1)}, {plan.steps} steps in all"),
     ):
         console.print(f"  {what:<13}{text}", markup=False, highlight=False)
 

@@ -6,6 +6,7 @@ that knows Hydra and OmegaConf; the rest of the package sees plain dataclasses.
 """
 
 import dataclasses
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,7 +24,7 @@ from yaml import AliasEvent, MappingStartEvent, SafeLoader, ScalarEvent, StreamS
 
 from lab_code.errors import LabError
 from lab_code.memory import check_memory
-from lab_code.names import RULE, is_name
+from lab_code.names import RULE, find_fault
 
 CONF_FOLDER = Path(__file__).parent / "conf"
 
@@ -101,11 +102,12 @@ class UnknownChoiceError(LabError):
         self.group, self.choice = group, choice
 
 
-_LONGEST_CONFIG, _MOST_NESTED = 20_000, 50  # characters and brackets of a run's configuration; it has 2,000 and none
+# Characters and brackets of a run's configuration: it has 2,000 and none, but names and folders may have some.
+_LONGEST_CONFIG, _MOST_NESTED = 20_000, 200
+_TEXTS = ("name", "data.folder", "model.weights")  # keys that take any text, as it is typed
 
 # What a value must satisfy beyond its type: key -> (test, how it reads in an error).
 _RANGES: dict[str, tuple[Any, str]] = {
-    "name": (is_name, RULE),
     "seed": (lambda value: 0 <= value < 2**32, "0 or more"),
     "data.image_size": (lambda value: 16 <= value <= 512, "from 16 to 512"),
     "data.validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),
@@ -162,7 +164,8 @@ def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDE
     Raises `UnknownChoiceError` for `group=choice` without a file and `LabError` for a mistyped key, a wrong type, a
     value out of range or YAML that cannot be read.
     """
-    parsed = _parse_overrides(overrides)
+    texts, others = _split_texts(overrides)
+    parsed = _parse_overrides(others)
     for override in parsed:
         _check_override(override, conf_folder)
     # `++`: a key that the schema knows may be set even where the chosen file leaves it at its default.
@@ -180,16 +183,21 @@ def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDE
         raise LabError(
             f"a file under {conf_folder.name}/ is not valid YAML: {error}", hint="undo your last edit"
         ) from error
+    for key, text in texts.items():
+        OmegaConf.update(composed, key, text, force_add=True)
     return _build_config(composed)
 
 
 def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
     """Every combination of changes with several values: `["optimizer.lr=1e-3,1e-2", "seed=0,1"]` gives four lists.
 
-    Hydra's own sweeper does it, so its ranges work as well: `seed=range(0,5)`.
+    Hydra's own sweeper does it, so its ranges work as well: `seed=range(0,5)`. A name is one, whatever stands in it.
     """
-    batches = BasicSweeper.split_arguments(_parse_overrides(overrides), max_batch_size=None)
-    return [list(job) for batch in batches for job in batch]
+    texts, _ = _split_texts([override for override in overrides if override.startswith("name=") or "," not in override])
+    fixed = [f"{key}={text}" for key, text in texts.items()]
+    others = [override for override in overrides if override.partition("=")[0] not in texts]
+    batches = BasicSweeper.split_arguments(_parse_overrides(others), max_batch_size=None)
+    return [[*job, *fixed] for batch in batches for job in batch]
 
 
 def load_config(path: Path) -> Config:
@@ -240,6 +248,34 @@ def known_choices(group: str, conf_folder: Path = CONF_FOLDER) -> list[str]:
     return sorted(path.stem for path in (conf_folder / group).glob("*.yaml"))
 
 
+def _split_texts(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Texts by their keys, as they are typed, and all other changes.
+
+    Hydra would make True of `name=true` and 1000.0 of `name=1e3`, and reads no letters but a to z. Raises `LabError`
+    for a name that breaks a rule, and for `${`, which would stand for something else.
+    """
+    texts: dict[str, str] = {}
+    others: list[str] = []
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        quoted = key != "name" and value[:1] in ("'", '"')  # a folder in quotes, as Hydra takes it
+        if not sign or key not in _TEXTS or quoted:
+            others.append(override)
+            continue
+        texts[key] = unicodedata.normalize("NFC", value) if key == "name" else value
+        if key != "name" and "${" in value:
+            raise LabError(f"{key} is {_shorten(repr(value))}, but ${{ means something in a configuration")
+    if "name" in texts:
+        _check_name(texts["name"])
+    return texts, others
+
+
+def _check_name(name: str) -> None:
+    fault = find_fault(name)
+    if fault:
+        raise LabError(f"name is {_shorten(repr(name))}: it {fault}", hint=f"write name=… with {RULE}")
+
+
 def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -282,6 +318,7 @@ def _build_config(composed: Any) -> Config:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
         raise LabError(f"{key}: {_first_line(error)}", hint=_known_keys_hint(key)) from error
+    _check_name(config.name)
     flat = flatten_config(config)
     for key, (holds, text) in _RANGES.items():
         if not holds(flat[key]):

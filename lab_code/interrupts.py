@@ -33,3 +33,24 @@ def hold_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
         if heard:
             signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def hear_termination() -> Iterator[None]:
+    """The signals that ask a program to end, or say that its terminal has gone, are in here what Ctrl-C is."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    wanted = [getattr(signal, name) for name in names if signal.getsignal(getattr(signal, name)) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        wanted = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if not callable(signal.getsignal(signal.SIGINT)):  # ignored, by whoever started this
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, interrupt) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -52,7 +52,13 @@ def lab(command: str) -> None:
     Raises `StoppedError` where it fails, so that "Run all" stops there.
     """
     importlib.invalidate_caches()  # an unlock may have brought new modules
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise LabError(
+            f"a quotation mark in {command!r} is not closed",
+            hint="put the word around it into the other kind of quotes",
+        ) from error
     make_form = _find_form(words)
     if make_form is not None:
         display(make_form())

@@ -120,6 +120,14 @@ def read_experiment_id(store: Path, name: str) -> int | None:
     return row[0] if row else None
 
 
+def read_states(store: Path) -> dict[str, str]:
+    """`active` or `deleted` for the id of every run in the database, whoever made it; empty where there is no store."""
+    if not has_store(store):
+        return {}
+    with open_database(store / DATABASE) as database:
+        return {_text(row["run_uuid"]): _text(row["lifecycle_stage"]) for row in read_rows(database, "runs")}
+
+
 def reroot_store(store: Path) -> int:
     """Point every artifact address of the lab at `store` itself; returns how many were changed (0: nothing had moved).
 

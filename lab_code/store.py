@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 EXPERIMENT = "skin-lesions"  # where MLflow files all runs of the lab
 
-_PATIENCE_S = 20  # for a program that holds the database
+_SILENCE_S, _PATIENCE_S = 1, 20  # for a program that holds the database: before a word is said, and in all
 _SAFE = f"what the runs have written so far stays in {ARTIFACTS}/"
 
 
@@ -29,11 +30,23 @@ _SAFE = f"what the runs have written so far stays in {ARTIFACTS}/"
 def open_database(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that is closed at the end; every SQLite error becomes a `LabError` that names the file."""
     try:
-        with closing(sqlite3.connect(path, timeout=_PATIENCE_S)) as database:
+        with closing(sqlite3.connect(path, timeout=_SILENCE_S)) as database:
+            _wait_aloud(path, database)
             database.text_factory = lambda text: text.decode("utf-8", "replace")
             yield database
     except sqlite3.Error as error:
         raise explain_fault(path, error) from error
+
+
+def _wait_aloud(path: Path, database: sqlite3.Connection) -> None:
+    """Whoever must wait for another program learns what for."""
+    try:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error) and "busy" not in str(error):
+            raise
+        print(f"{path.name} is in use by another program; waiting for it, {_PATIENCE_S} s at most …", file=sys.stderr)
+    database.execute(f"PRAGMA busy_timeout = {_PATIENCE_S * 1000}")
 
 
 def read_rows(database: sqlite3.Connection, table: str) -> list[dict[str, Any]]:

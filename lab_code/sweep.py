@@ -2,16 +2,20 @@
 
 `plan_sweep` says which runs there would be and which are done already; `run_sweep` trains the rest, each in a process
 of its own, several at a time where there are cores. A sweep that was stopped goes on with the same command: finished
-runs stay, stopped ones are resumed.
+runs stay, stopped ones are resumed. Ctrl-C, and the signal that asks a program to end, end the running ones and begin
+no other.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +23,13 @@ from tqdm import tqdm
 
 from lab_code.config import Config, expand_sweep
 from lab_code.errors import LabError
+from lab_code.interrupts import hear_termination
 from lab_code.names import plain_name
 from lab_code.runs import EXPERIMENT, Run, can_resume, read_runs
 from lab_code.tracking import track_group
 
 _AT_ONCE = 4  # at most, unless it is asked for: every run needs about a gigabyte of memory
+_GRACE_S, _LAST_S = 5, 2  # for a run to write down where it was stopped; for one that does not, to be ended
 
 
 @dataclass(frozen=True)
@@ -89,16 +95,20 @@ def plan_sweep(store: Path, changes: Sequence[str], compose: Callable[[list[str]
 
 
 def run_sweep(store: Path, plan: SweepPlan, tags: Mapping[str, str], at_once: int | None = None) -> SweepOutcome:
-    """Train what is missing; `at_once` runs at a time (default: one for each core, at most four)."""
+    """Train what is missing; `at_once` runs at a time (default: one for each core, at most four).
+
+    What stops it, Ctrl-C above all, stops its runs as well, and the run that holds them is KILLED.
+    """
     todo = [job for job in plan.jobs if job.run_id is None]
     cores = os.cpu_count() or 1
     at_once = at_once or min(cores, _AT_ONCE)
     failed: list[tuple[str, str]] = []
-    with track_group(store, EXPERIMENT, plan.name, {**tags, "sweep": plan.key}, plan.parent) as parent:
+    group = track_group(store, EXPERIMENT, plan.name, {**tags, "sweep": plan.key}, plan.parent)
+    with hear_termination(), group as parent:
         done, quiet = len(plan.jobs) - len(todo), not sys.stderr.isatty()
         bar = tqdm(total=len(plan.jobs), initial=done, unit="run", file=sys.stderr, disable=quiet)
-        with bar, ThreadPoolExecutor(at_once) as pool:
-            waiting = {pool.submit(_train, store, job, parent.run_id): job for job in todo}
+        with bar, ThreadPoolExecutor(at_once) as pool, _Children(store) as children:
+            waiting = {pool.submit(_train, children, job, parent.run_id): job for job in todo}
             for future in as_completed(waiting):
                 job, (seconds, reason) = waiting[future], future.result()
                 tqdm.write(f"{job.text}: {reason or 'finished'} ({seconds:.0f} s)", file=sys.stderr)
@@ -114,24 +124,78 @@ def run_sweep(store: Path, plan: SweepPlan, tags: Mapping[str, str], at_once: in
     return SweepOutcome(finished, failed)
 
 
-def _train(store: Path, job: Job, parent: str) -> tuple[float, str]:
+class _Children:
+    """The processes of a sweep. Whatever ends the block early ends them too, and none is started after that."""
+
+    def __init__(self, store: Path) -> None:
+        self._store, self._running, self._stopped = store, set[subprocess.Popen](), False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "_Children":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None:
+            self._stop()
+
+    def run(self, arguments: list[str]) -> tuple[int, str]:
+        """Run `lab` with these arguments to its end; returns its exit code and what it wrote to stderr."""
+        with self._lock:
+            if self._stopped:
+                return 1, "error: stopped before it began"
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lab_code.cli", *arguments],
+                cwd=self._store,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                process_group=None if os.name == "nt" else 0,  # Ctrl-C reaches them through `_stop` only, and once
+            )
+            self._running.add(process)
+        _, errors = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+        return process.returncode, errors
+
+    def _stop(self) -> None:
+        """Ask all to end as Ctrl-C does, wait, and end those that have not; a second Ctrl-C does not wait."""
+        with self._lock:
+            self._stopped, running = True, list(self._running)
+        try:
+            if running:
+                print(f"stopping what is being trained ({len(running)}) …", file=sys.stderr)
+            for ask, patience in ((_interrupt, _GRACE_S), (subprocess.Popen.terminate, _LAST_S)):
+                until = time.monotonic() + patience
+                running = [process for process in running if process.poll() is None]
+                for process in running:
+                    ask(process)
+                for process in running:
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(max(0, until - time.monotonic()))
+        finally:
+            for process in running:
+                process.kill()  # of one that has ended nothing is killed
+
+
+def _interrupt(process: subprocess.Popen) -> None:
+    if os.name != "nt":  # there, the console has told them all
+        process.send_signal(signal.SIGINT)
+
+
+def _train(children: _Children, job: Job, parent: str) -> tuple[float, str]:
     """One run in a process of its own; returns seconds, and the reason where it failed."""
     if job.stopped:
         arguments = ["resume", job.stopped]
     else:
         arguments = ["train", *job.overrides, "--parent", parent, "--job", job.text]
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "lab_code.cli", *arguments],
-        cwd=store,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    code, said = children.run(arguments)
     reason = ""
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        reason = errors[-1].removeprefix("error: ") if errors else f"exit code {done.returncode}"
+    if code:
+        errors = [line for line in said.splitlines() if line.startswith("error: ")]
+        reason = errors[-1].removeprefix("error: ") if errors else f"exit code {code}"
     return time.perf_counter() - started, reason
 
 

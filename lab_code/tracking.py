@@ -211,6 +211,9 @@ def track_group(
         status = "FINISHED"
     finally:
         _end_run(client, resume, status, "")
+        if status == "KILLED":
+            with suppress(LabError):
+                close_dead_runs(client, store)  # those that it held
     forget_run(store, resume)
 
 

@@ -25,6 +25,7 @@ KAHOOT = "kahoot"
 _MOST_WRONG = 5
 _TOO_SIMILAR = 0.92  # of difflib's ratio: such options differ by a letter or two
 _FEWEST_LETTERS = 3  # a shorter answer may stand in its question by chance
+_PLACE = re.compile(r"\{\s*([\w-]+)\s*\}")
 _POSITION = re.compile(
     r"\b(all|none|any|both|neither|either) of (the|these|them|those)\b|\b(options?|answers?|the|as) (above|below)\b"
     r"|\b(options?|answers?) [a-d1-4]\b|^(all|none|both|neither)$",
@@ -52,6 +53,7 @@ class BankQuestion:
     difficulty: int
     tags: tuple[str, ...] = ()
     vary: tuple[dict[str, str], ...] = field(default=(), hash=False)
+    from_code: bool = False  # whether the code says the answer, and not a person
 
     @property
     def right(self) -> str:
@@ -70,12 +72,13 @@ class BankQuestion:
 
     def with_values(self, values: dict[str, str]) -> "BankQuestion":
         """The same question with other values in its texts and its answer."""
-        texts = {name: _fill(getattr(self, name), values) for name in ("text", "explanation")}
-        rights = tuple(_fill(right, values) for right in self.rights)
-        hints = tuple(_fill(hint, values) for hint in self.hints)
-        wrong = tuple(_fill(option, values) for option in self.wrong)
-        rest = (self.look_in, texts["explanation"], hints, self.time_limit_s, self.difficulty, self.tags)
-        return BankQuestion(self.id, self.stage, self.kind, texts["text"], rights, wrong, *rest)
+
+        def fill(texts: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(_fill(text, values) for text in texts)
+
+        text, explanation = fill((self.text, self.explanation))
+        lists = {"rights": fill(self.rights), "wrong": fill(self.wrong), "hints": fill(self.hints)}
+        return replace(self, text=text, explanation=explanation, vary=(), **lists)
 
 
 def load_bank(
@@ -178,7 +181,7 @@ def _check_options(question: BankQuestion) -> Iterator[tuple[str, str]]:
     for index, option in enumerate(options):
         if spelt[index] in spelt[:index]:
             if option in question.wrong and spelt[index] in [_spelling(right) for right in question.rights]:
-                yield f"the wrong option '{option}' is the right answer now", "the code has changed; edit `wrong`"
+                yield _explain_both(option, question)
             else:
                 yield f"two options are the same: '{option}'", "change one of them"
         for other in options[:index]:
@@ -187,6 +190,12 @@ def _check_options(question: BankQuestion) -> Iterator[tuple[str, str]]:
         if _POSITION.search(option):
             fix = "every group sees another order: write the option so that it stands anywhere"
             yield f"the option '{option}' speaks of other options or their place", fix
+
+
+def _explain_both(option: str, question: BankQuestion) -> tuple[str, str]:
+    if question.from_code:
+        return f"the wrong option '{option}' is the right answer now", "the code has changed; edit `wrong`"
+    return f"the option '{option}' is in `answer` and in `wrong`", "remove it from one of them"
 
 
 def _check_leaks(question: BankQuestion) -> Iterator[tuple[str, str]]:
@@ -223,26 +232,48 @@ def _looks_like(one: str, other: str) -> bool:
 def _resolve(entry: BankEntry, facts: CodeFacts, stages: list[str]) -> BankQuestion:
     """Raises `LabError` with the problem as its message and the fix as its hint."""
     _check_entry(entry, stages)
-    entry = _answer_each(entry, facts)
+    _check_places(entry)
+    from_code, entry = bool(entry.answer_from), _answer_each(entry, facts)
     if entry.answer is None:
         rights = (facts.resolve(entry.answer_from),)
     else:
         rights = tuple(entry.answer) if isinstance(entry.answer, list) else (entry.answer,)
     question = BankQuestion(
         entry.id, entry.stage, entry.kind, entry.text, rights, tuple(entry.wrong), entry.look_in, entry.explanation,
-        tuple(entry.hints), entry.time_limit_s, entry.difficulty, tuple(entry.tags), tuple(entry.vary),
+        tuple(entry.hints), entry.time_limit_s, entry.difficulty, tuple(entry.tags), tuple(entry.vary), from_code,
     )  # fmt: skip
-    for values in entry.vary:
-        filled = question.with_values(values)
-        missing = re.findall(r"\{(\w+)\}", " ".join((filled.text, *filled.rights)))
-        if missing:
-            raise LabError(f"no value for {{{missing[0]}}}", hint="give it in every entry of `vary`")
     if entry.kind == NUMBER:
         for values in entry.vary:
             canonical_answer(question.with_values(values).right)
         if not entry.vary:
             question = replace(question, rights=(canonical_answer(question.right),))
     return question
+
+
+def _check_places(entry: BankEntry) -> None:
+    """Raise `LabError` for a place {name} without a value, and for values that change nothing."""
+    answers = entry.answer if isinstance(entry.answer, list) else [entry.answer or ""]
+    texts = [entry.text, entry.explanation, *entry.hints, *entry.wrong, *answers, *entry.answer_from.values()]
+    looked_up = {"answer": ""} if entry.vary and entry.answer_from else {}  # which `_answer_each` adds
+    for number, values in enumerate(entry.vary or [{}], 1):
+        missing = [name for text in texts for name in _PLACE.findall(_fill(text, {**values, **looked_up}))]
+        if missing and entry.vary:
+            where = f"entry {number} of `vary` has no value for {{{missing[0]}}}"
+            raise LabError(where, hint="give it in every entry, spelt alike and without blanks in the brackets")
+        if missing:
+            fix = "give its values under `vary`; if the curly brackets are meant, write round ones"
+            raise LabError(f"there is a place {{{missing[0]}}}, but no value for it", hint=fix)
+        unused = [name for name in values if not any(f"{{{name}}}" in text for text in texts)]
+        if unused:
+            raise LabError(
+                f"entry {number} of `vary` has a value for {{{unused[0]}}}, which stands nowhere",
+                hint=f"write {{{unused[0]}}} where it belongs, or remove the value",
+            )
+        if values in entry.vary[: number - 1]:
+            first = entry.vary.index(values) + 1
+            raise LabError(
+                f"the entries {first} and {number} of `vary` are the same", hint="change one, so that groups differ"
+            )
 
 
 def _answer_each(entry: BankEntry, facts: CodeFacts) -> BankEntry:

@@ -18,6 +18,7 @@ from instructor.quizbank.sheets import (
     cell_of,
     find_decimal_sign,
     find_table,
+    may_be_two,
     read_number,
     read_sheets,
     read_text,
@@ -144,8 +145,7 @@ def _read_points(sheet: Sheet, row: int, column: int, sign: str) -> int:
     points = read_number(cell, sign)
     if points is None:
         shown = read_text(cell)
-        several = read_number(cell, ".") is not None or read_number(cell, ",") is not None or isinstance(cell, float)
-        found = f"'{shown}' may be two different numbers" if several else f"'{shown}' is no number"
+        found = f"'{shown}' may be two different numbers" if may_be_two(cell) else f"'{shown}' is no number"
         raise LabError(
             f"{sheet.name_cell(row, column)}: {found if shown else 'it is empty'}",
             hint="write the points into the cell as digits only, such as 4394, and save",

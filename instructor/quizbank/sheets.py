@@ -138,7 +138,8 @@ def read_text(cell: object) -> str:
     """A cell's text in one line, without what steers a terminal; a number without the `.0` that some programs add."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a nickname of digits
-    return "" if cell is None else " ".join(_STEERING.sub(" ", str(cell)).split())
+    plain = "" if cell is None else " ".join(_STEERING.sub(" ", str(cell)).split())
+    return unicodedata.normalize("NFC", plain)  # a file saved on macOS may hold a letter and its accent apart
 
 
 def find_decimal_sign(cells: Iterable[object]) -> str:
@@ -156,22 +157,30 @@ def read_number(cell: object, sign: str = "") -> int | None:
     """A whole number, rounded half up, where there is only one way to read the cell; else None.
 
     Text may have blanks, apostrophes, dots or commas between thousands: `5222.0`, `3465,0`, `12 345`, `1.234,5`. What
-    reads differently in two countries, `4.394` or `12,345`, is read only with the decimal `sign` of its column.
+    reads differently in two countries, `4.394` or `12,345`, is read only where the decimal `sign` of its column makes
+    thousands of it: points are whole, so whoever writes `12,345` has hardly meant twelve and a third.
     """
     if isinstance(cell, bool) or cell is None:
         return None
     if isinstance(cell, int | float):
-        return None if _may_be_thousands(cell) else math.floor(cell + 0.5)
+        return None if may_be_two(cell) else math.floor(cell + 0.5)
+    values = _readings(cell, sign or ".,")
+    value = values.pop() if len(values) == 1 else None
+    if value is None or abs(value) < max(map(abs, _readings(cell, ".,"))):
+        return None
+    return math.floor(value + 0.5)
+
+
+def may_be_two(cell: object) -> bool:
+    """Whether a cell may be two numbers; of a stored one, whether a program may have made 4.394 of four thousand."""
+    if not isinstance(cell, int | float):
+        return len(_readings(cell, ".,")) > 1
+    return not math.isfinite(cell) or (1 <= abs(cell) < 1000 and cell != int(cell) and cell == round(cell, 3))
+
+
+def _readings(cell: object, signs: str) -> set[float]:
     text = _spell_number(cell)
-    values = {value for value in (_read_with(text, one) for one in (sign or ".,")) if value is not None}
-    return math.floor(values.pop() + 0.5) if len(values) == 1 else None
-
-
-def _may_be_thousands(number: float) -> bool:
-    """Whether a program may have made a stored 4.394 of four thousand; and what is no number at all."""
-    if not math.isfinite(number):
-        return True
-    return 1 <= abs(number) < 1000 and number != int(number) and number == round(number, 3)
+    return {value for value in (_read_with(text, sign) for sign in signs) if value is not None}
 
 
 def _spell_number(cell: object) -> str:

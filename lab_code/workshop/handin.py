@@ -27,6 +27,7 @@ from lab_code.workshop.codes import make_code
 from lab_code.workshop.feedback import FEEDBACK
 from lab_code.workshop.handin_rules import MANIFEST, check_sizes, check_zip, is_allowed
 from lab_code.workshop.kit import KIT_FILE, Kit
+from lab_code.workshop.missing_runs import describe_missing
 from lab_code.workshop.progress import HEAD, JOURNAL, append_event
 from lab_code.workshop.review import ANSWERS
 from lab_code.workshop.signature import SIGNATURE, read_key, sign
@@ -43,8 +44,11 @@ def write_handin(kit: Kit) -> tuple[Path, str, int]:
 
     Raises `LabError` where there is nothing to hand in yet, and where the zip could not be collected.
     """
-    if not has_store(kit.root) or not _finished(read_runs(kit.root)):
-        raise LabError("there is no finished run to hand in", hint="train first: lab train experiment=baseline")
+    present = read_runs(kit.root)
+    if not has_store(kit.root) or not _finished(present):
+        gone = describe_missing(kit.root, {run.run_id for run in present})
+        hint = "; ".join(gone) or "train first: lab train experiment=baseline"
+        raise LabError("there is no finished run to hand in", hint=hint)
     folder = kit.root / HANDIN_FOLDER
     folder.mkdir(exist_ok=True)
     with one_at_a_time(kit.root / _LOCK, "handing in", _PATIENCE_S):

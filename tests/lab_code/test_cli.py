@@ -175,7 +175,7 @@ def test_two_experiments_are_trained_compared_and_handed_in(kit) -> None:
 
 def test_a_run_may_have_a_name_with_brackets(kit) -> None:
     for name in ("[bold x", "[bold]y"):
-        with track_run(kit.root, "skin-lesions", compose_config([f"name='{name}'"]), {}) as run:
+        with track_run(kit.root, "skin-lesions", compose_config([f"name={name}"]), {}) as run:
             run.log_metrics({"best_accuracy": 0.5})
     assert "[bold x" in kit.lab("status").stdout and "[bold]y" in kit.lab("compare").stdout
 

@@ -8,6 +8,7 @@ from lab_code.config import (
     UnknownChoiceError,
     compose_config,
     config_to_yaml,
+    expand_sweep,
     flatten_config,
     known_choices,
     load_config,
@@ -164,32 +165,68 @@ def test_choices_are_the_files_of_a_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "rule"),
     [
-        "a/b",
-        "..",
-        "../../x",
-        "C:\\x",
-        "x" * 101,
-        "x" * 300,
-        " ",
-        "' a'",
-        "a.",
-        "CON",
-        "nul.txt",
-        "com1",
-        "'a*b'",
-        "'a?'",
+        ("a/b", "holds / ,"),
+        ("..", "begins or ends with a blank or a dot"),
+        ("../../x", "holds / ,"),
+        ("C:\\x", r"holds : \\ ,"),
+        ("<b>", "holds < > ,"),
+        ("a*b?", r"holds \* \? ,"),
+        ('"mine"', 'holds " ,'),
+        ("x" * 101, "has 101 characters, at most 100"),
+        ("x" * 300, "has 300 characters, at most 100"),
+        ("", "is empty"),
+        (" ", "begins or ends with a blank"),
+        (" a", "begins or ends with a blank"),
+        ("a.", "begins or ends with a blank or a dot"),
+        ("CON", r"is Windows' name of a device \(CON\)"),
+        ("nul.txt", r"is Windows' name of a device \(NUL\)"),
+        ("com1", r"is Windows' name of a device \(COM1\)"),
+        ("a\nb", r"holds the character U\+000A"),
+        ("\x1b[31mred", r"holds the character U\+001B"),
+        ("\udcff", r"holds the character U\+DCFF"),
+        ("${seed}", r"holds \$\{ ,"),
     ],
 )
-def test_a_name_that_no_file_and_no_table_can_bear_is_refused(name: str) -> None:
-    with pytest.raises(LabError, match=r"name is .*, but must be 1 to 100 characters"):
-        compose_config([f'name="{name.strip(chr(39))}"'])
+def test_a_name_that_no_file_and_no_table_can_bear_is_refused_with_its_rule(name: str, rule: str) -> None:
+    with pytest.raises(LabError, match=f"^name is .*: it {rule}") as refused:
+        compose_config([f"name={name}"])
+    assert "1 to 100 characters" in (refused.value.hint or "")
 
 
-@pytest.mark.parametrize("name", ["baseline", "lr-0.001", "unsere Beste", "zweiter_Versuch", "x" * 100])
-def test_any_other_name_is_kept(name: str) -> None:
-    assert compose_config([f"name={name}"]).name == name
+@pytest.mark.parametrize(
+    "name",
+    [
+        "baseline", "lr-0.001", "unsere Beste", "zweiter_Versuch", "x" * 100, "\u00fcn\u00ef", "a'b", "'a'",
+        "gr\u00f6\u00dfe", "true", "no", "1e3", "007", "0x1f", "1_000", "12-30", "null", "~", "None", "2024-01-02",
+        "a,b", "a=b", "[a]", "{a}", "{" * 100, "$HOME", "a#b", "#1", "- a", "&a", "!a", "%a", "@a", "range(0,2)",
+        "\u0444\u043e\u0442\u043e", "\U0001f600",
+    ],
+)  # fmt: skip
+def test_any_other_name_is_kept_as_it_is_typed(tmp_path: Path, name: str) -> None:
+    config = compose_config(["seed=1", f"name={name}"])
+    assert config.name == name and config.seed == 1
+    (tmp_path / "config.yaml").write_text(config_to_yaml(config), encoding="utf-8")
+    assert load_config(tmp_path / "config.yaml") == config
+    assert expand_sweep(["seed=1,2", f"name={name}"]) == [[f"seed={seed}", f"name={name}"] for seed in (1, 2)]
+
+
+def test_a_name_is_one_however_its_letters_are_composed() -> None:
+    assert compose_config(["name=gro\u0308\u00dfe"]).name == "gr\u00f6\u00dfe"
+
+
+@pytest.mark.parametrize("folder", ["Gr\u00f6\u00dfe/it's", "true", "1e3", "C:\\data", "a, b", "'data'", "data"])
+def test_a_folder_is_taken_as_it_is_typed(folder: str) -> None:
+    changes = [f"data.folder={folder}", f"model.weights={folder}"]
+    config = compose_config(changes)
+    assert config.data.folder == config.model.weights == folder.strip("'")
+
+
+@pytest.mark.parametrize("change", ["data.folder=${oc.env:HOME}", "model.weights=${seed}"])
+def test_a_text_never_stands_for_something_else(change: str) -> None:
+    with pytest.raises(LabError, match=r"but \$\{ means something"):
+        compose_config([change])
 
 
 @pytest.mark.parametrize("text", ["a/b", "..", "x" * 300, "", " ", "CON", "a\nb", "\U0001f600", "ok", "ä.ö", "C:\\x"])

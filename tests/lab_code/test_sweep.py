@@ -3,14 +3,19 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from lab_code import sweep
 from lab_code.config import expand_sweep
 from lab_code.errors import LabError
+from lab_code.running import is_running
 from lab_code.runs import read_runs
 from lab_code.sweep import plan_sweep
 from tests.conftest import KitOnDisk, hear_interrupts
@@ -104,6 +109,45 @@ def test_a_stopped_sweep_goes_on_with_the_same_command(kit: KitOnDisk) -> None:
             config.write_text(config.read_text(encoding="utf-8").replace("epochs: 400", "epochs: 1"), encoding="utf-8")
     kit.lab("sweep", *changes)
     assert {run.run_id for run in read_runs(kit.root) if run.status == "FINISHED"} == stopped
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal for one process alone")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_sweep_alone_ends_its_runs_and_begins_no_other(kit: KitOnDisk, number: signal.Signals) -> None:
+    changes = ["seed=0,1,2,3,4,5", *TINY[1:], "trainer.epochs=900"]
+    process = subprocess.Popen(
+        [sys.executable, str(kit.root / "lab"), "sweep", *changes, "--jobs", "2"],
+        cwd=kit.root,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+    )
+    while process.poll() is None and len(list(kit.root.glob("checkpoints/*/*.safetensors"))) < 2:
+        pass
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in errors and "stopping what is being trained (2)" in errors
+    with closing(sqlite3.connect(kit.root / "mlflow.db")) as database:
+        written = [status for (status,) in database.execute("SELECT status FROM runs")]
+    assert written == ["KILLED"] * 3  # the sweep and the two that were being trained, in MLflow's page as well
+    assert not any(is_running(kit.root, run.run_id) for run in read_runs(kit.root))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, a process cannot refuse to end")
+@pytest.mark.parametrize("code", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"], ids=["SIGINT", "SIGTERM too"])
+def test_runs_that_do_not_listen_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    deaf = f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); {code}\nopen('on', 'w'); time.sleep(99)"
+    (tmp_path / "lab_code").mkdir()
+    (tmp_path / "lab_code" / "cli.py").write_text(deaf, encoding="utf-8")
+    monkeypatch.setattr(sweep, "_GRACE_S", 0.05)
+    monkeypatch.setattr(sweep, "_LAST_S", 0.05)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt), sweep._Children(tmp_path) as children:
+        first, second = pool.submit(children.run, []), pool.submit(children.run, [])
+        while not (tmp_path / "on").exists():
+            pass
+        raise KeyboardInterrupt
+    assert first.result()[0] < 0 and second.result() == (1, "error: stopped before it began")
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ lab_code/workshop/handin_rules.py
 lab_code/trial.py lab_code/workshop/__init__.py lab_code/workshop/attempts.py lab_code/workshop/codes.py
 lab_code/workshop/desk.py lab_code/workshop/doctor.py lab_code/workshop/feedback.py lab_code/workshop/handin.py
 lab_code/workshop/by_hand.py lab_code/workshop/jupyter_extension.py lab_code/workshop/mlflow_gate.py
-lab_code/workshop/private.py
+lab_code/workshop/private.py lab_code/workshop/missing_runs.py
 lab_code/workshop/hints.py lab_code/workshop/kit.py lab_code/workshop/locks.py lab_code/workshop/points.py
 lab_code/workshop/progress.py lab_code/workshop/quiz.py lab_code/workshop/unlock.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/starter.ipynb
@@ -116,7 +116,7 @@ def test_the_hidden_test_set_shares_no_lesion_with_the_kits(build: Path) -> None
 
 def test_the_kit_for_another_machine_installs_only_the_student_side(build: Path) -> None:
     text = (build / "kits" / "group-1" / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'lab = "lab_code.cli:main"' in text and "instructor" not in text and "torch" in text
+    assert 'lab = "lab_code:main"' in text and "instructor" not in text and "torch" in text
     assert (build / "kits" / "group-1" / "constraints.txt").read_bytes() == (PROJECT / "constraints.txt").read_bytes()
 
 

@@ -1,7 +1,9 @@
 """The bank as it is, and what happens when the code under it changes."""
 
+import csv
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from instructor.quizbank.bank import (
     stage_questions,
 )
 from instructor.quizbank.facts import CodeFacts
+from instructor.quizbank.schema import read_bank
 from instructor.quizbank.variants import COMMAND, GroupQuestion, _vary, make_variant, make_variants
 from instructor.workshop import WORKSHOP_FILE, DataSource, read_workshop
 from lab_code.errors import LabError
@@ -123,7 +126,7 @@ def test_every_group_finds_numbers_of_its_own(bank) -> None:
         assert len(texts) == len(question.vary) and not any("{" in text for text in texts)
 
 
-@pytest.mark.parametrize("stage", ["1-configuration", "3-your-own"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_six_groups_have_six_numbers(bank, stage: str) -> None:
     for secret in ("secret", "another"):
         variants = make_variants(read_workshop(), bank, secret).values()
@@ -145,14 +148,29 @@ def test_every_group_is_asked_one_thing_that_only_a_command_shows(bank, stage: s
         assert asked.shown.kind == NUMBER and int(asked.answer) >= 1000
         assert asked.answer not in written
         shown = " ".join((asked.shown.text, *asked.shown.hints))
-        assert "lab data" in shown or "--dry-run" in asked.shown.hints[-1]
+        assert "--dry-run" in asked.shown.hints[-1]
         assert "{" not in shown
 
 
+def test_what_only_a_command_shows_is_no_count_of_the_table(bank, kit) -> None:
+    """Whoever counts rows, cells and kinds of cells in the table that ships has not answered."""
+    text = (kit.root / "data" / "HAM10000_metadata.csv").read_text(encoding="utf-8")
+    rows = list(csv.reader(text.splitlines()))
+    columns = list(zip(*rows[1:], strict=True))
+    counts = {len(rows), len(rows) - 1, *(len(set(column)) for column in columns)}
+    counts |= {number for column in columns for number in Counter(column).values()}
+    for question in (question for question in bank if COMMAND in question.tags):
+        assert not {int(values["answer"]) for values in question.vary} & counts, question.id
+    entries = read_bank(BANK_FILE).entries
+    assert not [entry.id for entry in entries if COMMAND in entry.tags and "metadata" in entry.answer_from]
+
+
 def test_the_commands_show_what_the_questions_ask(kit, bank) -> None:
-    """What the last hint says to type is typed, in a kit; its own photographs are counted."""
+    """What the last hint says to type is typed, in a kit that has opened the stages before."""
     questions = {question.id: question for question in load_bank(make_small_workshop(), data=kit.root / "data")}
-    for name in ("network-weights", "most-photographs"):
+    for answers in kit.answers[:2]:
+        kit.lab("unlock", "--answers", answers)
+    for name in ("network-weights", "larger-network", "wider-network"):
         question = questions[name].with_values(questions[name].vary[0])
         command = re.search(r"Type: lab ([\w=. -]*\w)(?:$|\.)", question.hints[-1])
         assert command is not None
@@ -338,6 +356,24 @@ LINE = "text: You start a run and change nothing. How large is its learning rate
             "another order",
         ),
         ('vary:\n      - {a: "90", ', "vary:\n      - {", None, "no value for {a}", "every entry"),
+        ('answer: "{mean}"', 'answer: "{maen}"', None, "entry 1 of `vary` has no value for {maen}", "every entry"),
+        ("- The line optimizer under", "- The line {optimizer} under", None, "a place {optimizer}, but no", "`vary`"),
+        ("The list defaults in", "The list {defaults} in", None, "a place {defaults}, but no value", "round ones"),
+        ('wrong: ["0.001", ', 'wrong: ["{lr}", ', None, "there is a place {lr}, but no value", "`vary`"),
+        (LINE, "text: How large is its {lr}?", None, "there is a place {lr}, but no value", "`vary`"),
+        ("{config: optimizer.lr}", '{config: "optimizer.{key}"}', None, "a place {key}, but no value", "`vary`"),
+        ("model.width={width}", "model.width={wdith}", None, "entry 1 of `vary` has no value for {wdith}", "spelt"),
+        ("shall be {width} channels", "shall be { width } channels", None, "no value for {width}", "without blanks"),
+        ('- {width: "22"}', '- {width: "22", depth: "3"}', None, "a value for {depth}, which stands nowhere", "remove"),
+        ('- {width: "24"}', '- {width: "22"}', None, "the entries 1 and 2 of `vary` are the same", "groups differ"),
+        (
+            "wrong: [lab train epochs=3,",
+            "wrong: [lab train trainer.epochs=3,",
+            None,
+            "is in `answer` and in `wrong`",
+            "one",
+        ),
+        ('wrong: ["0.001", ', 'wrong: ["0.005", ', None, "'0.005' is the right answer now", "the code has changed"),
     ],
 )
 def test_a_mistake_is_named_with_line_question_and_fix(
@@ -533,7 +569,7 @@ def question_with(*options: str, right: str = "the right one", kind: str = CHOIC
         (question_with("all of the above"), "speaks of other options"),
         (question_with("None of them"), "speaks of other options"),
         (question_with("answer 2"), "speaks of other options"),
-        (question_with("The Right  One"), "is the right answer now"),
+        (question_with("The Right  One"), "is in `answer` and in `wrong`"),
         (question_with("the right ones"), "too similar"),
         (question_with("wrong", text="Is the right one good?"), "stands in the question"),
         (question_with("wrong", hint="It is the right one."), "stands in the hint"),

@@ -140,6 +140,24 @@ def test_another_cell_of_the_column_tells_which_sign_is_the_decimal_one(
     assert [player.score for player in read_report(path).players] == points
 
 
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        (["4,394", "3,465", "12,5"], "4,394"),
+        (["4.394", "3.465", "12.5"], "4.394"),
+        (["987", "4,000", "12,50"], "4,000"),
+        (["3465,0", "-4,394"], "-4,394"),
+        (["3465.0", "12.345"], "12.345"),
+    ],
+)
+def test_what_looks_like_thousands_is_never_a_few_points(tmp_path: Path, column: list[object], cell: str) -> None:
+    rows = [[place, f"player {place}", points] for place, points in enumerate(column, 1)]
+    found = f"cell C{4 + column.index(cell)}: '{re.escape(cell)}' may be two different numbers"
+    with pytest.raises(LabError, match=found) as refused:
+        read_report(write_book(tmp_path / "r.xlsx", {"Final Scores": final_scores(rows)}))
+    assert "sheet 'Final Scores'" in refused.value.message and "r.xlsx" in refused.value.message
+
+
 def test_a_column_with_two_decimal_signs_settles_nothing(tmp_path: Path) -> None:
     rows = [[1, "a", "3465,0"], [2, "b", "3465.0"], [3, "c", "4.394"]]
     with pytest.raises(LabError, match=r"cell C6: '4\.394' may be two different numbers"):
@@ -302,7 +320,7 @@ def test_the_command_reviews_first_and_counts_when_told(tmp_path: Path, capsys: 
     assert "Nothing is counted yet" in shown.out and "'the owls' belongs to no group" in shown.err
     assert not (out / "kahoot-ranking.csv").exists()
     assert cli.main([*command, "--count"]) == 1
-    assert "1 players belong to no group: the owls" in capsys.readouterr().err
+    assert "1 player belongs to no group: the owls" in capsys.readouterr().err
     table = out / "kahoot-players.csv"
     table.write_text(table.read_text(encoding="utf-8").replace("the owls,", "the owls,2"), encoding="utf-8")
     assert cli.main([*command, "--count"]) == 0

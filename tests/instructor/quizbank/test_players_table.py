@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,17 @@ def test_an_empty_file_is_no_table_yet(tmp_path: Path) -> None:
     found = read_players(save(tmp_path / "t.csv", ""), GROUPS)
     update_players(found, {"owls": ""})
     assert read_players(found.path, GROUPS).nicknames == {"owls"}
+
+
+@pytest.mark.parametrize("kept", ["NFC", "NFD"])
+@pytest.mark.parametrize("given", ["NFC", "NFD"])
+def test_a_player_is_one_however_its_letters_are_composed(tmp_path: Path, kept: str, given: str) -> None:
+    saved, reported = (unicodedata.normalize(form, "J\u00fcrgen \u00e9") for form in (kept, given))
+    table = save(tmp_path / "kahoot-players.csv", f"nickname,group\n{saved},2\n")
+    report = save(tmp_path / "r.csv", f"Rank,Player,Total Score (points)\n1,{reported},900\n2,G3,700\n")
+    assert cli.main(["kahoot", "results", str(report), "--out", str(tmp_path)]) == 0
+    lines = read_players(table, [f"group-{n}" for n in range(1, 7)])
+    assert lines.aliases["J\u00fcrgen \u00e9"] == "group-2" and len(lines.nicknames) == 2
 
 
 def test_what_was_entered_stays_with_its_other_columns(tmp_path: Path) -> None:
