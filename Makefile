@@ -1,4 +1,4 @@
-# Plain `make` lists the targets. Everything is installed into .venv, from constraints.txt.
+# Plain `make` lists the targets. Everything is installed into .venv, from constraints.txt: by uv, or by pip (PIP=1).
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,45 +8,49 @@ else
 BIN := $(VENV)/bin
 endif
 INSTRUCTOR := $(BIN)/instructor
+# A PYTHON that was asked for is the environment's; without one, the environment that is there will do.
+SETUP := $(PYTHON) lab_code/workshop/environment.py $(if $(PIP),--pip) $(if $(filter-out file,$(origin PYTHON)),--this-python)
 
-.PHONY: help provision collect test bench format clean
+# While one writes: what neither trains, nor builds kits, nor opens a notebook or a browser. CONTRIBUTING.md says what is left out.
+FAST_TESTS := -m "not slow and not workshop" tests/test_layering.py tests/test_paths.py tests/test_project.py \
+	$(addprefix tests/lab_code/,data workshop test_config.py test_limits.py test_metrics.py test_models_and_losses.py)
+
+.PHONY: help provision collect test lint bench format clean python for-instructor for-tests
 
 help:  ## list the targets
 	@echo "Usage: make TARGET"
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  \1\t/' | expand -t 14
 
-provision: $(VENV)/.instructor  ## build the kits of all groups (DATA=folder takes real photographs)
+provision: for-instructor  ## build the kits of all groups (DATA=folder takes real photographs)
 	@$(INSTRUCTOR) provision $(if $(DATA),--data "$(DATA)")
 
-collect: $(VENV)/.instructor  ## read the hand-ins, score them, write the leaderboard (FROM=folder for a USB stick)
+collect: for-instructor  ## read the hand-ins, score them, write the leaderboard (FROM=folder for a USB stick)
 	@$(INSTRUCTOR) collect $(if $(FROM),"$(FROM)")
 
-test: $(VENV)/.test  ## check style, run every test, notebooks included
+test: lint  ## lint, then every test, notebooks included (FAST=1: what answers within a minute)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(if $(FAST),$(FAST_TESTS))
+
+lint: for-tests  ## style, format, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/mypy
 
-bench: $(VENV)/.test  ## measure what must be fast; writes build/bench.json
+bench: for-tests  ## measure what must be fast; writes build/bench.json
 	@$(BIN)/python -m tests.benchmarks
 
-format: $(VENV)/.test  ## put the code into its one format
+format: for-tests  ## put the code into its one format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 clean:  ## remove the environment (build/ stays: it may hold a group's work)
 	rm -rf $(VENV)
 
-$(VENV)/.python:
+python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: $(PYTHON) is older than Python 3.11"; echo "hint: make provision PYTHON=python3.12"; exit 1; }
-	@echo "Making the environment $(VENV) (some minutes, once) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@touch $@
+	  { echo "error: $(PYTHON) is older than Python 3.11, or is not there"; echo "hint: make provision PYTHON=python3.12"; exit 1; }
 
-$(VENV)/.instructor: $(VENV)/.python pyproject.toml constraints.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[instructor]"
-	@touch $@
+for-instructor: python
+	@$(SETUP) --extras instructor
 
-$(VENV)/.test: $(VENV)/.python pyproject.toml constraints.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[instructor,test]"
-	@touch $@ $(VENV)/.instructor
+for-tests: python
+	@$(SETUP) --extras instructor,test

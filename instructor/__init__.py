@@ -5,4 +5,4 @@ from lab_code import main as begin
 
 def main() -> int:
     """The command `instructor`, as it is installed."""
-    return begin("instructor.cli")
+    return begin("instructor.cli.app")

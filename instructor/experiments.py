@@ -21,12 +21,12 @@ from instructor.vault import Vault
 from lab_code.config import compose_config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions, load_lesions
-from lab_code.devices import seed_everything
 from lab_code.errors import LabError
 from lab_code.frameworks import build_learner
 from lab_code.metrics import bootstrap_intervals, evaluate
-from lab_code.runs import Run, read_runs
-from lab_code.trainer import BestEpoch
+from lab_code.tracking.runs import Run, read_runs
+from lab_code.training.devices import seed_everything
+from lab_code.training.trainer import BestEpoch
 
 EXPERIMENTS = ("baseline", "balanced")
 _CACHES = ("__pycache__", "mlflow.db", "mlartifacts", "handin", "checkpoints")

@@ -18,6 +18,7 @@ def read_yaml(path: Path, schema: type[T]) -> T:
     """The file as an instance of the dataclass `schema`. Raises `LabError` where it does not fit."""
     try:
         document = OmegaConf.load(path)
+        # OmegaConf's signature cannot say that a merge with a dataclass becomes that dataclass again.
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), document))  # type: ignore[return-value]
     except FileNotFoundError as error:
         raise LabError(f"{path} is missing", hint="run the command from the project's top folder") from error

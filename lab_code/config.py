@@ -23,8 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, MappingStartEvent, SafeLoader, ScalarEvent, StreamStartEvent, YAMLError, parse
 
 from lab_code.errors import LabError
-from lab_code.memory import check_memory
-from lab_code.names import RULE, find_fault
+from lab_code.limits import RULE, check_memory, find_fault
 
 CONF_FOLDER = Path(__file__).parent / "conf"
 
@@ -169,7 +168,8 @@ def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDE
     for override in parsed:
         _check_override(override, conf_folder)
     # `++`: a key that the schema knows may be set even where the chosen file leaves it at its default.
-    forced = [f"++{o.input_line}" if "." in o.key_or_group else o.input_line for o in parsed]
+    pairs = zip(overrides, parsed, strict=True)
+    forced = [f"++{text}" if "." in override.key_or_group else text for text, override in pairs]
     try:
         with initialize_config_dir(config_dir=str(conf_folder.resolve()), version_base="1.3"):
             composed = compose("train", overrides=forced)
@@ -314,6 +314,7 @@ def _build_config(composed: Any) -> Config:
             schema[field.name] = OmegaConf.structured(field.type)
             OmegaConf.set_readonly(schema[field.name], False)
     try:
+        # OmegaConf's signature cannot say that a merge with a dataclass becomes that dataclass again.
         config: Config = OmegaConf.to_object(OmegaConf.merge(schema, composed))  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""

@@ -1,7 +1,7 @@
 """The one error that people are meant to see.
 
 Anything a user can cause (a typo, a missing file, a damaged archive) is raised as `LabError` with a hint that says
-what to do next; `lab_code.terminal` prints it in two short lines. Every other exception is a fault of the program.
+what to do next; `lab_code.cli.terminal` prints it in two short lines. Every other exception is a fault of the program.
 """
 
 

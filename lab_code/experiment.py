@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,31 +10,30 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from lab_code.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lab_code.config import Config
 from lab_code.data.duplicates import join_lesions
 from lab_code.data.lesions import Findings, Lesions, find_lesions, is_medmnist, load_part, split_by_lesion
 from lab_code.data.photographs import Progress
-from lab_code.devices import join_team, seed_everything, use_threads
 from lab_code.errors import LabError
 from lab_code.frameworks import Learner, build_learner
-from lab_code.interrupts import was_interrupted
-from lab_code.live_table import LiveTable
-from lab_code.memory import is_out_of_memory
-from lab_code.progress_bar import ProgressBar
-from lab_code.records import log_interrupted, log_results, log_start
-from lab_code.running import run_folder
-from lab_code.runs import EXPERIMENT
-from lab_code.store import explain_fault
-from lab_code.tracking import track_run
-from lab_code.trainer import BestEpoch, EpochResult
+from lab_code.limits import is_out_of_memory
+from lab_code.tracking.interrupts import was_interrupted
+from lab_code.tracking.records import log_interrupted, log_results, log_start
+from lab_code.tracking.running import run_folder
+from lab_code.tracking.runs import EXPERIMENT
+from lab_code.tracking.store import explain_fault
+from lab_code.tracking.tracker import TrackedRun, track_run
+from lab_code.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lab_code.training.devices import join_team, seed_everything, use_threads
+from lab_code.training.reporter import Reporter
+from lab_code.training.trainer import BestEpoch, EpochResult
 
 
 def run_experiment(
     config: Config,
     root: Path,
     tags: Mapping[str, str] | None = None,
-    bar: ProgressBar | LiveTable | None = None,
+    reporter: Reporter | None = None,
     resume: str | None = None,
 ) -> tuple[str, EpochResult]:
     """Train one model and track it in the store of `root`; returns the run's id and its best epoch.
@@ -43,43 +42,33 @@ def run_experiment(
     `LabError` for data that cannot be read and a store that cannot be written.
     """
     # 1. Seed: everything random below depends on it alone.
+    reporter = reporter or Reporter()
     seed_everything(config.seed)
     use_threads(config.trainer.threads)
 
     # 2. Data: photographs in memory, divided by lesion.
     started = time.perf_counter()
-    train, validation, findings = load_split(config, root, bar.start_reading if bar else None)
+    train, validation, findings = load_split(config, root, reporter.start_reading)
     timings = {"data_s": time.perf_counter() - started}
-    if bar:
-        bar.note(findings.summary())
+    reporter.note(findings.summary())
 
     # 3. Learner: a model, what it is told to care about, and how it is trained.
     with join_team(config.trainer.device) as team:
         learner = build_learner(config, team)
-        past = read_checkpoint(run_folder(root, resume)) if resume else None
-        past = past or Checkpoint(None, BestEpoch(), [])
+        past = _read_past(root, resume)
         if not team.leads:  # the first of several processes tracks for all
             return _follow(learner, train, validation, config, past)
 
         # 4. Training: one result an epoch, tracked as it comes; the best weights are kept.
-        with track_run(root, EXPERIMENT, config, tags or {}, resume) as run, bar or nullcontext():
+        with track_run(root, EXPERIMENT, config, tags or {}, resume) as run, reporter:
             if not resume:
                 log_start(run, config, learner, train, validation)
-            on_step = bar.start(learner.count_steps(train), past.history, config.trainer.epochs) if bar else None
-            try:
+            on_step = reporter.start(learner.count_steps(train), past.history, config.trainer.epochs)
+            with _faults_told(run, past.best, config, root):
                 for result in train_epochs(learner, train, validation, config, past, on_step):
                     run.log_epoch(result)
                     write_checkpoint(run_folder(root, run.run_id), learner.state(), past.best, past.history)
-                    if bar:
-                        bar.show_epoch(result)
-            except BaseException as error:
-                if was_interrupted(error):
-                    log_interrupted(run, past.best)
-                if is_out_of_memory(error):
-                    raise _explain_memory(config) from error
-                if isinstance(error, OSError):
-                    raise explain_fault(run_folder(root, run.run_id), error) from error
-                raise
+                    reporter.show_epoch(result)
 
             # 5. Results: what must be known a year from now.
             log_results(run, config, past.best, past.history, validation, timings)
@@ -134,6 +123,27 @@ def load_learner(config: Config, weights: Path) -> Learner:
     except (OSError, SafetensorError) as error:
         raise LabError(f"{weights} is not a readable file of weights: {error}", hint="train the run again") from error
     return learner
+
+
+@contextmanager
+def _faults_told(run: TrackedRun, best: BestEpoch, config: Config, root: Path) -> Iterator[None]:
+    """A run that is stopped on purpose keeps its best weights; no memory and a full disk become a `LabError`."""
+    try:
+        yield
+    except BaseException as error:
+        if was_interrupted(error):
+            log_interrupted(run, best)
+        if is_out_of_memory(error):
+            raise _explain_memory(config) from error
+        if isinstance(error, OSError):
+            raise explain_fault(run_folder(root, run.run_id), error) from error
+        raise
+
+
+def _read_past(root: Path, resume: str | None) -> Checkpoint:
+    """Where a run that goes on has come to; the beginning for a new one, and for one without a whole epoch."""
+    past = read_checkpoint(run_folder(root, resume)) if resume else None
+    return past or Checkpoint(None, BestEpoch(), [])
 
 
 def _explain_memory(config: Config) -> LabError:

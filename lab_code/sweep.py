@@ -23,10 +23,10 @@ from tqdm import tqdm
 
 from lab_code.config import Config, expand_sweep
 from lab_code.errors import LabError
-from lab_code.interrupts import hear_termination
-from lab_code.names import plain_name
-from lab_code.runs import EXPERIMENT, Run, can_resume, read_runs
-from lab_code.tracking import track_group
+from lab_code.limits import plain_name
+from lab_code.tracking.interrupts import hear_termination
+from lab_code.tracking.runs import EXPERIMENT, Run, can_resume, read_runs
+from lab_code.tracking.tracker import track_group
 
 _AT_ONCE = 4  # at most, unless it is asked for: every run needs about a gigabyte of memory
 _GRACE_S, _LAST_S = 5, 2  # for a run to write down where it was stopped; for one that does not, to be ended
@@ -128,7 +128,7 @@ class _Children:
     """The processes of a sweep. Whatever ends the block early ends them too, and none is started after that."""
 
     def __init__(self, store: Path) -> None:
-        self._store, self._running, self._stopped = store, set[subprocess.Popen](), False
+        self._store, self._running, self._stopped = store, set[subprocess.Popen[str]](), False
         self._lock = threading.Lock()
 
     def __enter__(self) -> "_Children":
@@ -179,7 +179,7 @@ class _Children:
                 process.kill()  # of one that has ended nothing is killed
 
 
-def _interrupt(process: subprocess.Popen) -> None:
+def _interrupt(process: subprocess.Popen[str]) -> None:
     if os.name != "nt":  # there, the console has told them all
         process.send_signal(signal.SIGINT)
 

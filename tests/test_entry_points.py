@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from lab_code import cli, main
+from lab_code import main
+from lab_code.cli import app as cli
 
 PROJECT = Path(__file__).parent.parent
 LAUNCHER = PROJECT / "instructor" / "provision" / "kit_files" / "lab"
 INTERRUPTED = "raise KeyboardInterrupt\n"
 
 
-@pytest.mark.parametrize("broken", ["lab_code/cli.py", "lab_code/__init__.py", "pathlib.py"])
+@pytest.mark.parametrize("broken", ["lab_code/cli/app.py", "lab_code/__init__.py", "pathlib.py"])
 def test_the_launcher_is_short_about_ctrl_c_wherever_it_comes(tmp_path: Path, broken: str) -> None:
     shutil.copyfile(LAUNCHER, tmp_path / "lab")
-    (tmp_path / "lab_code").mkdir()
-    (tmp_path / "lab_code" / "__init__.py").touch()
+    (tmp_path / "lab_code" / "cli").mkdir(parents=True)
+    for package in ("lab_code", "lab_code/cli"):
+        (tmp_path / package / "__init__.py").touch()
     (tmp_path / broken).write_text(INTERRUPTED, encoding="utf-8")
     done = subprocess.run([sys.executable, "-S", str(tmp_path / "lab"), "status"], capture_output=True, text=True)
     assert done.stderr == "error: interrupted\n" and done.returncode in (130, -signal.SIGINT)

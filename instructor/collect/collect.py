@@ -8,12 +8,13 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from instructor.collect.handins import HandIn, HandIns, read_handins
+from instructor.collect.handins import HandIn, HandIns, Progress, Terms, read_handins
 from instructor.collect.isolation import Job, Outcome, run_isolated
 from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
 from instructor.collect.merge import merge_store
@@ -23,12 +24,11 @@ from instructor.collect.table import write_table
 from instructor.dataset.prepare import CHECKSUMS
 from instructor.vault import Vault
 from instructor.workshop import Workshop
-from lab_code.empty_store import make_from_script, script_name
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
-from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT
+from lab_code.tracking.empty_store import make_from_script, script_name
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT
 
-Progress = Callable[[str, int], Callable[[], object]]
 _STAGING, _OLD = ".staging-collect-", ".collected-before"
 
 
@@ -61,7 +61,7 @@ def collect_handins(
         store = scratch / "collected"
         make_store(store, final, build)
         empty = Path(shutil.copyfile(store / DATABASE, scratch / "empty.db"))
-        handins = read_handins(places, workshop, Vault(build), scratch, empty, progress, unsigned=unsigned)
+        handins = read_handins(places, Terms(workshop, Vault(build), unsigned), scratch, empty, progress)
         collected.refused, collected.incomplete = handins.refused, handins.incomplete
         collected.notes = handins.notes
         if not handins.of_group:
@@ -98,7 +98,7 @@ def make_store(store: Path, final: Path, build: Path) -> None:
     `build/` keeps the script of one."""
     script = build / Path(script_name()).name
     if not script.is_file():
-        from lab_code.tracking import create_store
+        from lab_code.tracking.tracker import create_store
 
         create_store(store, EXPERIMENT, artifacts=final / ARTIFACTS / EXPERIMENT)
         return
@@ -162,9 +162,9 @@ def _collect_group(
     )
 
 
-def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Collected) -> dict:
+def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Collected) -> dict[str, Any]:
     """The score of the best run among a group's laptops; what could not be scored is noted."""
-    found: list[dict] = []
+    found: list[dict[str, Any]] = []
     for handin in merged:
         outcome = scores[str(handin.store)]
         if outcome.error:

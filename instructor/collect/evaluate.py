@@ -15,8 +15,8 @@ from lab_code.data.lesions import Lesions, load_lesions
 from lab_code.errors import LabError
 from lab_code.experiment import load_learner
 from lab_code.metrics import evaluate
-from lab_code.records import WEIGHTS
-from lab_code.runs import Run
+from lab_code.tracking.records import WEIGHTS
+from lab_code.tracking.runs import Run
 
 
 @dataclass(frozen=True)

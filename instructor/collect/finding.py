@@ -24,9 +24,9 @@ from instructor.collect.parcels import (
     open_zip,
     walk,
 )
+from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.printable import one_line
-from lab_code.runs import ARTIFACTS
+from lab_code.tracking.runs import ARTIFACTS
 from lab_code.workshop.handin_rules import MANIFEST, MAX_MANIFEST_BYTES
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.signature import SIGNATURE

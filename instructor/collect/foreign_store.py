@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.printable import one_line
-from lab_code.runs import DATABASE
+from lab_code.tracking.runs import DATABASE
 
 RUN_TABLES = ("params", "metrics", "latest_metrics", "tags")
 MODEL_TABLES = ("logged_model_params", "logged_model_tags", "logged_model_metrics")

@@ -17,6 +17,7 @@ from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.workshop.signature import is_signed
 
+Progress = Callable[[str, int], Callable[[], object]]  # given a title and a total, gives what to call at every step
 _DEEPEST = 4  # a zip in a zip in a zip in a zip
 _MOST_INNER = 100  # zips in one zip
 _MOST_OF_A_GROUP = 12  # hand-ins; whoever hands in more often has the old ones still
@@ -78,38 +79,38 @@ class HandIns:
         return [handin for several in self.of_group.values() for handin in several]
 
 
-def read_handins(
-    places: list[Path],
-    workshop: Workshop,
-    vault: Vault,
-    scratch: Path,
-    empty_store: Path,
-    progress: Callable[[str, int], Callable[[], object]],
-    *,
-    unsigned: bool = False,
-) -> HandIns:
-    """Find, read and choose; unpacked things lie below `scratch`. `unsigned` takes hand-ins without a signature, too.
+@dataclass(frozen=True)
+class Terms:
+    """What a hand-in is held against: the workshop, the vault whose kits sign, and whether unsigned ones are taken."""
+
+    workshop: Workshop
+    vault: Vault
+    unsigned: bool = False
+
+
+def read_handins(places: list[Path], terms: Terms, scratch: Path, empty_store: Path, progress: Progress) -> HandIns:
+    """Find, read and choose; unpacked things lie below `scratch`.
 
     Raises `LabError` for a place that is not there; whatever is wrong with a hand-in is in the result.
     """
     parcels, odd = find_parcels(places)
     result = HandIns(refused=odd)
-    contents = _look_into_all(parcels, scratch, workshop, result)
-    wanted = [c for c in contents if not _refuse(c, workshop, vault, unsigned, result)]
-    wanted = _limit_each_group(wanted, workshop, result)
+    contents = _look_into_all(parcels, scratch, terms.workshop, result)
+    wanted = [content for content in contents if not _refuse(content, terms, result)]
+    wanted = _limit_each_group(wanted, terms.workshop, result)
     folders = [scratch / f"handin-{number}" for number in range(len(wanted))]
     jobs = [
-        Job(read_handin, (content, folder, workshop, empty_store), folder)
+        Job(read_handin, (content, folder, terms.workshop, empty_store), folder)
         for content, folder in zip(wanted, folders, strict=True)
     ]
-    outcomes = run_isolated(jobs, workshop.limits, progress("hand-ins", len(jobs)))
+    outcomes = run_isolated(jobs, terms.workshop.limits, progress("hand-ins", len(jobs)))
     found = []
     for content, folder, outcome in zip(wanted, folders, outcomes, strict=True):
         if outcome.error:
             result.refused[content.shown] = outcome.error
         else:
             found.append(HandIn(content.shown, folder / STORE, outcome.value, bool(content.signature)))
-    _choose(found, workshop, result)
+    _choose(found, terms.workshop, result)
     _settle_owners(result)
     return result
 
@@ -137,26 +138,27 @@ def _look_into_all(parcels: list[Parcel], scratch: Path, workshop: Workshop, res
     return contents
 
 
-def _refuse(content: Content, workshop: Workshop, vault: Vault, unsigned: bool, result: HandIns) -> bool:
+def _refuse(content: Content, terms: Terms, result: HandIns) -> bool:
     """Note why a hand-in is not to be read; True where it is not."""
-    group, fault = content.group, content.fault
+    group, fault, workshop = content.group, content.fault, terms.workshop
     if not fault and content.workshop != workshop.id:
         fault = f"it belongs to the workshop '{content.workshop}', not to '{workshop.id}' (hint: move it elsewhere)"
     elif not fault and group not in workshop.groups:
         fault = f"its group '{group}' is not one of this workshop (hint: move it elsewhere)"
     elif not fault:
-        fault = _refuse_signature(content, workshop, vault, unsigned)
+        fault = _refuse_signature(content, terms)
     if fault:
         result.refused[content.shown] = fault
     return bool(fault)
 
 
-def _refuse_signature(content: Content, workshop: Workshop, vault: Vault, unsigned: bool) -> str:
+def _refuse_signature(content: Content, terms: Terms) -> str:
     """Why a hand-in is not from the kit of the group that it names; empty where it is."""
     said = f"it says it is from {content.group}, but"
     if not content.signature:
-        return "" if unsigned else f"{said} is not signed by any kit (with --unsigned it is taken all the same)"
-    keys = {group: vault.handin_key(workshop.id, group) for group in workshop.groups}
+        return "" if terms.unsigned else f"{said} is not signed by any kit (with --unsigned it is taken all the same)"
+    workshop = terms.workshop
+    keys = {group: terms.vault.handin_key(workshop.id, group) for group in workshop.groups}
     signers = [group for group, key in keys.items() if is_signed(content.digest, content.signature, key)]
     if content.group in signers:
         return ""

@@ -26,9 +26,9 @@ from typing import Any
 import psutil
 
 from instructor.workshop import HandinLimits
+from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.interrupts import hold_interrupts
-from lab_code.printable import one_line
+from lab_code.tracking.interrupts import hold_interrupts
 
 _LOOK_EVERY_S = 0.05
 _MOST_AT_ONCE = 4
@@ -157,7 +157,7 @@ def _without_main() -> Iterator[None]:
     Nothing there needs it, it takes a third of a second, and a script without the usual guard would begin anew.
     """
     main = sys.modules["__main__"]
-    kept = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    kept: dict[str, Any] = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     main.__spec__ = None
     try:
         yield

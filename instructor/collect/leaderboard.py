@@ -1,6 +1,6 @@
 """The leaderboard: one row a group, as CSV for programs and as a page for the projector."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,16 +33,12 @@ class Row:
 
 def rank_rows(rows: list[Row]) -> list[Row]:
     """Rows by balanced accuracy on the hidden test set; equal scores share a rank, groups without one come last."""
-    scored = [row for row in rows if row.test_balanced_accuracy is not None]
+    scores = [row.test_balanced_accuracy for row in rows if row.test_balanced_accuracy is not None]
     ordered = sorted(rows, key=lambda row: (-(row.test_balanced_accuracy or -1.0), row.group))
     ranked = []
     for row in ordered:
-        better = (
-            sum(other.test_balanced_accuracy > row.test_balanced_accuracy for other in scored)
-            if row in scored
-            else None
-        )
-        ranked.append(Row(**{**asdict(row), "rank": None if better is None else better + 1}))
+        mine = row.test_balanced_accuracy
+        ranked.append(replace(row, rank=None if mine is None else 1 + sum(score > mine for score in scores)))
     return ranked
 
 

@@ -24,9 +24,9 @@ from instructor.collect.foreign_store import (
     Row,
     read_runs_of,
 )
+from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.printable import one_line
-from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, artifact_tail, open_database
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, artifact_tail, open_database
 
 _AGAIN = "let the group run lab handin again"
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.printable import one_line
 from lab_code.workshop.handin_rules import MOST_MEMBERS, is_clutter
 
 AGAIN = "let the group run lab handin again and copy the new zip from its folder handin/ as it is"

@@ -15,10 +15,10 @@ from instructor.collect.finding import Content, read_manifest
 from instructor.collect.merge import fill_store
 from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
 from instructor.workshop import HandinLimits, Workshop
-from lab_code.compare import choose_runs, load_confusion
+from lab_code.analysis.compare import choose_runs, load_confusion
+from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.printable import one_line
-from lab_code.runs import DATABASE, read_runs
+from lab_code.tracking.runs import DATABASE, read_runs
 from lab_code.workshop.handin import receipt
 from lab_code.workshop.handin_rules import LARGEST, MANIFEST, belongs, is_clutter, is_portable
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json

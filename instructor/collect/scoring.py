@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lab_code.compare import best_runs
+from lab_code.analysis.compare import best_runs
+from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.printable import one_line
-from lab_code.runs import Run, read_runs
+from lab_code.tracking.runs import Run, read_runs
 
 _TRIES = 3  # of the best runs, where weights are missing or damaged
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from instructor.dataset.real_writers import write_folder, write_medmnist
 from instructor.dataset.writers import write_synthetic
@@ -102,7 +103,7 @@ def shipped_files(prepared: PreparedData) -> list[Path]:
     ]
 
 
-def _read_notes(prepared: PreparedData, stamp: dict) -> list[str] | None:
+def _read_notes(prepared: PreparedData, stamp: dict[str, Any]) -> list[str] | None:
     """The notes of an earlier run, or None where the folders were made from something else."""
     found = [_read_stamp(folder) for folder in (prepared.folder, prepared.test_folder)]
     if any(made.get("made_from") != stamp for made in found):
@@ -110,14 +111,14 @@ def _read_notes(prepared: PreparedData, stamp: dict) -> list[str] | None:
     return found[0]["notes"]
 
 
-def _read_stamp(folder: Path) -> dict:
+def _read_stamp(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / _STAMP).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
 
 
-def _read_source(folder: Path) -> dict:
+def _read_source(folder: Path) -> dict[str, Any]:
     """What a prepared folder was made from; earlier versions wrote nothing else into its stamp."""
     stamp = _read_stamp(folder)
     made_from = stamp.get("made_from", stamp)
@@ -139,7 +140,7 @@ def _choose_hidden(source: DataSource, prepared: PreparedData, vault: Vault) -> 
     return vault.hidden_seed(), {_VAULT: vault.fingerprint()}
 
 
-def _describe_source(source: DataSource) -> dict:
+def _describe_source(source: DataSource) -> dict[str, Any]:
     """Everything the prepared folders depend on."""
     if source.source == SYNTHETIC:
         return asdict(source)

@@ -24,7 +24,7 @@ from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, find_images, missin
 from lab_code.data.image_files import strip_ending
 from lab_code.data.lesions import read_folder, split_by_lesion, unreadable
 from lab_code.data.medmnist import PARTS, read_part
-from lab_code.data.photographs import open_photograph
+from lab_code.data.photographs import Progress, open_photograph
 from lab_code.data.table import Photograph
 from lab_code.errors import LabError
 from lab_code.files import sha256_file, write_whole
@@ -49,7 +49,7 @@ teaching only, never for clinical use.
 """
 
 
-def write_folder(source: DataSource, kit: Path, test: Path, progress: Callable | None, hidden_seed: int) -> list[str]:
+def write_folder(source: DataSource, kit: Path, test: Path, progress: Progress | None, hidden_seed: int) -> list[str]:
     """Reduce the photographs of a folder, and hide a share of the lesions of every diagnosis.
 
     Lesions that share a picture count as one. Raises `LabError` that names what is missing or unreadable.
@@ -76,7 +76,7 @@ def write_folder(source: DataSource, kit: Path, test: Path, progress: Callable |
     return [*reading.notes, *_tell_same(photographs, same, hidden, test)]
 
 
-def write_medmnist(source: DataSource, kit: Path, test: Path, progress: Callable | None) -> list[str]:
+def write_medmnist(source: DataSource, kit: Path, test: Path, progress: Progress | None) -> list[str]:
     """The published training and validation parts ship, the test part stays hidden; no lesion is known.
 
     What the test part holds too is left out of the kits.
@@ -116,7 +116,7 @@ class _Written:
 
 
 def _write_part(
-    part: str, images: np.ndarray, labels: np.ndarray, target: Path, advance: Callable | None
+    part: str, images: np.ndarray, labels: np.ndarray, target: Path, advance: Callable[[], object] | None
 ) -> list[_Written]:
     for folder in IMAGE_FOLDERS:
         (target / folder).mkdir(parents=True, exist_ok=True)
@@ -127,12 +127,13 @@ def _write_part(
         Image.fromarray(image).save(path, quality=JPEG_QUALITY)
         row = {"lesion_id": f"unknown_{image_id}", "image_id": image_id, "dx": DIAGNOSES[label]}
         pictures.append(_Written(path, row, sha256_file(path)))
-        advance and advance()
+        if advance:
+            advance()
     return pictures
 
 
 def _reduce_all(
-    photographs: Sequence[Photograph], targets: Sequence[Path], size: int, progress: Callable | None
+    photographs: Sequence[Photograph], targets: Sequence[Path], size: int, progress: Progress | None
 ) -> list[str]:
     """Write every photograph reduced; returns the SHA-256 of what was written, which equal pictures share."""
     targets[0].parent.mkdir(parents=True)
@@ -151,7 +152,8 @@ def _reduce_all(
     with ThreadPoolExecutor() as pool:
         for digest in pool.map(reduce, range(len(photographs))):
             digests.append(digest)
-            advance and advance()
+            if advance:
+                advance()
     if faults:
         raise unreadable(photographs, dict(sorted(faults.items())), "copy them again, or remove their lines")
     return digests

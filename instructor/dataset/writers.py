@@ -7,7 +7,7 @@ Like the writers of real photographs (`real_writers.py`) it fills two folders, t
 import csv
 import io
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -19,8 +19,9 @@ from PIL import Image
 from instructor.dataset.synthetic import LesionPlan, block_count, plan_lesions, render_block
 from instructor.workshop import DataSource
 from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, METADATA_NAMES
+from lab_code.data.photographs import Progress
 from lab_code.files import write_whole
-from lab_code.interrupts import hold_interrupts
+from lab_code.tracking.interrupts import hold_interrupts
 
 JPEG_QUALITY = 95
 
@@ -32,7 +33,7 @@ and the folder layout of HAM10000, but no person was ever photographed: nothing 
 
 
 def write_synthetic(
-    source: DataSource, kit: Path, test: Path, progress: Callable | None, hidden_seed: int
+    source: DataSource, kit: Path, test: Path, progress: Progress | None, hidden_seed: int
 ) -> list[str]:
     """Draw the photographs of both folders; there is nothing to note."""
     plans = [

@@ -167,8 +167,8 @@ def _sets(options: int) -> list[str]:
 
 def _count_up(answer: str) -> int:
     """When somebody who counts 0, 1, 2, … comes to it; with decimals in steps of the last one."""
-    number = Decimal(answer)
-    return int(abs(number).scaleb(max(0, -number.as_tuple().exponent))) + 1
+    number, decimals = Decimal(answer), len(answer.partition(".")[2])
+    return int(abs(number).scaleb(decimals)) + 1
 
 
 def _longest(options: tuple[str, ...]) -> list[int]:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -87,7 +88,7 @@ def seal(spec: LockSpec, secrets: Secrets, payload: bytes, random: Callable[[int
     return to_json(document).encode("utf-8")
 
 
-def _make_header(spec: LockSpec, secrets: Secrets) -> dict:
+def _make_header(spec: LockSpec, secrets: Secrets) -> dict[str, Any]:
     return {
         "about": "A locked file of the lab. The answers to the stage's questions open it: lab unlock --answers 3,1,4",
         "format": FORMAT,

@@ -14,6 +14,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from instructor.dataset.prepare import CHECKSUMS, PreparedData, shipped_files
 from instructor.locks.lock import LockSpec, Secrets, write_lock
@@ -22,9 +23,9 @@ from instructor.provision.sheet import write_group_sheet
 from instructor.quizbank.variants import GroupQuestion
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop
-from lab_code.empty_store import script_name
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json, write_whole
+from lab_code.tracking.empty_store import script_name
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
 from lab_code.workshop.locks import RESCUE_BYTES
@@ -272,7 +273,7 @@ def _fill(name: str, **values: str) -> str:
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
 
 
-def sheet_stage(number: int, plan: StagePlan) -> dict:
+def sheet_stage(number: int, plan: StagePlan) -> dict[str, Any]:
     """A stage as the sheets describe it."""
     experiment = next((Path(name).stem for name in plan.stage.opens if "/experiment/" in name), None)
     return {

@@ -10,7 +10,7 @@ are used, and the document carries no date.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typst
 
@@ -21,7 +21,7 @@ _TEMPLATES = Path(__file__).parent
 _SHEET, _KEY, _CATCH_UP = "sheet.typ", "key.typ", "catch_up.typ"
 # Accessible PDF: tagged text to be read aloud. Typst then also refuses text that none of its fonts can show, which it
 # would otherwise print as empty boxes.
-_STANDARD = "ua-1"
+_STANDARD: Final = "ua-1"
 
 
 def write_group_sheet(

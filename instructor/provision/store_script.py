@@ -38,7 +38,7 @@ def begin_script(path: Path) -> Iterator[None]:
 
 def main(path: str) -> None:
     """Write the script of the MLflow that is installed."""
-    from lab_code.tracking import describe_empty_store
+    from lab_code.tracking.tracker import describe_empty_store
 
     write_whole(Path(path), describe_empty_store())
 

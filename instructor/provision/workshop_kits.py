@@ -32,10 +32,10 @@ from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, SYNTHETIC, Workshop
 from lab_code.data.image_files import list_files
-from lab_code.empty_store import script_name
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
-from lab_code.runs import DATABASE
+from lab_code.tracking.empty_store import script_name
+from lab_code.tracking.runs import DATABASE
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import JOURNAL
 from lab_code.workshop.signature import KEY_FILE
@@ -115,7 +115,9 @@ def _tell_changes(kept: Path | None, data: PreparedData) -> list[str]:
     return notes
 
 
-def _write_catch_ups(workshop: Workshop, plans: list[KitPlan], key: dict, vault: Vault) -> None:
+def _write_catch_ups(
+    workshop: Workshop, plans: list[KitPlan], key: dict[str, list[dict[str, str]]], vault: Vault
+) -> None:
     """One PDF a stage in the vault, with a page for every group."""
     for index in range(len(workshop.stages)):
         groups = [

@@ -77,8 +77,8 @@ class BankQuestion:
             return tuple(_fill(text, values) for text in texts)
 
         text, explanation = fill((self.text, self.explanation))
-        lists = {"rights": fill(self.rights), "wrong": fill(self.wrong), "hints": fill(self.hints)}
-        return replace(self, text=text, explanation=explanation, vary=(), **lists)
+        rights, wrong, hints = fill(self.rights), fill(self.wrong), fill(self.hints)
+        return replace(self, text=text, explanation=explanation, vary=(), rights=rights, wrong=wrong, hints=hints)
 
 
 def load_bank(
@@ -234,6 +234,7 @@ def _resolve(entry: BankEntry, facts: CodeFacts, stages: list[str]) -> BankQuest
     _check_entry(entry, stages)
     _check_places(entry)
     from_code, entry = bool(entry.answer_from), _answer_each(entry, facts)
+    rights: tuple[str, ...]
     if entry.answer is None:
         rights = (facts.resolve(entry.answer_from),)
     else:

@@ -3,10 +3,10 @@
 {config: trainer.epochs}                              a key of the resolved default configuration
 {config: optimizer.name, experiment: baseline}        … of an experiment
 {default: "lab_code.models.small_cnn:SmallCNN.width"}  the default of a parameter or a dataclass field
-{constant: "lab_code.store:DATABASE"}                  the value of a module's constant
+{constant: "lab_code.tracking.store:DATABASE"}                  the value of a module's constant
 {count: "lab_code.data.ham10000:DIAGNOSES"}           how many entries it has
 {file_of: fit}                                        the one file that defines a function or class
-{symbol: "lab_code.trainer:BestEpoch"}                a name that a module really defines
+{symbol: "lab_code.training.trainer:BestEpoch"}                a name that a module really defines
 {changed_by: baseline}                                the one group of settings that an experiment changes
 {shape: "small_cnn:blocks.1"}                         what a part of a model really gives for one photograph: 32 x 8 x 8
 {parameters: small_cnn model.width=24}                how many weights it learns, here with another width
@@ -16,10 +16,9 @@ A question that has `vary` may use its places: {parameters: "small_cnn model.wid
 """
 
 import ast
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ class CodeFacts:
 
     def resolve(self, source: dict[str, str]) -> str:
         """The value an `answer_from` names, as text. Raises `LabError` where it names nothing."""
-        kinds = {
+        kinds: dict[str, Callable[[str], Any]] = {
             "config": self._config_value,
             "default": self._default_value,
             "constant": self._constant,
@@ -90,17 +89,21 @@ class CodeFacts:
                         found[path.relative_to(root).as_posix()] = (path, stage)
         return found
 
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        return {
+            name: path.read_text(encoding="utf-8") for name, (path, _) in self._files.items() if name.endswith(".py")
+        }
+
     @lru_cache  # noqa: B019 - one of these lives as long as a bank is read
     def _config_values(self, experiment: str | None = None) -> dict[str, Any]:
         """The resolved configuration, with the files of all locks in place."""
-        with tempfile.TemporaryDirectory() as scratch:
-            conf = Path(scratch) / "conf"
-            for name, (source, _) in self._files.items():
-                if name.startswith("lab_code/conf/"):
-                    target = conf / Path(name).relative_to("lab_code/conf")
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(source, target)
-            return flatten_config(compose_config([f"experiment={experiment}"] if experiment else [], conf))
+        texts = {
+            name.removeprefix("lab_code/conf/"): source.read_text(encoding="utf-8")
+            for name, (source, _) in self._files.items()
+            if name.startswith("lab_code/conf/")
+        }
+        return dict(_compose(tuple(texts.items()), experiment))
 
     def _config_value(self, key: str, experiment: str | None = None) -> Any:
         values = self._config_values(experiment)
@@ -142,35 +145,12 @@ class CodeFacts:
             raise LabError(f"'{symbol}' is defined in {len(places)} files: {', '.join(places) or 'none'}")
         return places[0]
 
-    def _model(self, name: str, *changes: str) -> Any:
-        from lab_code.config import CONF_FOLDER
-        from lab_code.models import build_model
-
-        return build_model(compose_config([f"model={name}", *changes], CONF_FOLDER).model, len(DIAGNOSES))
-
-    @lru_cache  # noqa: B019
     def _parameters(self, described: str) -> int:
-        import torch
-
-        from lab_code.models import count_parameters
-
-        with torch.device("meta"):  # shapes alone: nothing is drawn, nothing fills memory
-            return count_parameters(self._model(*described.split()))
+        return _count_weights(*described.split())
 
     def _shape(self, reference: str) -> str:
-        """Put one photograph of the configured size through the model and look at what comes out of one part."""
-        import torch
-
         name, _, part = reference.partition(":")
-        model, shapes = self._model(name).eval(), []
-        modules = dict(model.named_modules())
-        if part not in modules:
-            raise LabError(f"the model {name} has no part '{part}'", hint=f"parts: {', '.join(list(modules)[1:12])}")
-        modules[part].register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape[1:])))
-        size = self._config_value("data.image_size")
-        with torch.inference_mode():
-            model(torch.zeros(1, 3, size, size))
-        return " x ".join(map(str, shapes[0]))
+        return _shape_of(name, part, self._config_value("data.image_size"))
 
     def _metadata(self, what: str) -> int:
         counts = self._counts
@@ -210,9 +190,59 @@ class CodeFacts:
             raise LabError(f"there is no module '{module}'", hint="write it with dots: lab_code.data.ham10000")
         return self._parse(name)
 
-    @lru_cache  # noqa: B019
     def _parse(self, name: str) -> ast.Module:
-        return ast.parse(self._files[name][0].read_text(encoding="utf-8"))
+        return _parse_text(self._texts[name])
+
+
+# What follows depends on nothing but what it is given (and this program), so a bank that is read again costs little.
+
+
+@lru_cache(maxsize=256)
+def _parse_text(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@lru_cache(maxsize=32)
+def _compose(files: tuple[tuple[str, str], ...], experiment: str | None) -> dict[str, Any]:
+    """The resolved configuration of these files, or of one of their experiments."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, text in files:
+            target = Path(scratch) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        return flatten_config(compose_config([f"experiment={experiment}"] if experiment else [], Path(scratch)))
+
+
+def _build_model(name: str, *changes: str) -> Any:
+    from lab_code.config import CONF_FOLDER
+    from lab_code.models import build_model
+
+    return build_model(compose_config([f"model={name}", *changes], CONF_FOLDER).model, len(DIAGNOSES))
+
+
+@lru_cache
+def _count_weights(name: str, *changes: str) -> int:
+    import torch
+
+    from lab_code.models import count_parameters
+
+    with torch.device("meta"):  # shapes alone: nothing is drawn, nothing fills memory
+        return count_parameters(_build_model(name, *changes))
+
+
+@lru_cache
+def _shape_of(name: str, part: str, size: int) -> str:
+    """Put one photograph of this size through the model and look at what comes out of one part."""
+    import torch
+
+    model, shapes = _build_model(name).eval(), []
+    modules = dict(model.named_modules())
+    if part not in modules:
+        raise LabError(f"the model {name} has no part '{part}'", hint=f"parts: {', '.join(list(modules)[1:12])}")
+    modules[part].register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape[1:])))
+    with torch.inference_mode():
+        model(torch.zeros(1, 3, size, size))
+    return " x ".join(map(str, shapes[0]))
 
 
 def fill_source(source: dict[str, str], values: dict[str, str]) -> dict[str, str]:

@@ -143,12 +143,14 @@ def _make_table(rows: list[Row]) -> bytes:
 def _make_workbook(rows: list[Row]) -> bytes:
     book = Workbook()
     book.properties.created = book.properties.modified = FIXED_DATE
-    sheet = book.active
+    sheet = book.worksheets[0]
     sheet.title = "Sheet1"
     _write_frame(sheet)
     for number, row in enumerate(rows, start=HEADER_ROW + 1):
         for column, value in enumerate(row, start=2):
-            _write_cell(sheet.cell(number, column), value)
+            cell = sheet.cell(number, column)
+            assert isinstance(cell, Cell)  # only the instructions above are merged
+            _write_cell(cell, value)
     _guard_edits(sheet)
     return _save_workbook(book)
 

@@ -80,7 +80,7 @@ def build(node: yaml.Node, known: dict[int, Any] | None = None) -> Any:
     return _build_scalar(node)
 
 
-def _build_scalar(node: yaml.ScalarNode) -> Any:
+def _build_scalar(node: yaml.Node) -> Any:
     kind = node.tag.rpartition(":")[2]
     if kind in ("str", "value") and node.tag.startswith("tag:yaml.org"):
         return node.value

@@ -28,7 +28,7 @@ class PlayersTable:
 
     path: Path
     aliases: dict[str, str] = field(default_factory=dict)
-    rows: Rows = field(default_factory=lambda: [_HEADER])
+    rows: Rows = field(default_factory=lambda: [list(_HEADER)])
     separator: str = ","
     nicknames: frozenset[str] = frozenset()
 

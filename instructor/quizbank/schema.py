@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -17,7 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from instructor.quizbank.nodes import FormError, Unquoted, build, compose, describe, find_child, find_oddities, shorten
 from lab_code.errors import LabError
 
-CHOICE, SEVERAL, NUMBER, NAME = "choice", "several", "number", "name"
+CHOICE: Final = "choice"
+SEVERAL: Final = "several"
+NUMBER: Final = "number"
+NAME: Final = "name"
 
 _TOP = "see the explanations at the top of the file"
 _EXPECTED = {  # by key, in a teacher's words
@@ -101,8 +104,7 @@ def read_bank(path: Path) -> Written:
         problems = [dict(problem) for problem in error.errors(include_url=False)]
         mistakes += [_explain(problem, root) for problem in problems if _is_meant(problem, root)]
         raise refuse(path, mistakes) from error
-    nodes = find_child(root, "questions").value
-    lines = [node.start_mark.line + 1 for node in nodes]
+    lines = [node.start_mark.line + 1 for node in _question_nodes(root)]
     mistakes += _find_twice(bank.questions, lines)
     if mistakes:
         raise refuse(path, mistakes)
@@ -161,7 +163,7 @@ def _is_label(part: object) -> bool:
     return isinstance(part, str) and re.fullmatch(r"(list|dict)\[.*\]|constrained-str|str|\[key\]", part) is not None
 
 
-def _find_place(place: tuple, root: yaml.Node) -> yaml.Node:
+def _find_place(place: tuple[int | str, ...], root: yaml.Node) -> yaml.Node:
     """The innermost node that there is of a mistake's place."""
     node = root
     for part in place:
@@ -194,7 +196,7 @@ def _explain(problem: dict[str, Any], root: yaml.Node) -> Mistake:
     return Mistake(line, question, f"{key} {found}", fix)
 
 
-def _name_key(names: tuple) -> str:
+def _name_key(names: tuple[int | str, ...]) -> str:
     """`'wrong', entry 2,` for the second one of a list."""
     words = [f"entry {name + 1}" if isinstance(name, int) else f"'{name}'" for name in names]
     return ", ".join(words) + "," * (len(words) > 1) or "the entry"
@@ -219,6 +221,11 @@ def _explain_value(node: yaml.Node, kind: str, expected: str) -> tuple[str, str]
     return f"is {describe(node)}", f"write {expected}; {_TOP}"
 
 
+def _question_nodes(root: yaml.Node) -> list[yaml.Node]:
+    questions = find_child(root, "questions")
+    return questions.value if isinstance(questions, yaml.SequenceNode) else []
+
+
 def _name_question(root: yaml.Node, index: int) -> str:
     """A question's id, or its place in the list where it has none."""
     questions = find_child(root, "questions")
@@ -229,8 +236,5 @@ def _name_question(root: yaml.Node, index: int) -> str:
 
 def _question_at(root: yaml.Node, line: int) -> str:
     """The question that a line (from 0) belongs to."""
-    questions = find_child(root, "questions")
-    if not isinstance(questions, yaml.SequenceNode):
-        return ""
-    inside = [n for n, node in enumerate(questions.value) if node.start_mark.line <= line <= node.end_mark.line]
+    inside = [n for n, node in enumerate(_question_nodes(root)) if node.start_mark.line <= line <= node.end_mark.line]
     return _name_question(root, inside[-1]) if inside else ""

@@ -60,7 +60,7 @@ def choose_questions(questions: list[BankQuestion], count: int, key: str) -> lis
     difficulties, and as many answers that only a command shows. Among all such choices the key decides.
     """
 
-    def measure(chosen: tuple[BankQuestion, ...]) -> tuple:
+    def measure(chosen: tuple[BankQuestion, ...]) -> tuple[Counter[tuple[str, bool]], int]:
         kinds = Counter((question.kind, COMMAND in question.tags) for question in chosen)
         return kinds, sum(question.difficulty for question in chosen)
 

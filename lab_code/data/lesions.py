@@ -51,7 +51,7 @@ class Lesions:
 
     def fingerprint(self) -> str:
         """Twelve characters that change with any pixel, label or id."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.images))
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
         for array in (self.labels, self.lesion_ids, self.image_ids):
             digest.update("\n".join(map(str, array)).encode())
         return digest.hexdigest()[:12]

@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from lab_code.data.table import Photograph
 from lab_code.errors import LabError
@@ -40,9 +43,8 @@ def decode_photographs(
 ) -> tuple[np.ndarray, list[str], dict[int, LabError]]:
     """Pixels (N, size, size, 3) uint8, a digest of every picture in its full size, and the faults by index.
 
-    Files that hold the same pixels have the same digest, whatever their format. A faulty photograph has an empty one,
-    and its pixels are zero. `progress(total)` gives a function that is called once a photograph. The cache is
-    `folder/.cache/`.
+    Files that hold the same pixels have the same digest, whatever their format; a faulty one has none, and pixels of
+    zero. `progress(total)` gives a function that is called once a photograph. The cache is `folder/.cache/`.
     """
     cache = folder / CACHE_FOLDER / f"{size}px-{_DECODER}.npz"
     known = _read_cache(cache)
@@ -62,12 +64,12 @@ def decode_photographs(
         cached = known.rows.get(content)
         if cached is not None:
             images[index], pictures[index] = known.images[cached], known.pictures[cached]
-        else:
-            try:
-                images[index], pictures[index] = decode_and_digest(path, size)
-            except LabError as error:
-                faults[index] = error
-        return cached is None
+            return False
+        try:
+            images[index], pictures[index] = decode_and_digest(path, size)
+        except LabError as error:
+            faults[index] = error
+        return True
 
     decoded = 0
     with ThreadPoolExecutor() as pool:  # Pillow decodes and resizes without holding Python's lock
@@ -156,7 +158,7 @@ def _check_pixels(path: Path, file: Image.Image, bits: int) -> None:
         raise _refuse_pixels(path, f"{bits} bits a channel")
     if bits == 16 and transparent:
         raise _refuse_pixels(path, "16 bits a channel and one colour that is transparent")
-    if file.format == "TIFF":
+    if isinstance(file, TiffImageFile):
         tags = file.tag_v2
         if set(tags.get(_TIFF_NUMBERS, (1,))) != {1}:
             raise _refuse_pixels(path, "signed or floating numbers for pixels, of which nobody can tell what is white")
@@ -172,9 +174,9 @@ def _refuse_pixels(path: Path, what: str) -> LabError:
 
 def _count_bits(file: Image.Image) -> int:
     """How many bits a channel has in a TIFF or a PNG; 8 elsewhere."""
-    if file.format == "TIFF":
+    if isinstance(file, TiffImageFile):
         return int(file.tag_v2.get(_TIFF_BITS, (1,))[0])
-    if file.format != "PNG":
+    if not isinstance(file, PngImageFile):
         return 8
     mode = str(file.tile[0][3])  # "RGB;16B", "L;4"; the same without a number is 8, and "1" is 1
     return 1 if mode == "1" else int(mode.partition(";")[2].rstrip("BLN") or 8)
@@ -232,6 +234,6 @@ def _read_cache(path: Path) -> _Cache:
 
 
 def _write_cache(path: Path, images: np.ndarray, *columns: Sequence[str]) -> None:
-    named = {name: np.array(column, str) for name, column in zip(_CACHED, columns, strict=True)}
+    named: dict[str, Any] = {name: np.array(column, str) for name, column in zip(_CACHED, columns, strict=True)}
     with open_whole(path) as file:
         np.savez(file, images=images, **named)

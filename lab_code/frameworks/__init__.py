@@ -9,18 +9,16 @@ tracking and comparison are the same for all. To add one: a file here, a line be
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from lab_code.config import Config
 from lab_code.data.lesions import Lesions
-from lab_code.devices import Team
 from lab_code.errors import LabError
-from lab_code.trainer import EpochResult
-
-# Arrays by name, and values that JSON can hold: what a run that was killed goes on from.
-State = tuple[dict[str, np.ndarray], dict[str, Any]]
+from lab_code.training.checkpoint import State
+from lab_code.training.devices import Team
+from lab_code.training.trainer import EpochResult
 
 
 class Learner(Protocol):
@@ -50,7 +48,7 @@ class Learner(Protocol):
     def state(self) -> State:
         """What `learn` needs to go on after the last epoch."""
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, int | str]:
         """What belongs to the run and is no choice: size, device, versions."""
 
 

@@ -9,12 +9,13 @@ import torch
 from lab_code.config import Config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions
-from lab_code.devices import Team, choose_device, choose_precision
 from lab_code.errors import LabError
-from lab_code.frameworks import State, fits_or_raise
+from lab_code.frameworks import fits_or_raise
 from lab_code.losses import build_loss
 from lab_code.models import build_model, count_parameters
-from lab_code.trainer import EpochResult, Trainer, choose_batch, predict, steps_per_epoch
+from lab_code.training.checkpoint import State
+from lab_code.training.devices import Team, choose_device, choose_precision
+from lab_code.training.trainer import EpochResult, Trainer, choose_batch, predict, steps_per_epoch
 
 
 class PyTorchLearner:
@@ -62,7 +63,7 @@ class PyTorchLearner:
         tensors, values = self._trainer.state()
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}, values
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, int | str]:
         device = choose_device(self._config.trainer.device)
         precision = choose_precision(self._config.trainer.precision, device, self.model)
         return {

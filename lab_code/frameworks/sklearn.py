@@ -20,11 +20,12 @@ from sklearn.preprocessing import StandardScaler
 from lab_code.config import Config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions
-from lab_code.frameworks import State, check_choice, fits_or_raise
-from lab_code.memory import photograph_bytes
+from lab_code.frameworks import check_choice, fits_or_raise
+from lab_code.limits import photograph_bytes
 from lab_code.metrics import evaluate
 from lab_code.models.colour_texture import measure_photographs
-from lab_code.trainer import EpochResult
+from lab_code.training.checkpoint import State
+from lab_code.training.trainer import EpochResult
 
 _BLOCK = 128  # photographs that are measured at a time, at most
 _BLOCKS_BYTES = 2 * 10**9  # of all that are measured at once
@@ -90,7 +91,7 @@ class SklearnLearner:
     def state(self) -> State:
         return {}, {}
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, int | str]:
         return {
             "model.parameters": (_count_features() + 1) * len(DIAGNOSES),
             "machine.device": "cpu",

@@ -16,10 +16,12 @@ from lab_code.config import Config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions
 from lab_code.errors import LabError
-from lab_code.frameworks import State, check_choice, fits_or_raise
+from lab_code.frameworks import check_choice, fits_or_raise
 from lab_code.metrics import evaluate
-from lab_code.trainer import EpochResult, choose_batch, steps_per_epoch
+from lab_code.training.checkpoint import State
+from lab_code.training.trainer import EpochResult, choose_batch, steps_per_epoch
 
+_Step = Callable[[Any, Any], Any]  # photographs and labels in, the loss out
 # The same rough mean and spread as in data/augment.py, for photographs in 0..255.
 _MEAN, _SPREAD = (191.25, 140.25, 142.8), (38.25, 38.25, 40.8)
 
@@ -86,7 +88,7 @@ class TensorFlowLearner:
     def state(self) -> State:
         return {name: v.numpy().copy() for name, v in self._everything().items()}, {"epoch": self._epoch}
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, int | str]:
         return {
             "model.parameters": int(sum(np.prod(v.shape) for v in self._model.trainable_variables)),
             "machine.device": "cuda" if self._tf.config.list_physical_devices("GPU") else "cpu",
@@ -113,12 +115,13 @@ class TensorFlowLearner:
         except (KeyError, ValueError) as error:
             raise LabError(f"the checkpoint does not fit the model: {error}", hint="train again") from error
 
-    def _make_step(self, class_weights: np.ndarray) -> Callable[[Any, Any], Any]:
+    def _make_step(self, class_weights: np.ndarray) -> _Step:
         """One step of training as a compiled graph: photographs and labels in, the loss out."""
         tf, clip = self._tf, self._config.trainer.clip_norm
         weights = tf.constant(class_weights, tf.float32)
 
-        @tf.function(reduce_retracing=True)
+        # tensorflow has no types, so mypy cannot see what its decorator makes of a function.
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
         def step(images: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self._model(images, training=True))
@@ -131,7 +134,7 @@ class TensorFlowLearner:
 
         return step
 
-    def _train_epoch(self, step: Callable, train: Lesions, on_step: Callable[[], object] | None) -> float:
+    def _train_epoch(self, step: _Step, train: Lesions, on_step: Callable[[], object] | None) -> float:
         """One pass; all that is random depends on the seed and the epoch, so a killed run goes on as it would have."""
         random = np.random.default_rng([self._config.seed, self._epoch])
         size, total, seen = self._config.trainer.batch_size, 0.0, 0
@@ -140,7 +143,7 @@ class TensorFlowLearner:
             batch = order[start : start + size]
             images = train.images[batch]
             if self._config.data.augment == "flips":
-                images = np.rot90(images, random.integers(4), axes=(1, 2))
+                images = np.rot90(images, int(random.integers(4)), axes=(1, 2))
                 images = np.ascontiguousarray(images[:, :, ::-1] if random.random() < 0.5 else images)
             total += float(step(images, train.labels[batch])) * len(batch)
             seen += len(batch)

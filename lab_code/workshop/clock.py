@@ -4,6 +4,7 @@ A sitting ends with two hours in which nothing happens, so that a rehearsal on t
 """
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def start_of_sitting(journal: Journal, now: datetime) -> datetime | None:
     return start
 
 
-def _read_time(event: dict) -> datetime | None:
+def _read_time(event: Mapping[str, object]) -> datetime | None:
     try:
         time = datetime.fromisoformat(str(event.get("time")))
     except ValueError:  # a line that someone has edited

@@ -33,11 +33,11 @@ import psutil
 
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
-from lab_code.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
-from lab_code.terminal import SPELLED, spell_commands
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
 from lab_code.workshop.kit import Kit
 from lab_code.workshop.mlflow_gate import HOST, TOKEN_FILE
 from lab_code.workshop.private import is_private, make_private, restrict, write_private
+from lab_code.workshop.spelling import SPELLED, spell_commands
 
 FOLDER = ".lab"
 _NOTES = "desk.json"
@@ -257,13 +257,14 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     environment.pop("JUPYTER_TOKEN", None)
     # A group of its own: Ctrl-C in the terminal must reach us first, so that both are stopped in order.
     # What they write anew is for this account only, whatever it is used to, unless they say otherwise themselves.
-    apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True, "umask": 0o077}
+    windows = os.name == "nt"
     write_private(_token_file(kit.root, name), token)
     with log.open("wb") as file:
         restrict(log)
         process = subprocess.Popen(
-            command, cwd=kit.root, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, **apart
-        )
+            command, cwd=kit.root, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            creationflags=0x200 if windows else 0, start_new_session=not windows, umask=-1 if windows else 0o077,
+        )  # fmt: skip
     try:
         started = psutil.Process(process.pid).create_time()
     except psutil.Error:

@@ -2,7 +2,7 @@
 
     for check in run_checks(kit): …       # each has a name, ok, found, fix
 
-The light checks are here. Those that need torch or MLflow are in `lab_code/trial.py`, and the command adds them.
+The light checks are here. Those that need torch or MLflow are in `lab_code/cli/trial.py`, and the command adds them.
 """
 
 import os
@@ -16,6 +16,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 
 import psutil
@@ -41,7 +42,7 @@ _PACKAGES = (
     "typer",
 )
 QUICK = ("disk", "memory", "writing", "clock")  # what `lab start` looks at each time, in milliseconds
-_SETUP = "the two commands under 'If this laptop has no environment yet' in README.md"
+_SETUP = "`./lab setup` (on Windows: lab setup), which makes or mends the environment"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def run_checks(kit: Kit, names: Sequence[str] = ()) -> Iterator[Check]:
     """The light checks (or those that are named), in an order in which an early failure explains later ones."""
     for name, check in _CHECKS.items():
         if not names or name in names:
-            yield guard(name, lambda check=check: check(kit))
+            yield guard(name, partial(check, kit))
 
 
 def guard(name: str, check: Callable[[], tuple[bool, str, str]]) -> Check:

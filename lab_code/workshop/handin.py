@@ -19,10 +19,10 @@ from pathlib import Path
 
 from lab_code.errors import LabError
 from lab_code.files import to_json
-from lab_code.one_at_a_time import one_at_a_time
-from lab_code.runs import Run, has_store, read_runs
-from lab_code.store import DATABASE, explain_fault
-from lab_code.store_copy import copy_own_runs
+from lab_code.tracking.one_at_a_time import one_at_a_time
+from lab_code.tracking.runs import Run, has_store, read_runs
+from lab_code.tracking.store import DATABASE, explain_fault
+from lab_code.tracking.store_copy import copy_own_runs
 from lab_code.workshop.codes import make_code
 from lab_code.workshop.feedback import FEEDBACK
 from lab_code.workshop.handin_rules import MANIFEST, check_sizes, check_zip, is_allowed

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from lab_code.errors import LabError
-from lab_code.names import is_name
-from lab_code.store import ARTIFACTS, DATABASE
+from lab_code.limits import is_name
+from lab_code.tracking.store import ARTIFACTS, DATABASE
 from lab_code.workshop.feedback import FEEDBACK
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import HEAD, JOURNAL

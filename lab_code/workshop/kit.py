@@ -83,10 +83,11 @@ def read_kit(root: Path) -> Kit:
 def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     """Build a `Kit` from the parsed `kit.json`. Raises KeyError, TypeError or ValueError where it is not one."""
     stages = tuple(Stage(**{**stage, "opens": tuple(stage["opens"])}) for stage in document["stages"])
-    texts = [str(document[key]) for key in ("workshop", "title", "group")]
+    workshop, title, group = (str(document[key]) for key in ("workshop", "title", "group"))
     rules = document["points"]
     points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
-    return Kit(root, *texts, stages, dict(document["files"]), points, int(document.get("minutes", 30)))
+    minutes = int(document.get("minutes", 30))
+    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes)
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:

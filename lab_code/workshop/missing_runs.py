@@ -6,8 +6,8 @@ only when the ranking is shown, so `lab status` and `lab handin` say what is mis
 
 from pathlib import Path
 
-from lab_code.runs import read_states
-from lab_code.store import ARTIFACTS, DATABASE, EXPERIMENT
+from lab_code.tracking.runs import read_states
+from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT
 from lab_code.workshop.progress import read_journal
 
 _LISTED = 3  # names in a note

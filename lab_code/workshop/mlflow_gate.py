@@ -104,8 +104,8 @@ async def _answer(
 
 def describe_refusal(root: Path) -> str:
     """The page for whoever has no token (any more: every start of the desk makes a new one)."""
-    from lab_code.terminal import spell_commands
     from lab_code.workshop.desk import read_servers
+    from lab_code.workshop.spelling import spell_commands
 
     ways = [f"in a terminal: <code>{html.escape(spell_commands('lab ui'))}</code>"]
     for server in read_servers(root):

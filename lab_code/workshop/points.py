@@ -22,5 +22,5 @@ def count_points(journal: Journal, stages: list[str], rules: PointRules) -> int:
     """What a group has now; never below zero. Only the first opening of a stage counts, and every hint once."""
     opened = {stage: journal.of("unlocked", stage)[:1] for stage in stages}
     earned = sum(rules.rescued if e.get("by") == "rescue" else rules.stage for first in opened.values() for e in first)
-    taken = {(str(e.get("question")), e.get("number")) for e in journal.of("hint") if isinstance(e.get("number"), int)}
+    taken = {(str(e.get("question")), number) for e in journal.of("hint") if isinstance(number := e.get("number"), int)}
     return max(0, earned - sum(rules.price(number) for _, number in taken if number >= 1))

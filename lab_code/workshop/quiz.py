@@ -93,7 +93,7 @@ def canonical_answer(text: str) -> str:
 
 
 def canonical_name(text: str) -> str:
-    """A file, function or setting in its one spelling: `lab_code/Trainer.py` and `trainer.py` are the same."""
+    """A file, function or setting in its one spelling: with its folders or without, `trainer.py`."""
     name = text.strip().strip("`'\"").removesuffix("()").replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
     if not re.fullmatch(r"[\w.-]{1,80}", name):
         raise LabError(f"'{text}' is not a name", hint="answers here are names of files or functions: trainer.py")

@@ -14,7 +14,7 @@ import numpy as np
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
-from lab_code.runs import Run
+from lab_code.tracking.runs import Run
 
 REVIEW, ANSWERS = "review.json", "review-answers.json"
 QUESTIONS = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lab_code.errors import LabError
 from lab_code.files import remove_leftovers, write_whole
-from lab_code.one_at_a_time import one_at_a_time
+from lab_code.tracking.one_at_a_time import one_at_a_time
 from lab_code.workshop.attempts import count_wrong_in_a_row, pause_after, pause_left
 from lab_code.workshop.codes import canonical_words, read_code
 from lab_code.workshop.kit import Kit, Stage, missing_stage_files

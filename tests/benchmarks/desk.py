@@ -50,9 +50,9 @@ _TRAIN = """
 import os, sys, time
 from pathlib import Path
 os.chdir(".."); sys.path.insert(0, os.getcwd())
-from lab_code.live_table import LiveTable
+from lab_code.notebook.live_table import LiveTable
 from lab_code.notebook import lab
-from lab_code.runs import read_runs
+from lab_code.tracking.runs import read_runs
 spent, show = 0.0, LiveTable._show
 def timed(self):
     global spent

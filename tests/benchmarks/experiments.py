@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from instructor.vault import Vault
-from lab_code.runs import read_runs
+from lab_code.tracking.runs import read_runs
 
 _REPEATS = 7
 _LOAD = """

@@ -14,8 +14,8 @@ from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions
 from lab_code.losses import build_loss
 from lab_code.models import build_model
-from lab_code.optimizers import build_optimizer
-from lab_code.trainer import Trainer, steps_per_epoch
+from lab_code.training.optimizers import build_optimizer
+from lab_code.training.trainer import Trainer, steps_per_epoch
 
 _IMAGES, _VALIDATION, _REPEATS = 2000, 16, 5
 

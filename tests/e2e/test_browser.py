@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from instructor.collect.leaderboard import Row, write_leaderboard
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.exports import export_page
-from lab_code.runs import read_runs
+from lab_code.tracking.runs import read_runs
 from lab_code.workshop.desk import read_servers, write_redirect
 from lab_code.workshop.progress import read_journal
 

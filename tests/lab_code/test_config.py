@@ -14,7 +14,7 @@ from lab_code.config import (
     load_config,
 )
 from lab_code.errors import LabError
-from lab_code.names import is_name, plain_name
+from lab_code.limits import is_name, plain_name
 
 PROJECT = Path(__file__).parent.parent.parent
 

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 
 from lab_code import experiment
-from lab_code.compare import compare_code, compare_repeat, find_run
+from lab_code.analysis.compare import compare_code, compare_repeat, find_run
 from lab_code.config import load_config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError
 from lab_code.experiment import run_experiment
 from lab_code.metrics import evaluate
-from lab_code.provenance import code_from_json
-from lab_code.records import predictions_from_csv
-from lab_code.running import CHECKPOINTS, hold_run, is_running, run_folder
-from lab_code.runs import Run, read_runs
-from lab_code.tracking import open_store
+from lab_code.tracking.provenance import code_from_json
+from lab_code.tracking.records import predictions_from_csv
+from lab_code.tracking.running import CHECKPOINTS, hold_run, is_running, run_folder
+from lab_code.tracking.runs import Run, read_runs
+from lab_code.tracking.tracker import open_store
 from tests.conftest import hear_interrupts
 from tests.lab_code.conftest import compose_quick
 
@@ -34,7 +34,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 from lab_code.experiment import run_experiment
-from lab_code.progress_bar import ProgressBar
+from lab_code.cli.progress_bar import ProgressBar
 from tests.lab_code.conftest import compose_quick
 run_experiment(compose_quick(*sys.argv[2:], without=["trainer.epochs"]), Path(sys.argv[1]), {}, ProgressBar("x"))
 """
@@ -72,7 +72,8 @@ def test_every_score_follows_from_the_table_of_predictions(finished: Run) -> Non
 
 def test_the_code_of_the_run_is_kept_word_for_word(finished: Run) -> None:
     code = code_from_json(finished.artifacts / "code.json")
-    assert code["lab_code/trainer.py"] == (PROJECT / "lab_code" / "trainer.py").read_text(encoding="utf-8")
+    trainer = "lab_code/training/trainer.py"
+    assert code[trainer] == (PROJECT / trainer).read_text(encoding="utf-8")
     assert not any(name.startswith(("instructor", "locked", "quiz")) for name in code)
 
 

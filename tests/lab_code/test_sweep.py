@@ -15,9 +15,9 @@ import pytest
 from lab_code import sweep
 from lab_code.config import expand_sweep
 from lab_code.errors import LabError
-from lab_code.running import is_running
-from lab_code.runs import read_runs
 from lab_code.sweep import plan_sweep
+from lab_code.tracking.running import is_running
+from lab_code.tracking.runs import read_runs
 from tests.conftest import KitOnDisk, hear_interrupts
 from tests.lab_code.conftest import compose_quick
 

@@ -10,7 +10,7 @@ from queue import Empty
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from lab_code.runs import read_runs
+from lab_code.tracking.runs import read_runs
 from lab_code.workshop.progress import read_journal
 
 pytestmark = pytest.mark.slow
@@ -188,7 +188,7 @@ def test_cells_that_are_run_again_buy_no_hint_and_hand_nothing_in(kit) -> None:
     before = read_journal(kit.root).events
     cells = [
         read_sections(kit.root, kit.answers)[0][0],
-        "from lab_code.notebook import handin, hint; from lab_code.cli import main",
+        "from lab_code.notebook import handin, hint; from lab_code.cli.app import main",
         *BY_THEMSELVES,
     ]
     with kernel_in(kit.root) as kernel:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_code.runs import read_runs
+from lab_code.tracking.runs import read_runs
 from lab_code.workshop.progress import read_journal
 
 PROJECT = Path(__file__).parent.parent.parent

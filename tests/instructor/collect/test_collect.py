@@ -12,9 +12,9 @@ from instructor.collect.collect import collect_handins
 from instructor.collect.evaluate import HiddenTestSet
 from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
 from lab_code.errors import LabError
-from lab_code.records import WEIGHTS
-from lab_code.runs import read_runs
-from lab_code.tracking import open_store
+from lab_code.tracking.records import WEIGHTS
+from lab_code.tracking.runs import read_runs
+from lab_code.tracking.tracker import open_store
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import append_event

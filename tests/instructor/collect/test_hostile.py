@@ -15,8 +15,8 @@ import pytest
 from safetensors.numpy import load, save
 
 from instructor.workshop import HandinLimits
-from lab_code.runs import read_runs
-from lab_code.tracking import open_store
+from lab_code.tracking.runs import read_runs
+from lab_code.tracking.tracker import open_store
 from tests.instructor.collect.conftest import Desk
 from tests.instructor.collect.hand_ins import (
     Files,
@@ -380,7 +380,7 @@ def test_where_the_best_model_is_lost_the_next_best_counts_and_that_is_said(desk
 
 
 def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed(desk: Desk, capsys, monkeypatch) -> None:
-    from instructor import cli
+    from instructor.cli import app as cli
 
     members = desk.members("group-2")
     edit_database(members, "UPDATE runs SET name = 'a' || char(27) || ']0;owned' || char(7, 13, 10, 155) || '[31mb'")

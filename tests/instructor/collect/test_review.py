@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from instructor.collect.collect import collect_handins, make_store
-from instructor.collect.handins import HandIns, read_handins
+from instructor.collect.handins import HandIns, Terms, read_handins
 from instructor.collect.review import assign_reviews, bring_reviews, make_reviews, read_plan
 from instructor.vault import Vault
 from lab_code.config import compose_config
@@ -84,8 +84,8 @@ def class_room(build: Path, tmp_path: Path) -> Path:
 
 def read_all(build: Path, workshop, scratch: Path) -> HandIns:
     make_store(scratch / "empty", scratch / "empty", build)
-    places = [build / "kits"]
-    return read_handins(places, workshop, Vault(build), scratch, scratch / "empty" / "mlflow.db", no_progress)
+    terms, empty = Terms(workshop, Vault(build)), scratch / "empty" / "mlflow.db"
+    return read_handins([build / "kits"], terms, scratch, empty, no_progress)
 
 
 def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path) -> None:

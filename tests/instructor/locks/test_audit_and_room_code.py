@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instructor import cli
+from instructor.cli import app as cli
 from instructor.locks.audit import (
     StageAudit,
     audit_locks,
@@ -103,7 +103,7 @@ TEXTS = {
     "lab_code/conf/train.yaml": "defaults:\n  - optimizer: adamw\nseed: 3\n",
     "lab_code/conf/optimizer/adamw.yaml": "lr: 0.005\nname: adamw\n",
     "lab_code/conf/trainer/default.yaml": "epochs: 10\n",
-    "lab_code/trainer.py": "def fit(steps=77):\n    rate = 5\n",
+    "lab_code/training/trainer.py": "def fit(steps=77):\n    rate = 5\n",
 }
 
 

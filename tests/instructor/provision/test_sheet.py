@@ -18,7 +18,7 @@ from lab_code.errors import LabError
 
 TITLE = "Experiment management in 50 minutes"
 CODE = "K7QM-2XRT-9VDA-P10E-5"
-FILES = ["lab_code/data/lesions.py", "lab_code/data/ham10000.py", "lab_code/trainer.py", "lab_code/metrics.py"]
+FILES = ["lab_code/data/lesions.py", "lab_code/data/ham10000.py", "lab_code/training/trainer.py", "lab_code/metrics.py"]
 
 
 def make_question(text: str, options: list[str], look_in: str = "lab_code/experiment.py") -> dict:

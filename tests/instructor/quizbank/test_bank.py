@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from instructor import cli
+from instructor.cli import app as cli
 from instructor.locks.guesser import HABITS, numbers_in, read_texts
 from instructor.quizbank.bank import (
     BANK_FILE,
@@ -199,16 +199,16 @@ def test_what_looks_right_is_right_no_more_often_than_chance_has_it(bank, habit:
         ({"config": "loss.weight_power", "experiment": "balanced"}, "0.5"),
         ({"default": "lab_code.models.small_cnn:SmallCNN.dropout"}, "0.1"),
         ({"default": "lab_code.config:LossConfig.gamma"}, "0"),
-        ({"constant": "lab_code.store:DATABASE"}, "mlflow.db"),
+        ({"constant": "lab_code.tracking.store:DATABASE"}, "mlflow.db"),
         ({"count": "lab_code.data.ham10000:DIAGNOSES"}, "7"),
-        ({"file_of": "Trainer"}, "lab_code/trainer.py"),
+        ({"file_of": "Trainer"}, "lab_code/training/trainer.py"),
         ({"file_of": "FocalLoss"}, "lab_code/losses/focal.py"),
         ({"changed_by": "baseline"}, "optimizer"),
         ({"shape": "small_cnn:features.0"}, "16 x 32 x 32"),
         ({"shape": "resnet18:layer4"}, "512 x 2 x 2"),
         ({"parameters": "small_cnn"}, "61143"),
         ({"parameters": "small_cnn model.width=24"}, "136639"),
-        ({"symbol": "lab_code.trainer:BestEpoch"}, "BestEpoch"),
+        ({"symbol": "lab_code.training.trainer:BestEpoch"}, "BestEpoch"),
         ({"metadata": "photographs"}, "5000"),
         ({"metadata": "photographs of df"}, "57"),
     ],
@@ -222,12 +222,12 @@ def test_answers_come_from_the_code(source: dict[str, str], value: str) -> None:
     [
         ({"config": "trainer.epoch"}, "no key 'trainer.epoch'"),
         ({"config": "seed", "experiment": "nothing"}, "experiment 'nothing' does not exist"),
-        ({"default": "lab_code.trainer:fit.model"}, "has no default"),
-        ({"constant": "lab_code.trainer:NOTHING"}, "no constant"),
+        ({"default": "lab_code.training.trainer:fit.model"}, "has no default"),
+        ({"constant": "lab_code.training.trainer:NOTHING"}, "no constant"),
         ({"constant": "lab_code.nothing:X"}, "no module 'lab_code.nothing'"),
         ({"file_of": "nothing_at_all"}, "defined in 0 files"),
         ({"shape": "small_cnn:body"}, "has no part 'body'"),
-        ({"symbol": "lab_code.trainer:Nothing"}, "defines no 'Nothing'"),
+        ({"symbol": "lab_code.training.trainer:Nothing"}, "defines no 'Nothing'"),
         ({"metadata": "people"}, "no count 'people'"),
         ({"value_of": "x"}, "answer_from has the keys value_of"),
         ({"changed_by": "balanced"}, "changes 3 groups: data, loss, trainer"),
@@ -252,7 +252,7 @@ def test_a_changed_default_that_makes_a_wrong_option_right_is_refused(project: P
 
 def test_a_moved_function_changes_the_answer(project: Path) -> None:
     (project / "lab_code/recorder.py").write_text('"""x"""\n\n\ndef track_run():\n    pass\n', encoding="utf-8")
-    edit(project / "lab_code/tracking.py", "def track_run", "def track_somehow")
+    edit(project / "lab_code/tracking/tracker.py", "def track_run", "def track_somehow")
     bank = {question.id: question for question in load_bank(read_workshop(), project=project)}
     assert bank["mlflow-file"].right == "lab_code/recorder.py"
 
@@ -559,7 +559,8 @@ def test_a_missing_bank_and_one_of_bytes_are_refused(tmp_path: Path) -> None:
 def question_with(*options: str, right: str = "the right one", kind: str = CHOICE, **texts: str) -> BankQuestion:
     values = {"text": "What?", "hint": "Look.", **texts}
     return BankQuestion(
-        "q", STAGES[0], kind, values["text"], (right,), options, "lab_code/trainer.py", "why", (values["hint"],), 20, 1
+        "q", STAGES[0], kind, values["text"], (right,), options, "lab_code/training/trainer.py", "why",
+        (values["hint"],), 20, 1,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from xml.dom import minidom
 
 import pytest
 
-from instructor import cli
+from instructor.cli import app as cli
+from instructor.cli.prepare import FORMATS
 from instructor.quizbank.bank import CHOICE, KAHOOT, NAME, NUMBER, SEVERAL, BankQuestion, load_bank, stage_questions
 from instructor.quizbank.exports import (
     EXPORTS,
@@ -426,6 +427,24 @@ def test_every_export_is_a_command(tmp_path: Path, name: str, capsys: pytest.Cap
     assert path.is_file() and path.parent == tmp_path
     assert cli.main(["quiz", "export", name, "--help"]) == 0
     assert "Example: instructor quiz export" in capsys.readouterr().out
+
+
+def test_the_help_tells_the_formats_and_a_wrong_one_is_told_which_there_are(capsys) -> None:
+    assert list(FORMATS) == ["kahoot", *EXPORTS]
+    assert cli.main(["quiz", "export", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(any(f" {name}: " in line for line in lines) for name in FORMATS)
+    assert cli.main(["quiz", "export", "Kahoot"]) == 2
+    said = capsys.readouterr().err
+    assert "no format 'Kahoot'" in said and all(name in said for name in FORMATS)
+
+
+@pytest.mark.parametrize("argv", [["kahoot", "--questions", "2"], ["gift", "--seed", "1"], ["gift", "moodle"], []])
+def test_an_export_that_cannot_be_meant_is_misuse_and_writes_nothing(tmp_path: Path, argv: list[str], capsys) -> None:
+    assert cli.main(["quiz", "export", *argv, "--out", str(tmp_path)]) == 2
+    refused = next((word for word in reversed(argv) if word.startswith("--")), "FORMAT")
+    assert (refused if argv != ["gift", "moodle"] else "moodle") in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_questions_are_chosen_by_stage(tmp_path: Path, bank: list[BankQuestion], capsys) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from instructor import cli
+from instructor.cli import app as cli
 from instructor.quizbank.kahoot_report import CORRECT, POINTS, Player, read_report
 from lab_code.errors import LabError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instructor import cli
+from instructor.cli import app as cli
 from instructor.quizbank.players_table import read_players, update_players
 from lab_code.errors import LabError
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from instructor import cli
+from instructor.cli import app as cli
 from instructor.quizbank.group_names import guess_group
 from instructor.quizbank.kahoot_report import Player, Report, read_report
 from instructor.quizbank.teams import MEAN, SUM, rank_groups, review_players

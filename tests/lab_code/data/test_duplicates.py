@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lab_code.cli import main
+from lab_code.cli.app import main
 from lab_code.config import compose_config
 from lab_code.data.duplicates import digest_pixels, find_same, join_lesions
 from lab_code.data.ham10000 import DIAGNOSES

@@ -15,12 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab_code import cli
-from lab_code import trial as trial_module
+from lab_code.cli import app as cli
+from lab_code.cli import trial as trial_module
+from lab_code.cli.trial import TrainingTrial, choose_steady, time_training, try_tracking
 from lab_code.errors import LabError
-from lab_code.runs import EXPERIMENT, read_experiment_id, read_runs
-from lab_code.tracking import open_store
-from lab_code.trial import TrainingTrial, choose_steady, time_training, try_tracking
+from lab_code.tracking.runs import EXPERIMENT, read_experiment_id, read_runs
+from lab_code.tracking.tracker import open_store
 from lab_code.workshop import desk as desk_module
 from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
 from lab_code.workshop.doctor import QUICK, Check, guard, run_checks
@@ -117,7 +117,8 @@ def test_a_damaged_note_of_what_runs_is_no_note(tmp_path: Path, text: str) -> No
 
 def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from lab_code.tracking import open_store; open_store(Path(sys.argv[1]))"
+        "import sys; from pathlib import Path; from lab_code.tracking.tracker import open_store;"
+        " open_store(Path(sys.argv[1]))"
     )
     for seconds in (2.5, 3.2, 4.0):
         making = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.DEVNULL)
@@ -241,7 +242,7 @@ def test_a_sound_laptop_passes_every_light_check_but_that_for_a_browser(kit) -> 
 
 
 def test_every_failure_has_a_fix(kit, monkeypatch: pytest.MonkeyPatch) -> None:
-    (kit.root / "lab_code" / "trainer.py").unlink()
+    (kit.root / "lab_code" / "training" / "trainer.py").unlink()
     (kit.root / "locked" / "doctor.lab").write_text("{}", encoding="utf-8")
     os.utime(kit.root / "kit.json", (4e9, 4e9))
     pins = (kit.root / "constraints.txt").read_text(encoding="utf-8")
@@ -254,9 +255,9 @@ def test_every_failure_has_a_fix(kit, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_that_the_group_has_edited_are_no_failure_but_named(kit) -> None:
-    (kit.root / "lab_code" / "trainer.py").write_text("# ours\n", encoding="utf-8")
+    (kit.root / "lab_code" / "training" / "trainer.py").write_text("# ours\n", encoding="utf-8")
     check = checks_of(kit)["kit files"]
-    assert check.ok and "1 of them changed by you: lab_code/trainer.py" in check.found
+    assert check.ok and "1 of them changed by you: lab_code/training/trainer.py" in check.found
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has access lists instead of modes")

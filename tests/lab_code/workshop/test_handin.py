@@ -15,8 +15,8 @@ from instructor.collect.merge import merge_store
 from instructor.collect.reading import STORE, read_handin
 from lab_code.config import compose_config
 from lab_code.errors import LabError
-from lab_code.runs import read_runs, reroot_store
-from lab_code.tracking import track_run
+from lab_code.tracking.runs import read_runs, reroot_store
+from lab_code.tracking.tracker import track_run
 from lab_code.workshop import handin, handin_rules
 from lab_code.workshop.handin import receipt, write_handin
 from lab_code.workshop.kit import read_kit

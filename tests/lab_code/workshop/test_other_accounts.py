@@ -18,7 +18,7 @@ import psutil
 import pytest
 from traitlets.config import Config
 
-from lab_code import cli
+from lab_code.cli import app as cli
 from lab_code.errors import LabError
 from lab_code.notebook import mlflow_page
 from lab_code.workshop import desk as desk_module

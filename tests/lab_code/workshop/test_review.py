@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab_code.empty_store import make_from_script
 from lab_code.errors import LabError
-from lab_code.runs import Run
+from lab_code.tracking.empty_store import make_from_script
+from lab_code.tracking.runs import Run
 from lab_code.workshop.handin import _collect_members
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.review import read_review, review_to_json, write_answers

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab_code import cli
+from lab_code.cli import app as cli
 from lab_code.errors import LabError
 from lab_code.workshop import locks
 from lab_code.workshop.kit import read_kit
@@ -96,7 +96,7 @@ def test_a_file_that_the_group_has_edited_survives_every_kill(kit) -> None:
 
 def unlock_in_a_child(kit, before: str, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """`lab unlock` in a process that first runs `before`."""
-    code = f"import sys\n{before}\nfrom lab_code.cli import main\nsys.exit(main(sys.argv[1:]))"
+    code = f"import sys\n{before}\nfrom lab_code.cli.app import main\nsys.exit(main(sys.argv[1:]))"
     return subprocess.run(
         [*under, sys.executable, "-c", code, "unlock", "--stage", "1", "--answers", kit.answers[0]],
         cwd=kit.root, capture_output=True, text=True, timeout=60,

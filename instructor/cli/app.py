@@ -1,0 +1,55 @@
+"""The command `instructor`: which commands there are, in the order of the work, and how it ends.
+
+A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
+locks, experiments), `provision.py`, `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's
+results). What takes long to import (MLflow, torch) is imported only inside the commands that need it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from instructor.cli import collect, in_class, prepare, provision
+from lab_code.cli.terminal import run_app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `instructor` and return its exit code: 0 done, 1 failed, 2 misuse."""
+    return run_app(app, argv, log_folder=Path.cwd())
+
+
+def _make_app(help_text: str) -> typer.Typer:
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app = _make_app("Build the kits, look up the key, collect and rank. Begin with: make provision")
+for command in (
+    provision.provision,
+    in_class.key,
+    in_class.rescue,
+    in_class.room_code,
+    collect.collect,
+    collect.review,
+    prepare.experiments,
+):
+    app.command()(command)
+
+quiz = _make_app("The quiz bank.")
+app.add_typer(quiz, name="quiz")
+quiz.command()(prepare.check)
+quiz.command(no_args_is_help=True)(prepare.export)
+
+kahoot = _make_app("Kahoot's results.")
+app.add_typer(kahoot, name="kahoot")
+kahoot.command()(collect.results)
+
+locks = _make_app("The locks.")
+app.add_typer(locks, name="locks")
+locks.command()(prepare.audit)

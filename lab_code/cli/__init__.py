@@ -1,0 +1,1 @@
+"""The command `lab`: its commands by subject, and how they speak."""

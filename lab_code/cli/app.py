@@ -1,0 +1,325 @@
+"""The command `lab`: one small function per command, which parses, calls and prints.
+
+Here are the commands of the workshop (status, unlock, hint, handin); those about runs are in `runs.py`, those about the
+desk in `desk.py`. torch, mlflow and hydra are imported only inside the commands that need them, so that `lab --help`,
+`lab status` and `lab unlock` start at once.
+"""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab_code.cli import desk as desk_commands
+from lab_code.cli import runs as run_commands
+from lab_code.cli.predict import predict
+from lab_code.cli.terminal import escape, make_console, make_table, run_app, wrap
+from lab_code.errors import LabError
+from lab_code.workshop.by_hand import expect_a_hand
+from lab_code.workshop.kit import Kit, Stage, find_kit, missing_stage_files
+from lab_code.workshop.spelling import spell_commands
+
+if TYPE_CHECKING:
+    from rich.status import Status
+    from rich.table import Table
+
+    from lab_code.tracking.runs import Run
+    from lab_code.workshop.unlock import Unlocked
+
+_HANDED_OVER = "LAB_HANDED_OVER"  # set while another kit's launcher runs, which must not hand over again
+
+app = typer.Typer(
+    help="Read, unlock, train, compare, hand in. Begin with: lab status",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: the other kind takes longer to import than everything else
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `lab` and return its exit code: 0 done, 1 failed, 2 misuse."""
+    other = _launcher_of_another_kit()
+    if other is not None and _HANDED_OVER not in os.environ:
+        return _hand_over([sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)])
+    return run_app(app, argv, log_folder=Path.cwd())
+
+
+@app.command()
+def status() -> None:
+    """Show the stages, their questions, and your runs.
+
+    Example: lab status
+    """
+    from lab_code.tracking.runs import read_runs
+    from lab_code.workshop.progress import read_journal
+    from lab_code.workshop.unlock import next_stage
+
+    kit = find_kit()
+    console = make_console()
+    console.print(f"[bold]{escape(kit.title)}[/]  ·  {kit.group}  ·  {_points(kit)}\n")
+    current = next_stage(kit)
+    for stage in kit.stages:
+        _print_stage(kit, stage, is_next=stage == current)
+    runs = read_runs(kit.root)
+    if runs:
+        console.print(_runs_table(runs))
+    _print_store_notes(kit)
+    for fault in read_journal(kit.root).faults:
+        make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
+    step, remark = next_step(kit, runs)
+    console.print(f"Next: [bold]{escape(spell_commands(step))}[/]" + (f"   ({escape(remark)})" if remark else ""))
+
+
+@app.command()
+def unlock(
+    answers: Annotated[str | None, typer.Option(help="All answers of the stage, with commas: 3,1,4")] = None,
+    rescue: Annotated[str | None, typer.Option(help="The instructor's rescue code, instead of answers.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Number of the stage; the next locked one if left out.")] = None,
+    room_code: Annotated[
+        str | None, typer.Option(help="The words that the instructor shows, if the stage asks.")
+    ] = None,
+) -> None:
+    """Open a stage with the answers to its questions.
+
+    Example: lab unlock --answers 3,1,4
+    """
+    from lab_code.workshop.unlock import next_stage, unlock_with_answers, unlock_with_rescue
+
+    kit = find_kit()
+    if (answers is None) == (rescue is None):
+        raise LabError("unlock needs either answers or a rescue code", hint="lab unlock --answers 3,1,4")
+    if rescue is not None:
+        _print_unlocked(kit, unlock_with_rescue(kit, kit.stage(stage) if stage else None, rescue))
+        return
+    chosen = kit.stage(stage) if stage else next_stage(kit)
+    if chosen is None:
+        make_console().print("All stages are open already. Next: lab train, lab compare, lab handin")
+        return
+    with make_console(stderr=True).status("reading the lock …") as status:
+
+        def on_try() -> None:
+            status.update(f"opening stage {kit.number(chosen)} …")
+
+        def pause(left: float) -> None:
+            _count_down(status, left)
+
+        done = unlock_with_answers(kit, chosen, answers or "", room_code, pause, on_try)
+    _print_unlocked(kit, done)
+
+
+@app.command()
+def hint(
+    question: Annotated[int | None, typer.Argument(help="Number of the question; all prices if left out.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Number of the stage; the next locked one if left out.")] = None,
+) -> None:
+    """Get the next hint to a question. Hints cost points; without a number, only the prices are shown.
+
+    Example: lab hint 2
+    """
+    from lab_code.workshop.hints import list_hints, take_hint
+    from lab_code.workshop.unlock import next_stage
+
+    kit = find_kit()
+    chosen = kit.stage(stage) if stage else next_stage(kit)
+    if chosen is None:
+        make_console().print("All stages are open already: no hint is needed.")
+        return
+    if question is not None:
+        expect_a_hand(f"hint {question}")
+        text, price = take_hint(kit, chosen, question)
+        console = make_console()
+        console.print(
+            f"Hint to question {question} (cost {_count(price, 'point')}, you have {_points(kit)}):", style="bold"
+        )
+        console.print(wrap(text, "  "), markup=False)
+        return
+    title = f"Stage {kit.number(chosen)}: what a hint costs"
+    table = make_table("question", "hints so far", title=title, right=["the next one"])
+    for number, state in enumerate(list_hints(kit, chosen), 1):
+        next_price = "there is none" if state.price is None else _count(state.price, "point")
+        table.add_row(str(number), escape("\n".join(state.taken)) or "–", next_price)
+    make_console().print(table)
+
+
+run_commands.add_commands(app)
+app.command()(predict)
+desk_commands.add_commands(app)
+
+
+@app.command()
+def handin() -> None:
+    """Pack everything into one zip for the instructor.
+
+    It ends with a receipt to read aloud; the newest hand-in counts.
+
+    Example: lab handin
+    """
+    from lab_code.workshop.handin import write_handin
+    from lab_code.workshop.progress import read_journal
+
+    kit = find_kit()
+    expect_a_hand("handin")
+    earlier = [event.get("runs") for event in read_journal(kit.root).of("handed_in")]
+    path, code, runs = write_handin(kit)
+    _print_store_notes(kit)
+    if earlier and isinstance(earlier[-1], int) and runs < earlier[-1]:
+        fewer = f"this hand-in holds {_count(runs, 'finished run')}, the one before held {earlier[-1]}"
+        run_commands.print_notes([f"{fewer}; that zip is still in {path.parent.name}/"])
+    console = make_console()
+    console.print(f"[bold green]Handed in:[/] {path.relative_to(kit.root)}  ({_count(runs, 'finished run')})")
+    console.print(f"Receipt: [bold]{code}[/]   (read it aloud; you may hand in again, the newest counts)")
+
+
+def _print_store_notes(kit: Kit) -> None:
+    """What is odd about the store, and which runs are not in it any more."""
+    from lab_code.tracking.runs import read_store
+    from lab_code.workshop.missing_runs import describe_missing
+
+    store = read_store(kit.root)
+    missing = describe_missing(kit.root, {run.run_id for run in store.runs})
+    run_commands.print_notes([*store.notes, *missing])
+
+
+def _print_unlocked(kit: Kit, done: "Unlocked") -> None:
+    console = make_console()
+    console.print(f"[bold green]Stage {kit.number(done.stage)} '{escape(done.stage.title)}' is open.[/]")
+    for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
+        for name in names:
+            if name in done.stage.opens:
+                console.print(f"  {heading}: {name}")
+    if done.kept:
+        note = "To get an original back, rename your file and run the same unlock again."
+        make_console(stderr=True).print(note)
+
+
+def _count_down(status: "Status", left: float) -> None:
+    """Wait, and show how long it still takes; one line where no terminal looks."""
+    text = "two or more wrong lists in a row: time to look again. Next try in {} s"
+    if not sys.stderr.isatty():
+        make_console(stderr=True).print(text.format(math.ceil(left)))
+    end = time.monotonic() + left
+    while (remaining := end - time.monotonic()) > 0:
+        status.update(text.format(math.ceil(remaining)))
+        time.sleep(min(remaining, 1))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _points(kit: Kit) -> str:
+    from lab_code.workshop.points import count_points
+    from lab_code.workshop.progress import read_journal
+
+    return _count(count_points(read_journal(kit.root), [stage.id for stage in kit.stages], kit.points), "point")
+
+
+def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
+    from lab_code.workshop.progress import read_journal
+    from lab_code.workshop.quiz import how_to_answer, read_questions
+
+    console = make_console()
+    is_open = read_journal(kit.root).unlocked(stage.id)
+    state = "[green]open[/]" if is_open else "[yellow]locked[/]"
+    console.print(f"[bold]Stage {kit.number(stage)}: {escape(stage.title)}[/]  {state}")
+    if is_open and missing_stage_files(kit, stage):
+        console.print(
+            f"  missing: {', '.join(missing_stage_files(kit, stage))}; unlock this stage again to get them back"
+        )
+    for number, question in enumerate(read_questions(kit)[stage.id], 1) if not is_open else ():
+        console.print(wrap(question.text, "     ", f"  {number}. "), markup=False)
+        if is_next:
+            for n, option in enumerate(question.options, 1):
+                console.print(wrap(option, "        ", f"     {n}  "), markup=False)
+            how = how_to_answer(question.kind)
+            kind = f"{how}; " if how else ""
+            console.print(f"     {kind}look in {question.look_in}", markup=False, style="dim")
+    console.print(wrap(", ".join(stage.opens), "        ", "  opens ") + "\n", markup=False)
+
+
+def next_step(kit: Kit, runs: "list[Run]") -> tuple[str, str]:
+    """The command that the group should type next, and what has to be said about it."""
+    from lab_code.tracking.runs import can_resume
+    from lab_code.workshop.progress import read_journal
+    from lab_code.workshop.quiz import example_answers
+    from lab_code.workshop.unlock import next_stage
+
+    if runs and can_resume(kit.root, runs[-1]):
+        return "lab resume", f"goes on with '{runs[-1].name}', which was stopped"
+    current = next_stage(kit)
+    names = {run.name for run in runs if run.status == "FINISHED"}
+    brought = [Path(path).stem for stage in kit.stages for path in stage.opens if "/experiment/" in path]
+    asked, own = [name for name in brought[:-1] if _experiment_file(kit, name).is_file()], brought[-1:]
+    untried = [name for name in asked if name not in names]
+    if untried:
+        return f"lab train experiment={untried[0]}", ""
+    if current is not None:
+        words = ' --room-code "the words on the wall"' if current.room_code else ""
+        typed = f"lab unlock --answers {example_answers(current.questions)}{words}"
+        return typed, f"with your own answers to stage {kit.number(current)}"
+    if names <= set(asked) and own:
+        return f"lab train experiment={own[0]}", "or any other run of your own"
+    done = [event["event"] for event in read_journal(kit.root).events if event.get("event") in ("trained", "handed_in")]
+    if done[-1:] == ["handed_in"]:
+        return "lab compare", "you have handed in; after any further run, do it again"
+    return "lab handin", ""
+
+
+def _runs_table(runs: "list[Run]") -> "Table":
+    table = make_table("run", "id", "state", title="Runs", right=["balanced accuracy", "accuracy", "seconds"])
+    for run in runs:
+        scores = [run.metrics.get(f"best_{key}") for key in ("balanced_accuracy", "accuracy")]
+        cells = ["–" if score is None else f"{score:.3f}" for score in scores]
+        table.add_row(
+            escape(run.name),
+            run.run_id[:8],
+            run.status.lower(),
+            *cells,
+            "–" if run.seconds is None else f"{run.seconds:.0f}",
+        )
+    return table
+
+
+def _experiment_file(kit: Kit, name: str) -> Path:
+    return kit.root / "lab_code" / "conf" / "experiment" / f"{name}.yaml"
+
+
+def _hand_over(command: list[str]) -> int:
+    """Run the other launcher to its end: Ctrl-C is for that one alone, which may have something to write down."""
+    import signal
+    import subprocess
+    import threading
+
+    process = subprocess.Popen(command, env={**os.environ, _HANDED_OVER: "1"})
+    if threading.current_thread() is not threading.main_thread():
+        return process.wait()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only now: the other one shall hear it
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _launcher_of_another_kit() -> Path | None:
+    """The launcher of the kit around the current folder, where that kit brings a `lab_code` other than this one.
+
+    One environment may serve several kits: whichever `lab` is called, the code of the kit one stands in must run.
+    """
+    try:
+        root = find_kit().root
+    except LabError:
+        return None
+    launcher = root / "lab"
+    mine = Path(__file__).resolve().parent.parent
+    return launcher if launcher.is_file() and mine != root / "lab_code" else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

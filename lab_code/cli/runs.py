@@ -1,0 +1,331 @@
+"""The commands of `lab` about runs: data, train, resume, repeat, sweep, compare.
+
+Each parses, calls and prints; torch, mlflow and hydra are imported inside.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab_code.cli.terminal import escape, make_console, make_table
+from lab_code.errors import LabError
+from lab_code.workshop.kit import Kit, find_kit, locked_file
+from lab_code.workshop.spelling import spell_commands
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lab_code.analysis.compare import Comparison
+    from lab_code.config import Config
+
+_LISTED = 10  # faults that are named one by one
+
+Changes = Annotated[
+    list[str] | None, typer.Argument(help="key=value, as many as you like: experiment=baseline trainer.epochs=3")
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register the commands, in the order in which `lab --help` lists them."""
+    for command in (data, train, resume, repeat, sweep, compare):
+        app.command()(command)
+
+
+def data(
+    place: Annotated[
+        Path | None, typer.Argument(help="A folder of photographs or a DermaMNIST .npz file; this kit's data.")
+    ] = None,
+) -> None:
+    """Count photographs, lesions and diagnoses of a data set.
+
+    What is missing, unreadable, left out or there more than once is named.
+
+    Example: lab data
+    """
+    from lab_code.cli.progress_bar import ProgressBar
+    from lab_code.data.ham10000 import DIAGNOSIS_NAMES
+    from lab_code.data.lesions import find_lesions
+
+    lesions, found = find_lesions(place or find_kit().root / "data", 64, ProgressBar("data").start_reading)
+    title = f"{sum(found.photographs.values())} photographs of {found.lesions} lesions"
+    table = make_table("diagnosis", "", title=title, right=["photographs", "lesions", "share"])
+    total = sum(found.photographs.values()) or 1
+    for dx, count in sorted(found.photographs.items(), key=lambda pair: -pair[1]):
+        table.add_row(dx, DIAGNOSIS_NAMES[dx], str(count), str(found.lesions_of[dx]), f"{count / total:.1%}")
+    console = make_console()
+    console.print(table)
+    console.print(f"missing: {len(found.missing)}   unreadable: {len(found.unreadable)}")
+    for fault in [f"{name} is missing" for name in found.missing[:_LISTED]] + [
+        f"{error.message}; {error.hint}" for error in found.unreadable[:_LISTED]
+    ]:
+        console.print(f"  {fault}", markup=False)
+    if found.same:
+        console.print(f"the same picture more than once: {len(found.same)} (training keeps each on one side)")
+    for group in found.same[:_LISTED]:
+        console.print(f"  {' = '.join(lesions.image_ids[group])}", markup=False)
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
+
+
+def train(
+    changes: Changes = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Not again where a run of these settings is finished; a stopped one goes on.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing: only say how large the run would be.")
+    ] = False,
+    parent: Annotated[str | None, typer.Option(hidden=True)] = None,
+    job: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Train one model and track it in this kit's MLflow.
+
+    Example: lab train experiment=baseline
+    """
+    kit = find_kit()
+    config = _compose(kit, changes or [])
+    if dry_run:
+        _print_dry_run(kit, config)
+        return
+    if once and _go_on(kit, config):
+        return
+    tags = {"mlflow.parentRunId": parent or "", "sweep.job": job or ""}
+    _run(kit, config, {key: value for key, value in tags.items() if value})
+
+
+def _print_dry_run(kit: Kit, config: "Config") -> None:
+    from lab_code.analysis.dry_run import plan_run
+
+    plan, console = plan_run(config, kit.root), make_console()
+    console.print(f"Run '{escape(config.name)}' would be (nothing is trained):")
+    for what, text in (
+        ("network", f"{config.model.name}, which learns {plan.weights} weights"),
+        ("photographs", f"{plan.training} to train, {plan.validation} to validate"),
+        ("length", f"{config.trainer.epochs} epoch{'s' * (config.trainer.epochs != 1)}, {plan.steps} steps in all"),
+    ):
+        console.print(f"  {what:<13}{text}", markup=False, highlight=False)
+
+
+def resume(
+    run: Annotated[
+        str | None, typer.Argument(help="Name or id of the run; the newest stopped one if left out.")
+    ] = None,
+) -> None:
+    """Go on with a run that was stopped, where it was.
+
+    By Ctrl-C, a closed lid, a full disk: it stays the same run in MLflow, and its numbers are those of a whole run.
+
+    Example: lab resume
+    """
+    from lab_code.analysis.compare import find_run
+    from lab_code.tracking.runs import read_runs
+
+    kit = find_kit()
+    stopped = [run for run in read_runs(kit.root) if run.status in ("KILLED", "FAILED") and not run.is_group]
+    if not stopped:
+        raise LabError("there is no stopped run to go on with", hint="lab status lists all runs")
+    found = find_run(stopped, run) if run else stopped[-1]
+    _run(kit, load_run_config(kit, found.artifacts), {}, resume=found.run_id)
+
+
+def repeat(run: Annotated[str, typer.Argument(help="Name or id of a finished run.")]) -> None:
+    """Make a run again from its record, and compare the scores.
+
+    Example: lab repeat baseline
+    """
+    from dataclasses import replace
+
+    from lab_code.analysis.compare import compare_repeat, find_run
+    from lab_code.limits import LONGEST
+    from lab_code.tracking.runs import read_runs
+
+    kit = find_kit()
+    first = find_run([r for r in read_runs(kit.root) if r.status == "FINISHED"], run)
+    config = load_run_config(kit, first.artifacts)
+    run_id = _run(kit, replace(config, name=f"{first.name[: LONGEST - 7]}-repeat"), {"repeats": first.run_id})
+    result = compare_repeat(first, find_run(read_runs(kit.root), run_id))
+    console = make_console()
+    if not result.scores:
+        console.print(
+            f"[bold green]The same to the last digit:[/] all {result.compared} scores of '{escape(first.name)}'."
+        )
+        return
+    table = make_table("score", "then", "now", title=f"{len(result.scores)} of {result.compared} scores differ")
+    for name, score, repeated in result.scores:
+        table.add_row(name, f"{score:.9g}", f"{repeated:.9g}")
+    console.print(table)
+    for key, then, now in result.reasons:
+        console.print(f"  {key}: {then} then, {now} now", markup=False)
+    if not result.reasons:
+        console.print("  code, data and machine are the same: this run does not depend on its seed alone")
+
+
+def sweep(
+    changes: Changes = None,
+    jobs: Annotated[int | None, typer.Option(help="How many runs at a time; as many as the cores allow.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
+) -> None:
+    """Train every combination of several values.
+
+    The runs become children of one run in MLflow. Where a sweep was stopped, the same command goes on with it.
+
+    Example: lab sweep optimizer.lr=1e-4,1e-3,1e-2 loss=cross_entropy
+    """
+    from lab_code.sweep import plan_sweep, run_sweep
+
+    kit = find_kit()
+    plan = plan_sweep(kit.root, changes or [], lambda overrides: _compose(kit, overrides))
+    console = make_console()
+    if dry_run:
+        for planned in plan.jobs:
+            console.print(f"{'done before' if planned.run_id else 'to train':<12}{planned.text}", markup=False)
+        return
+    outcome = run_sweep(kit.root, plan, _tags(kit), jobs)
+    scores = ["balanced accuracy", "accuracy", "seconds"]
+    table = make_table("run", "changes", title=f"Sweep '{plan.name}'", right=scores)
+    for run in outcome.runs:
+        scores = [f"{run.metrics.get(f'best_{key}', float('nan')):.3f}" for key in ("balanced_accuracy", "accuracy")]
+        table.add_row(run.run_id[:8], escape(run.tags["sweep.job"]), *scores, f"{run.seconds or 0:.0f}")
+    console.print(table)
+    if outcome.failed:
+        failures = "; ".join(f"{text}: {reason}" for text, reason in outcome.failed)
+        raise LabError(f"{len(outcome.failed)} of {len(plan.jobs)} runs failed: {failures}", hint=outcome.hint)
+
+
+def compare(
+    runs: Annotated[list[str] | None, typer.Argument(help="Two runs by name; the newest two if left out.")] = None,
+    code: Annotated[bool, typer.Option("--code", help="Show every line of the code that differs.")] = False,
+) -> None:
+    """Show two runs side by side: what was changed, and what it did.
+
+    Example: lab compare baseline balanced
+    """
+    from lab_code.analysis.compare import choose_runs, compare_code, compare_runs
+    from lab_code.tracking.runs import read_runs
+
+    comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
+    console = make_console()
+    print_comparison(comparison, console)
+    difference = compare_code(comparison.first, comparison.second)
+    if difference and code:
+        console.print(difference, markup=False)
+    elif difference:
+        files = [line.removeprefix("+++ b/") for line in difference.splitlines() if line.startswith("+++ b/")]
+        console.print(f"The code differs in {', '.join(files)}; every line of it: --code", markup=False)
+
+
+def print_comparison(comparison: "Comparison", console: "Console") -> None:
+    """Settings that differ, and the scores of both runs."""
+    first, second = escape(comparison.first.name), escape(comparison.second.name)
+    changed = make_table("what was changed", first, second, title="Settings")
+    for row in comparison.changed:
+        changed.add_row(*map(escape, row))
+    columns = [first, second, "difference"]
+    did = make_table("what it did (validation)", title="Results of the best epoch", right=columns)
+    for score in comparison.scores:
+        did.add_row(score.name.replace("_", " "), *score.texts, score.difference)
+    console.print(changed if comparison.changed else "The two runs have the same settings.")
+    console.print(did)
+    if any("(" in text for score in comparison.scores for text in score.texts):
+        console.print("(in brackets: 95 % intervals, by bootstrap over lesions)", style="dim")
+
+
+def print_notes(notes: list[str]) -> None:
+    """What is odd about the store, a line each."""
+    for note in notes:
+        make_console(stderr=True).print(f"[yellow]note:[/] {escape(spell_commands(note))}")
+
+
+def _compose(kit: Kit, changes: list[str]) -> "Config":
+    """The configuration, or an error that says which stage opens what is missing."""
+    _prepare_threads()
+    from lab_code.config import UnknownChoiceError, compose_config
+
+    try:
+        return compose_config(changes, kit.root / "lab_code" / "conf")
+    except UnknownChoiceError as error:
+        raise locked_file(kit, f"lab_code/conf/{error.group}/{error.choice}.yaml") or error from error
+
+
+def _prepare_threads() -> None:
+    # Threads that wait by sleeping: beside a browser and MLflow's page, spinning ones make training several times
+    # slower. OpenMP reads this once, when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None) -> str:
+    """Train, tell, and return the id of the run."""
+    from lab_code.cli.progress_bar import ProgressBar, make_reporter
+
+    reporter = make_reporter(config.name)
+    if isinstance(reporter, ProgressBar):  # which shows nothing before training begins
+        doing = "going on with the run" if resume else "reading the photographs, opening MLflow"
+        make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
+    _prepare_threads()
+    from lab_code.experiment import run_experiment
+    from lab_code.workshop.progress import append_event
+
+    try:
+        run_id, best = run_experiment(config, kit.root, {**_tags(kit), **tags}, reporter, resume)
+    except KeyboardInterrupt:
+        note = spell_commands("stopped; this goes on with it: lab resume")
+        make_console(stderr=True).print(note, style="dim")
+        raise
+    if not run_id:  # one of several processes, and not the one that tracks
+        return run_id
+    append_event(kit.root, "trained", run=run_id, name=config.name)
+    metrics = best.metrics
+    make_console().print(
+        f"[bold green]Run '{escape(config.name)}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
+        f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
+    )
+    return run_id
+
+
+def _go_on(kit: Kit, config: "Config") -> bool:
+    """Where a run of these settings is finished, say so; where one was stopped, go on with it. False: there is none.
+
+    Raises `LabError` where one is being trained by another process.
+    """
+    from lab_code.analysis.compare import find_same_run
+    from lab_code.config import flatten_config
+    from lab_code.tracking.runs import can_resume, read_runs
+
+    found = find_same_run(read_runs(kit.root), flatten_config(config))
+    if found is None:
+        return False
+    if found.status == "RUNNING":
+        raise LabError(f"run '{found.name}' is being trained right now, by another window", hint="wait: lab status")
+    if found.status == "FINISHED":
+        make_console().print(
+            f"Run '{escape(found.name)}' is finished already ({found.run_id[:8]}): balanced accuracy "
+            f"[bold]{found.metrics['best_balanced_accuracy']:.3f}[/]. Without --once it is made again."
+        )
+        return True
+    if can_resume(kit.root, found):
+        _run(kit, config, {}, resume=found.run_id)
+        return True
+    return False
+
+
+def load_run_config(kit: Kit, artifacts: Path) -> "Config":
+    """The configuration of a run. Raises `LabError` for one that was stopped before it had any."""
+    from lab_code.config import load_config
+
+    if not (artifacts / "config.yaml").is_file():
+        raise LabError(
+            f"the run has no {(artifacts / 'config.yaml').relative_to(kit.root)}: it was stopped before it began",
+            hint="train it again: lab train …",
+        )
+    return load_config(artifacts / "config.yaml")
+
+
+def _tags(kit: Kit) -> dict[str, str]:
+    """What every run is tagged with; its stage is the last one that is open, and empty before the first."""
+    from lab_code.workshop.progress import read_journal
+
+    journal = read_journal(kit.root)
+    stage = next((stage.id for stage in reversed(kit.stages) if journal.unlocked(stage.id)), "")
+    return {**kit.tags(), "stage": stage}

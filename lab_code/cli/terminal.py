@@ -1,0 +1,119 @@
+"""How commands speak: results on stdout, notes, progress and errors on stderr, and one way to end.
+
+`run_app` turns a Typer application into an exit code (0 done, 1 failed, 2 misuse): known errors become two short
+lines, unknown ones go to a log file whose name is printed. Used by `lab` and by `instructor`.
+"""
+
+import io
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lab_code.errors import LabError
+from lab_code.workshop.spelling import spell_commands
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_INTERRUPTED = 130
+_NOTEBOOK_COLUMNS = 100
+
+
+# rich is imported only where something is printed with it: `lab --help` starts in half the time.
+
+
+def make_console(*, stderr: bool = False) -> "Console":
+    """A console on the stream of this moment (tests and notebooks replace `sys.stdout`)."""
+    from rich.console import Console
+
+    from lab_code.cli.rich_hook import ControlsStripped
+
+    heard = isinstance(sys.stderr if stderr else sys.stdout, io.StringIO)  # by a form in a notebook: text and no more
+    plain = False if heard else None
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
+    console.push_render_hook(ControlsStripped())
+    if console.is_jupyter:  # its output does not wrap by itself, and what must be scrolled the keyboard cannot reach
+        console.soft_wrap, console.width = False, _NOTEBOOK_COLUMNS
+    return console
+
+
+def make_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> "Table":
+    """A table with its title on the left; the columns of `right` hold numbers."""
+    from rich.table import Table
+
+    table = Table(*columns, title=title or None, title_justify="left")
+    for column in right:
+        table.add_column(column, justify="right")
+    return table
+
+
+def escape(text: str) -> str:
+    """Text in which square brackets mean themselves and no style."""
+    from rich.markup import escape as escape_markup
+
+    return escape_markup(text)
+
+
+def wrap(text: str, indent: str, first: str | None = None) -> str:
+    """Text in lines that fit the terminal, each after `indent` (the first after `first`); one line where none looks."""
+    console = make_console()
+    width = console.width if console.is_terminal else 10_000
+    return textwrap.fill(
+        text, width, initial_indent=indent if first is None else first, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def print_error(error: LabError) -> None:
+    """Print `error: …` and, where there is one, `hint: …` on stderr."""
+    console = make_console(stderr=True)
+    console.print("[bold red]error:[/]", end=" ")
+    console.print(error.message, markup=False)
+    if error.hint:
+        console.print("[bold cyan]hint:[/]", end=" ")
+        console.print(spell_commands(error.hint), markup=False)
+
+
+def run_app(app: typer.Typer, argv: Sequence[str] | None, log_folder: Path) -> int:
+    """Run a command line and return its exit code; no traceback for anything a user can cause.
+
+    An unexpected exception is written to `log_folder/lab-error.log` (without the values of variables, since answers
+    and codes may live in them) and the file is named.
+    """
+    try:
+        app(args=None if argv is None else list(argv))
+    except SystemExit as finished:
+        code = finished.code if isinstance(finished.code, int) else int(finished.code is not None)
+        if code == _INTERRUPTED:  # Typer turns Ctrl-C into this exit without a word
+            print_error(LabError("interrupted", hint="nothing is lost; the same command can be run again"))
+        return code
+    except LabError as error:
+        print_error(error)
+        return 1
+    except Exception as error:
+        print_error(_as_lab_error(error, log_folder))
+        return 1
+    return 0
+
+
+def _as_lab_error(error: Exception, log_folder: Path) -> LabError:
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f": {error.filename}" if error.filename else ""
+        return LabError(f"{error.strerror or error}{where}", hint="check the disk's free space and the folder's rights")
+    log = log_folder / "lab-error.log"
+    text = f"{datetime.now().isoformat(timespec='seconds')} {' '.join(sys.argv[:2])}\n{traceback.format_exc()}\n"
+    try:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        return LabError(f"unexpected {type(error).__name__}: {error}", hint="run the command again")
+    return LabError(
+        f"unexpected {type(error).__name__}: {error}", hint=f"the details are in {log}; show them to the instructor"
+    )

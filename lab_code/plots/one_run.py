@@ -1,0 +1,186 @@
+"""Figures of a run. Every function takes arrays and returns a Matplotlib figure; saving is left to the caller."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from lab_code.metrics import calibration, roc_curve, sensitivity
+
+_HATCHES = ("", "//", "..", "xx", "\\\\", "oo")  # bars differ in more than colour
+
+
+DASHES = ("-", "--", "-.", ":")
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=100)
+    return png.getvalue()
+
+
+def plot_confusion(confusion: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """The confusion matrix (C, C) with counts, shaded by the share of each true class."""
+    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    draw_confusion(figure.add_subplot(), confusion, names, title)
+    return figure
+
+
+def plot_confusions(matrices: dict[str, np.ndarray], names: Sequence[str]) -> Figure:
+    """Several confusion matrices side by side, by the names of their runs."""
+    figure = Figure(figsize=(5.2 * len(matrices), 5.0), layout="constrained")
+    for axes, (title, confusion) in zip(
+        np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True
+    ):
+        draw_confusion(axes, confusion, names, title)
+    return figure
+
+
+def draw_confusion(axes: Axes, confusion: np.ndarray, names: Sequence[str], title: str) -> None:
+    """Draw one matrix; each row is labelled with its sensitivity."""
+    with np.errstate(invalid="ignore"):
+        shares = np.nan_to_num(confusion / confusion.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*confusion.shape):
+        colour = "white" if shares[row, column] > 0.55 else "black"
+        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
+    found = [f"{value:.0%}" if not np.isnan(value) else "none" for value in sensitivity(confusion)]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [f"{name}  {share}" for name, share in zip(names, found, strict=True)])
+    axes.set_xlabel("predicted diagnosis (photographs)")
+    axes.set_ylabel("true diagnosis, and the share recognised")
+    axes.set_title(title)
+
+
+def plot_curves(history: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Training loss on the left, validation metrics (shares from 0 to 1) on the right, over epochs."""
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(history["train_loss"]) + 1)
+    left.plot(epochs, history["train_loss"], marker="o")
+    left.set(title="training loss", xlabel="epoch", ylabel="loss (nats)")
+    for (name, values), marker in zip(history.items(), "osD^v", strict=False):
+        if name != "train_loss":
+            right.plot(epochs, values, marker=marker, label=name.replace("_", " ").replace("auc", "AUC"))
+    right.set(title="validation", xlabel="epoch", ylabel="share (0 to 1)", ylim=(0, 1))
+    right.legend()
+    figure.suptitle(title)
+    return figure
+
+
+def plot_examples(images: np.ndarray, labels: np.ndarray, names: Sequence[str], per_class: int = 6) -> Figure:
+    """The first photographs of every diagnosis in rows. `images` (N, H, W, 3) uint8, `labels` (N,) int."""
+    figure = Figure(figsize=(1.15 * per_class, 1.15 * len(names)), layout="constrained")
+    grid = figure.subplots(len(names), per_class, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[], frame_on=False)
+    for row, name in enumerate(names):
+        which = np.flatnonzero(labels == row)
+        grid[row, 0].set_ylabel(f"{name} ({len(which)})", rotation=0, ha="right", va="center")
+        for axes, index in zip(grid[row], which[:per_class], strict=False):
+            axes.imshow(images[index])
+    return figure
+
+
+def plot_sensitivities(found: dict[str, Sequence[float]], names: Sequence[str]) -> Figure:
+    """One group of bars a class, one bar a run: `found` maps runs to the sensitivities (C,) of the classes."""
+    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / max(1, len(found))
+    for number, ((run, values), hatch) in enumerate(zip(found.items(), _HATCHES * len(found), strict=False)):
+        places = np.arange(len(names)) - 0.4 + width * (number + 0.5)
+        axes.bar(places, np.nan_to_num(values), width, label=run, hatch=hatch, edgecolor="black", linewidth=0.6)
+    axes.set_xticks(range(len(names)), names)
+    axes.set(
+        title="sensitivity of every diagnosis", xlabel="diagnosis", ylabel="share recognised (0 to 1)", ylim=(0, 1)
+    )
+    axes.legend()
+    return figure
+
+
+def plot_roc(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """One ROC curve a class against all others. `labels` (N,) int, `probabilities` (N, C)."""
+    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    for number, name in enumerate(names):
+        positive = labels == number
+        if positive.any() and not positive.all():
+            false, true = roc_curve(positive, probabilities[:, number])
+            area = np.trapezoid(true, false)
+            axes.plot(false, true, DASHES[number % len(DASHES)], label=f"{name}  AUC {area:.2f}")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, label="guessing")
+    axes.set(title=title, xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01))
+    axes.legend(loc="lower right")
+    return figure
+
+
+def plot_calibration(labels: np.ndarray, probabilities: np.ndarray, title: str) -> Figure:
+    """How often the predicted class is right, over the probability it was given; below, on how many photographs."""
+    said, found, count = calibration(labels, probabilities)
+    figure = Figure(figsize=(5.2, 5.0), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color="grey", linewidth=0.8, label="perfect")
+    upper.plot(said[count > 0], found[count > 0], marker="o", label="this run")
+    upper.set(title=title, ylabel="share that was right", xlim=(0, 1), ylim=(0, 1))
+    upper.legend(loc="upper left")
+    middles = (np.arange(len(count)) + 0.5) / len(count)
+    lower.bar(middles, count, 0.9 / len(count))
+    lower.set(xlabel="probability given to the predicted class", ylabel="photographs")
+    return figure
+
+
+def plot_predictions(
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str], title: str, count: int = 8
+) -> Figure:
+    """The photographs a run was surest about: those it got right above, those it got wrong below.
+
+    `images` (N, H, W, 3) uint8, `labels` (N,) int, `probabilities` (N, C).
+    """
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    figure = Figure(figsize=(1.5 * count, 4.0), layout="constrained")
+    rows = figure.subplots(2, count, squeeze=False)
+    for axes in rows.flat:
+        axes.set(xticks=[], yticks=[], frame_on=False)
+    for row, text, which in ((rows[0], "right", predicted == labels), (rows[1], "wrong", predicted != labels)):
+        row[0].set_ylabel(text)
+        chosen = np.flatnonzero(which)[np.argsort(-confidence[which], kind="stable")][:count]
+        for axes, index in zip(row, chosen, strict=False):
+            axes.imshow(images[index])
+            said, truth = names[predicted[index]], names[labels[index]]
+            axes.set_title(f"{said} {confidence[index]:.0%}\nis {truth}", fontsize=9)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_explanation(
+    image: np.ndarray, heat: np.ndarray | None, probabilities: np.ndarray, names: Sequence[str]
+) -> Figure:
+    """A photograph, where the network looked (if that is known), and the probabilities of all classes.
+
+    `image` (H, W, 3) uint8, `heat` (H, W) from 0 to 1, `probabilities` (C,).
+    """
+    figure = Figure(figsize=(10.0 if heat is not None else 7.0, 3.4), layout="constrained")
+    parts = figure.subplots(1, 3 if heat is not None else 2)
+    for axes in parts[:-1]:
+        axes.set(xticks=[], yticks=[])
+        axes.imshow(image)
+    parts[0].set_title("photograph")
+    if heat is not None:
+        shown = draw_heat(parts[1], image, heat)
+        parts[1].set_title(f"what spoke for {names[int(probabilities.argmax())]}")
+        figure.colorbar(shown, ax=parts[1], label="weight (0 to 1)", shrink=0.8)
+    order = np.argsort(probabilities)
+    bars = parts[-1].barh([names[index] for index in order], probabilities[order])
+    parts[-1].bar_label(bars, [f"{probabilities[index]:.0%}" for index in order], padding=2)
+    parts[-1].set(title="probability of each diagnosis", xlabel="probability (0 to 1)", xlim=(0, 1.12))
+    return figure
+
+
+def draw_heat(axes: Axes, image: np.ndarray, heat: np.ndarray) -> AxesImage:
+    """Lay a map (H, W) of what counted, from 0 to 1, over a photograph that is drawn already."""
+    place = (0, image.shape[1], image.shape[0], 0)
+    return axes.imshow(heat, cmap="viridis", alpha=0.5, vmin=0, vmax=1, extent=place)

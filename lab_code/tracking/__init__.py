@@ -1,0 +1,1 @@
+"""What is written down about every run, in MLflow's store, and read back in milliseconds."""

@@ -1,0 +1,1 @@
+"""How a network is trained: the loop, its optimizers, the devices it runs on, and checkpoints."""

@@ -1,0 +1,78 @@
+"""Training as a notebook shows it."""
+
+import numpy as np
+import pytest
+
+from lab_code.experiment import run_experiment
+from lab_code.notebook.live_table import LiveTable, in_notebook
+from lab_code.training.trainer import EpochResult
+from tests.lab_code.conftest import compose_quick
+
+
+def result(epoch: int, score: float) -> EpochResult:
+    return EpochResult(epoch, 1.5, 1e-3, 2.0, {"accuracy": 0.7, "balanced_accuracy": score}, np.zeros((1, 7)))
+
+
+class Pages(list):
+    def __call__(self, page: str, text: str) -> None:
+        self.append((page, text))
+
+
+def test_a_test_is_no_notebook() -> None:
+    assert not in_notebook()
+
+
+def test_the_table_grows_and_marks_the_best_epoch() -> None:
+    pages = Pages()
+    with LiveTable("base<line>", pages) as table:
+        table.start(10)
+        for epoch, score in ((1, 0.2), (2, 0.5), (3, 0.4)):
+            table.show_epoch(result(epoch, score))
+        page = pages[-1][0]
+        assert page.count("<tr>") == 4 and page.count("> best<") == 1
+        assert page.index("0.500") < page.index("> best<") < page.index("0.400")
+        assert "base&lt;line&gt;" in page and "<line>" not in page
+    assert "finished after 3 epochs" in pages[-1][0] and "<progress" not in pages[-1][0]
+    assert "epoch   2  loss 1.500" in pages[-1][1]
+
+
+def test_the_bar_says_how_long_it_takes_and_is_not_drawn_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("lab_code.notebook.live_table.time.monotonic", lambda: now)
+    pages = Pages()
+    with LiveTable("x", pages) as table:
+        advance = table.start(1000, [result(1, 0.3)], epochs=2)
+        for _ in range(100):
+            now += 0.1
+            advance()
+        assert 15 <= len(pages) <= 25
+        assert "of 1000 · 0:40 left</div>" in pages[-1][0]
+        assert 'max="1000" aria-label="x">' in pages[-1][0]
+
+
+@pytest.mark.parametrize(("error", "word"), [(KeyboardInterrupt, "stopped"), (ValueError, "failed")])
+def test_a_run_that_ends_early_says_so(error: type[BaseException], word: str) -> None:
+    pages = Pages()
+    with pytest.raises(error), LiveTable("x", pages) as table:
+        table.start(10)
+        table.show_epoch(result(1, 0.3))
+        raise error
+    assert f"{word} after 1 epoch<" in pages[-1][0]
+
+
+def test_a_run_that_goes_on_shows_the_epochs_before(store) -> None:
+    pages = Pages()
+    with LiveTable("x", pages) as table:
+        table.start(10, [result(1, 0.6), result(2, 0.3)], epochs=5)
+        table.show_epoch(result(3, 0.4))
+        assert pages[-1][0].count("<tr>") == 4
+        assert pages[-1][0].index("0.600") < pages[-1][0].index("> best<") < pages[-1][0].index("0.300")
+    assert "finished after 3 epochs" in pages[-1][0]
+
+
+def test_a_real_run_is_seen_from_the_photographs_to_the_end(store) -> None:
+    pages = Pages()
+    run_experiment(compose_quick("name=seen"), store, reporter=LiveTable("seen", pages))
+    texts = [text for _, text in pages]
+    assert "84 photographs of 42 lesions" in texts[-1] and "seen: finished after 2 epochs" in texts[-1]
+    assert any("training: step" in text and "of 10 " in text for text in texts)
