@@ -168,7 +168,7 @@ def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDE
     for override in parsed:
         _check_override(override, conf_folder)
     # `++`: a key that the schema knows may be set even where the chosen file leaves it at its default.
-    pairs = zip(overrides, parsed, strict=True)
+    pairs = zip(others, parsed, strict=True)
     forced = [f"++{text}" if "." in override.key_or_group else text for text, override in pairs]
     try:
         with initialize_config_dir(config_dir=str(conf_folder.resolve()), version_base="1.3"):
