@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lab_code import store
 from lab_code.config import compose_config
+from lab_code.tracking import store
 from lab_code.tracking.runs import read_runs
 from lab_code.tracking.tracker import open_store, track_run
 from lab_code.workshop.missing_runs import describe_missing
 from lab_code.workshop.progress import append_event
-from tests.lab_code.test_foreign_kit import call
+from tests.lab_code.tracking.test_foreign_kit import call
 
 
 @pytest.fixture(scope="module")
