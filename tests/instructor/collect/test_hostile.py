@@ -380,15 +380,16 @@ def test_where_the_best_model_is_lost_the_next_best_counts_and_that_is_said(desk
 
 
 def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed(desk: Desk, capsys, monkeypatch) -> None:
-    from instructor.cli import app as cli
+    from instructor.cli import app
+    from instructor.cli import collect as commands
 
     members = desk.members("group-2")
     edit_database(members, "UPDATE runs SET name = 'a' || char(27) || ']0;owned' || char(7, 13, 10, 155) || '[31mb'")
     desk.replace("group-2", members)
     write_zip(desk.inbox / "evil\x1b[2J.zip", {"a\x1b[2J": b"x"})
     write_zip(desk.inbox / "a\nerror: group-3 has copied.zip", {"a": b"x"})
-    monkeypatch.setattr(cli, "read_workshop", lambda path: desk.workshop)
-    assert cli.main(["collect", "--build", str(desk.build), str(desk.inbox)]) == 1
+    monkeypatch.setattr(commands, "read_workshop", lambda path: desk.workshop)
+    assert app.main(["collect", "--build", str(desk.build), str(desk.inbox)]) == 1
     out, err = capsys.readouterr()
     assert "owned" in out and not {"\x1b", "\x07", "\x9b", "\r"} & set(out + err)
     assert "\nerror: group-3" not in err and "a error: group-3 has copied.zip" in err
