@@ -10,6 +10,7 @@ import os
 import unicodedata
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,16 +49,16 @@ def open_members(path: Path, prefix: str = "") -> Iterator["Members"]:
             yield ZipMembers(archive, prefix)
 
 
-class Members:
+class Members(ABC):
     """Files by name, wherever they lie; names are spelled with `/`, in Unicode's composed form."""
 
+    @abstractmethod
     def names(self) -> list[str]:
         """All of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self, name: str) -> IO[bytes]:
         """One of them, to read. Raises KeyError where there is none."""
-        raise NotImplementedError
 
     def read(self, name: str, longest: int) -> bytes:
         """A small one. Raises `LabError` for one that is missing or longer."""

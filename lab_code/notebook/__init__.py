@@ -14,12 +14,13 @@ from lab_code.cli.app import main
 from lab_code.cli.progress_bar import report_by
 from lab_code.errors import LabError
 from lab_code.notebook.command_form import CommandForm
-from lab_code.notebook.live_table import LiveTable, in_notebook
+from lab_code.notebook.live_table import LiveTable
 from lab_code.notebook.opinion_widgets import feedback, handin, review
 from lab_code.notebook.picture import Picture
 from lab_code.notebook.progress_strip import progress, refresh
 from lab_code.notebook.quiz_widget import hint, quiz
 from lab_code.plots.one_run import to_png
+from lab_code.workshop.by_hand import in_notebook
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.kit import find_kit, locked_file
 from lab_code.workshop.mlflow_gate import HOST, LINK

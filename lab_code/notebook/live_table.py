@@ -5,7 +5,6 @@ output that is replaced at most twice a second, so that it costs training nothin
 """
 
 import html
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.5  # between two pictures
 _BAR_EM = 8  # width of the bar that stands for a score of 1
 _HEADINGS = ("epoch", "loss", "accuracy", "balanced accuracy", "", "seconds")
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "kernel", None) is not None
 
 
 class LiveTable(Reporter):

@@ -28,14 +28,15 @@ def by_hand() -> Iterator[None]:
 
 def expect_a_hand(command: str) -> None:
     """Raises `LabError` where a cell of a notebook runs `lab command` by itself, as `!lab …` too."""
-    if _is_in_notebook() and _PRESSED not in os.environ:
+    if (in_notebook() or _KERNEL in os.environ) and _PRESSED not in os.environ:
         raise LabError(
             f"a cell of a notebook does not run 'lab {command}' by itself: 'Run all' would do it again",
             hint=f'lab("{command}") in a cell shows a button for it; or type it in a terminal',
         )
 
 
-def _is_in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return _KERNEL in os.environ or getattr(shell, "kernel", None) is not None
+    return getattr(shell, "kernel", None) is not None

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from lab_code.experiment import run_experiment
-from lab_code.notebook.live_table import LiveTable, in_notebook
+from lab_code.notebook.live_table import LiveTable
 from lab_code.training.trainer import EpochResult
+from lab_code.workshop.by_hand import in_notebook
 from tests.lab_code.conftest import compose_quick
 
 

@@ -55,8 +55,10 @@ def test_patience_ends_in_a_sentence_and_a_kill_leaves_nothing(tmp_path: Path) -
 
 
 def test_where_a_disk_knows_no_locks_nobody_waits(tmp_path: Path) -> None:
-    with one_at_a_time(tmp_path / "no-such-folder" / "x" / "lock", "cooking", 0, len):
-        pass
+    entered, told = False, []
+    with one_at_a_time(tmp_path / "no-such-folder" / "x" / "lock", "cooking", 0, told.append):
+        entered = True
+    assert entered and not told
 
 
 def test_guessers_in_many_windows_share_one_pause(kit) -> None:
