@@ -7,19 +7,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from instructor import vault
 from instructor.provision.workshop_kits import provision
 from instructor.vault import Vault
 from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
+from tests.warm_launcher import run_launcher
 
 PROJECT = Path(__file__).parent.parent
-
+IMPORT_MUCH = {"train", "resume", "repeat", "sweep", "predict", "doctor"}  # commands that need PyTorch and MLflow
 
 DRAW_MASTER = vault.draw_master  # the real one
 
@@ -35,10 +38,16 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for kits waits for them to be built: `-m "not workshop"` leaves these tests out."""
+    """Whoever asks for kits waits for them to be built: `-m "not workshop"` leaves these tests out.
+
+    Files with such tests come last: of two processes one builds, while the other is busy with what needs no kits.
+    """
+    waiting = set()
     for item in items:
         if "build" in getattr(item, "fixturenames", ()):
             item.add_marker("workshop")
+            waiting.add(item.path)
+    items.sort(key=lambda item: item.path in waiting)
 
 
 @dataclass(frozen=True)
@@ -53,15 +62,19 @@ class KitOnDisk:
 
     def lab(self, *argv: str, check: bool = True, timeout: int = 300) -> subprocess.CompletedProcess[str]:
         """Run the kit's own launcher; where `check` is set it must succeed."""
-        done = subprocess.run(
-            [sys.executable, str(self.root / "lab"), *argv],
-            cwd=self.root,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            encoding="utf-8",
-            env=os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"},
-        )
+        environment = os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
+        if argv[0] in IMPORT_MUCH:
+            done = run_launcher(self.root, list(argv), environment, timeout)
+        else:
+            done = subprocess.run(
+                [sys.executable, str(self.root / "lab"), *argv],
+                cwd=self.root,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                encoding="utf-8",
+                env=environment,
+            )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -111,13 +124,28 @@ def workshop() -> Workshop:
     return make_small_workshop()
 
 
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make(folder)` fills once for all processes of this run of pytest; tests only read it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"unfinished-{name}")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> Path:
     """A provisioned `build/` that tests only read; whoever writes takes a copy."""
-    folder = tmp_path_factory.mktemp("build")
-    done = provision(workshop, folder, no_progress)
-    assert not done.failed
-    return folder
+
+    def make(folder: Path) -> None:
+        assert not provision(workshop, folder, no_progress).failed
+
+    return make_once(tmp_path_factory, "build", make)
 
 
 @pytest.fixture

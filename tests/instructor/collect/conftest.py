@@ -15,7 +15,7 @@ from lab_code.experiment import run_experiment
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import append_event
-from tests.conftest import no_progress
+from tests.conftest import make_once, no_progress
 from tests.instructor.collect.hand_ins import Files, read_zip, sign_again, write_zip
 
 QUICK = ["trainer.epochs=1", "model.width=2", "data.image_size=16", "trainer.device=cpu"]
@@ -32,26 +32,30 @@ def train_in(root: Path, group: str, name: str = "mine", seed: int = 0, *, finis
         database.close()
 
 
-@pytest.fixture(scope="session")
-def worked_in(build: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def work_in(kits: Path, folder: Path) -> None:
     """Kits after a class: group-1 with two runs and one that still ran, group-2 and group-3 with one."""
-    kits = {}
     for number, group in enumerate(("group-1", "group-2", "group-3")):
-        kits[group] = root = tmp_path_factory.mktemp(group) / group
-        shutil.copytree(build / "kits" / group, root)
+        root = shutil.copytree(kits / group, folder / group)
         append_event(root, "unlock_failed", stage="1-configuration")
         append_event(root, "unlocked", stage="1-configuration", by="answers")
         train_in(root, group, seed=number)
         if number == 0:
             train_in(root, group, "second", seed=7)
             train_in(root, group, "cut-off", seed=8, finish=False)
-    return kits
+        write_handin(read_kit(root))
+
+
+@pytest.fixture(scope="session")
+def worked_in(build: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The kits of `work_in`, which have handed in."""
+    folder = make_once(tmp_path_factory, "worked-in", lambda folder: work_in(build / "kits", folder))
+    return {root.name: root for root in folder.iterdir()}
 
 
 @pytest.fixture(scope="session")
 def handins(worked_in: dict[str, Path]) -> dict[str, Path]:
     """What these kits hand in; tests only read it."""
-    return {group: write_handin(read_kit(root))[0] for group, root in worked_in.items()}
+    return {group: next((root / "handin").glob("*.zip")) for group, root in worked_in.items()}
 
 
 @dataclass
