@@ -19,6 +19,7 @@ from instructor.provision.kit import (
     StartedLocks,
     build_kit,
     gather_secrets,
+    list_shared,
     plan_kit,
     sheet_stage,
     start_locks,
@@ -73,7 +74,8 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     bank = load_bank(workshop, project=project, data=data.folder)
     vault = Vault(build)
     variants = make_variants(workshop, bank, vault.answer_secret(workshop.id))
-    plans = [plan_kit(workshop, group, variants[group], data, project, script) for group in workshop.groups]
+    shared = list_shared(data, project, script)
+    plans = [plan_kit(workshop, group, variants[group], data, project, shared) for group in workshop.groups]
     for plan in plans:
         plan.written[KEY_FILE] = vault.handin_key(workshop.id, plan.group).hex().encode()
     done = Provisioned(data, variants)
@@ -161,9 +163,10 @@ def check_room(workshop: Workshop, build: Path) -> None:
 
 def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisioned, progress: Progress) -> None:
     stamps = _read_stamps(vault)
+    wanted = {plan.group: plan.fingerprint() for plan in plans}
     outdated = []
     for plan in plans:
-        if stamps.get(plan.group) == plan.fingerprint() and (build / "kits" / plan.group / KIT_FILE).is_file():
+        if stamps.get(plan.group) == wanted[plan.group] and (build / "kits" / plan.group / KIT_FILE).is_file():
             done.current.append(plan.group)
         else:
             outdated.append(plan)
@@ -177,7 +180,7 @@ def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisione
         try:
             for plan, locks in zip(outdated, started, strict=True):
                 _build_one(plan, build, locks, secrets, done, advance)
-                stamps[plan.group] = plan.fingerprint() if plan.group in done.built else ""
+                stamps[plan.group] = wanted[plan.group] if plan.group in done.built else ""
                 write_whole(vault.folder / "kits.json", to_json(stamps))
         finally:
             pool.shutdown(cancel_futures=True)
