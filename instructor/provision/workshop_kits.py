@@ -28,7 +28,7 @@ from instructor.provision.kit import (
 from instructor.provision.leaks import SecretSearch
 from instructor.provision.sheet import write_catch_up, write_key
 from instructor.provision.store_script import begin_script
-from instructor.quizbank.bank import load_bank
+from instructor.quizbank.bank import BankQuestion, load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, SYNTHETIC, Workshop
@@ -69,9 +69,15 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
     script = build / Path(script_name()).name
-    with begin_script(script):  # which takes some seconds, as the photographs do
-        data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
-    bank = load_bank(workshop, project=project, data=data.folder)
+    bank: list[BankQuestion] = []
+
+    def read_bank(data: Path | None = None) -> None:
+        if not bank:
+            bank.extend(load_bank(workshop, project=project, data=data))
+
+    with begin_script(script):  # all three take some seconds
+        data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), read_bank)
+        read_bank(data.folder)
     vault = Vault(build)
     variants = make_variants(workshop, bank, vault.answer_secret(workshop.id))
     shared = list_shared(data, project, script)
