@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor.dataset.real_writers import write_folder, write_medmnist
-from instructor.dataset.writers import write_synthetic
+from instructor.dataset.writers import Work, write_synthetic
 from instructor.vault import Vault
 from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.data.csv_file import TABLE_ENDINGS
@@ -51,11 +51,15 @@ class PreparedData:
 
 
 def prepare_data(
-    source: DataSource, build: Path, progress: Callable[[int], Callable[[], object]] | None = None
+    source: DataSource,
+    build: Path,
+    progress: Callable[[int], Callable[[], object]] | None = None,
+    meanwhile: Work = lambda: None,
 ) -> PreparedData:
     """Fill `build/data/` and `build/vault/test/` from the source, or leave them where they are up to date.
 
-    `progress(total)` returns a function that is called once a photograph. Raises `LabError` for a folder that cannot
+    `progress(total)` returns a function that is called once a photograph; `meanwhile` is called where other processes
+    draw the photographs, so that this one has time. Raises `LabError` for a folder that cannot
     be read; then nothing that was there is lost.
     """
     prepared = PreparedData(build / "data", build / "vault" / "test", changed=True)
@@ -69,7 +73,7 @@ def prepare_data(
     try:
         kit, test = staging / "data", staging / "test"
         if source.source == SYNTHETIC:
-            notes = write_synthetic(source, kit, test, progress, hidden_seed)
+            notes = write_synthetic(source, kit, test, hidden_seed, progress, meanwhile)
         elif is_medmnist(Path(source.source)):
             notes = write_medmnist(source, kit, test, progress)
         else:

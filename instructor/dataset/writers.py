@@ -7,7 +7,7 @@ Like the writers of real photographs (`real_writers.py`) it fills two folders, t
 import csv
 import io
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -24,6 +24,7 @@ from lab_code.files import write_whole
 from lab_code.tracking.interrupts import hold_interrupts
 
 JPEG_QUALITY = 95
+Work = Callable[[], object]
 
 _SYNTHETIC_NOTE = """# Synthetic photographs
 
@@ -33,9 +34,14 @@ and the folder layout of HAM10000, but no person was ever photographed: nothing 
 
 
 def write_synthetic(
-    source: DataSource, kit: Path, test: Path, progress: Progress | None, hidden_seed: int
+    source: DataSource,
+    kit: Path,
+    test: Path,
+    hidden_seed: int,
+    progress: Progress | None,
+    meanwhile: Work = lambda: None,
 ) -> list[str]:
-    """Draw the photographs of both folders; there is nothing to note."""
+    """Draw the photographs of both folders, in other processes; `meanwhile` is done here. There is nothing to note."""
     plans = [
         (kit, plan_lesions(source.images, source.seed, 1.0), source.seed, 0, 0),
         (test, plan_lesions(source.test_images, hidden_seed, source.test_imbalance), hidden_seed, 10**6, 10**5),
@@ -44,19 +50,21 @@ def write_synthetic(
     # Spawned, as on every system: forking a program that has threads may hang.
     pool = ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_ignore_interrupts)
     try:
+        jobs = []
         for folder, plan, seed, first_image, first_lesion in plans:
             for part in IMAGE_FOLDERS:
                 (folder / part).mkdir(parents=True)
             with _deaf_children():  # the first submission starts the workers
-                jobs = [
+                jobs += [
                     pool.submit(_write_block, folder, plan, block, source, seed, first_image)
                     for block in range(block_count(plan))
                 ]
-            for job in jobs:
-                for _ in range(job.result()):
-                    advance and advance()
             _write_synthetic_table(folder, plan, first_image, first_lesion)
             write_whole(folder / "SOURCE.md", _SYNTHETIC_NOTE)
+        meanwhile()
+        for job in jobs:
+            for _ in range(job.result()):
+                advance and advance()
     finally:
         pool.shutdown(cancel_futures=True)
     return []

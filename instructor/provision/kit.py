@@ -7,7 +7,6 @@ is already as planned is left alone.
 import hashlib
 import json
 import os
-import shutil
 import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -18,13 +17,14 @@ from typing import Any
 
 from instructor.dataset.prepare import CHECKSUMS, PreparedData, shipped_files
 from instructor.locks.lock import LockSpec, Secrets, write_lock
+from instructor.provision.kit_folder import KitFolder
 from instructor.provision.leaks import SecretSearch, refuse_leaks
 from instructor.provision.sheet import write_group_sheet
 from instructor.quizbank.variants import GroupQuestion
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
-from lab_code.files import canonical_json, sha256_file, to_json, write_whole
+from lab_code.files import canonical_json, sha256_file, to_json
 from lab_code.tracking.empty_store import script_name
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
@@ -38,6 +38,7 @@ _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
 _SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb",)}
 _LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
+_RUN = ("lab", "start.command")  # without naming a program for them
 _VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
 
 
@@ -57,6 +58,17 @@ class StagePlan:
 
 
 @dataclass(frozen=True)
+class SharedFiles:
+    """What is the same in all kits, listed and hashed once: paths in the kit -> files, and the SHA-256 of those files.
+
+    The photographs have no SHA-256 here; that of `data/SHA256SUMS` stands for them.
+    """
+
+    copied: dict[str, Path]
+    digests: dict[Path, str]
+
+
+@dataclass(frozen=True)
 class KitPlan:
     """Everything a kit will be. `copied` maps paths in the kit to files, `written` to their content."""
 
@@ -67,9 +79,12 @@ class KitPlan:
     copied: dict[str, Path]
     written: dict[str, bytes]
     data: PreparedData
+    shared: SharedFiles
 
     def fingerprint(self) -> str:
         """Changes with anything that would make another kit (but not with the random parts of its locks)."""
+        copied = {name: path for name, path in self.copied.items() if not name.startswith(_MADE)}
+        known = self.shared.digests
         described = {
             "group": self.group,
             "workshop": [
@@ -80,7 +95,7 @@ class KitPlan:
                 vars(self.workshop.points),
                 self.workshop.activity_minutes,
             ],
-            "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith(_MADE)},
+            "copied": {name: known.get(path) or sha256_file(path) for name, path in copied.items()},
             "made": [name for name in self.copied if name.startswith(".lab/")],
             "written": {name: hashlib.sha256(content).hexdigest() for name, content in self.written.items()},
             "data": sha256_file(self.data.folder / CHECKSUMS),
@@ -92,20 +107,8 @@ class KitPlan:
         return hashlib.sha256(canonical_json(described)).hexdigest()
 
 
-def plan_kit(
-    workshop: Workshop,
-    group: str,
-    variant: dict[str, list[GroupQuestion]],
-    data: PreparedData,
-    project: Path = PROJECT,
-    store_script: Path | None = None,
-) -> KitPlan:
-    """What one group's kit will hold; `store_script` makes its MLflow store at once, which takes seconds without.
-
-    Raises `LabError` where a source is missing.
-    """
-    stages = _plan_stages(workshop, variant, project)
-    number = workshop.groups.index(group) + 1
+def list_shared(data: PreparedData, project: Path = PROJECT, store_script: Path | None = None) -> SharedFiles:
+    """What all kits have; `store_script` makes a kit's MLflow store at once, which takes seconds without."""
     copied = {name: project / name for name in _SHIPPED_TOP}
     copied |= {name: _TEMPLATES / name for name in _LAUNCHERS}
     copied |= {f".vscode/{name}": _TEMPLATES / "vscode" / name for name in _VSCODE}
@@ -113,10 +116,29 @@ def plan_kit(
         for path in sorted((project / tree).rglob("*")):
             if path.is_file() and path.suffix in suffixes and "." not in "".join(path.relative_to(project).parts[:-1]):
                 copied[path.relative_to(project).as_posix()] = path
+    digests = {path: sha256_file(path) for path in copied.values() if path.is_file()}
     for path in shipped_files(data):
         copied[f"data/{path.relative_to(data.folder).as_posix()}"] = path
     if store_script is not None:
         copied[script_name()] = store_script
+    return SharedFiles(copied, digests)
+
+
+def plan_kit(
+    workshop: Workshop,
+    group: str,
+    variant: dict[str, list[GroupQuestion]],
+    data: PreparedData,
+    project: Path = PROJECT,
+    shared: SharedFiles | None = None,
+) -> KitPlan:
+    """What one group's kit will hold; `shared` is what `list_shared` has found for all kits.
+
+    Raises `LabError` where a source is missing.
+    """
+    stages = _plan_stages(workshop, variant, project)
+    shared = shared or list_shared(data, project)
+    number = workshop.groups.index(group) + 1
     questions = {plan.stage.id: [vars(question.shown) for question in plan.questions] for plan in stages}
     names = {"title": workshop.title, "group": group}
     written = {
@@ -124,7 +146,7 @@ def plan_kit(
         "README.md": _fill("README.md", **names).encode("utf-8"),
         "pyproject.toml": _student_pyproject(project).encode("utf-8"),
     }
-    return KitPlan(workshop, group, number, stages, copied, written, data)
+    return KitPlan(workshop, group, number, stages, dict(shared.copied), written, data, shared)
 
 
 @dataclass(frozen=True)
@@ -148,15 +170,11 @@ def build_kit(
     `locks` are those that `start_locks` began; `on_lock` is called once a lock. Raises `LabError` where any of
     `secrets` is found in what was written.
     """
+    kit = KitFolder(folder)
     for name, source in plan.copied.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, path)
-    for name in ("lab", "start.command"):
-        os.chmod(folder / name, 0o755)
+        kit.copy(source, name, 0o755 if name in _RUN else None)
     for name, content in plan.written.items():
-        write_whole(folder / name, content)
-        os.chmod(folder / name, 0o600 if name == KEY_FILE else 0o644)
+        kit.write(name, content, 0o600 if name == KEY_FILE else 0o644)
     write_group_sheet(
         folder / SHEET,
         title=plan.workshop.title,
@@ -165,13 +183,14 @@ def build_kit(
         stages=[sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
         paper=plan.workshop.paper,
     )
-    write_whole(folder / TEST_LOCK, locks.test.result())
+    kit.add(SHEET)
+    kit.write(TEST_LOCK, locks.test.result())
     for stage, lock in zip(plan.stages, locks.files, strict=True):
-        write_whole(folder / stage.stage.lock, lock.result())
+        kit.write(stage.stage.lock, lock.result())
         if on_lock:
             on_lock()
-    write_whole(folder / KIT_FILE, to_json(kit_to_json(_identify(plan, folder))))
-    refuse_leaks(folder, secrets)
+    kit.write(KIT_FILE, to_json(kit_to_json(_identify(plan, kit))).encode("utf-8"))
+    refuse_leaks(folder, secrets, kit.digests)
 
 
 def start_test_lock(workshop: Workshop, pool: Executor) -> Future[bytes]:
@@ -294,14 +313,14 @@ def sheet_stage(number: int, plan: StagePlan) -> dict[str, Any]:
     }
 
 
-def _identify(plan: KitPlan, root: Path) -> Kit:
+def _identify(plan: KitPlan, kit: KitFolder) -> Kit:
     """The kit's identity, with the SHA-256 of every file; photographs are covered by `data/SHA256SUMS`."""
     files = {
-        name: sha256_file(root / name)
-        for name in sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        name: digest
+        for name, digest in sorted(kit.digests.items())
         if not name.startswith("data/") or name == f"data/{CHECKSUMS}"
     }
     workshop = plan.workshop
     stages = tuple(stage.stage for stage in plan.stages)
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
-    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
+    return Kit(kit.root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)

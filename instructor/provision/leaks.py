@@ -8,10 +8,15 @@ Every file is read in all the forms that `forms.py` can unpack. A build that fin
 import csv
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
+
+from ahocorasick_rs import BytesAhoCorasick
 
 from instructor.provision.forms import COMPILED, MOST_BYTES, PLAIN, View, constants, unpack
 from lab_code.data.ham10000 import METADATA_NAMES
@@ -23,6 +28,9 @@ _TEST = "test"  # the folder of the vault that holds the hidden test set
 _MOVE = "remove it from where it comes from (the project's folder, or your data), then: make provision"
 _ONE_PICTURE = "remove one of the two rows, with its file, from your photographs, then: make provision"
 _SHARE = 0.5  # a text holds a locked source where it has this share of its lines
+_LOWER_CASE = bytes(range(256)).lower()
+_NOWHERE = rb"(?!)"  # a pattern that nothing matches
+_BETWEEN_LETTERS = b"-, \t\n\r\f\v"
 
 
 @dataclass(frozen=True)
@@ -39,11 +47,46 @@ class Leak:
         return f"{self.file} at byte {self.offset}: {self.what} ({self.form})"
 
 
+class AnswerList(NamedTuple):
+    """The answers of one lock as patterns: as they are usually written, and as the texts of a JSON list."""
+
+    what: str
+    usual: bytes
+    texts: bytes
+
+
+@dataclass(frozen=True)
+class AnswerForm:
+    """How people and programs write a list of answers: what stands before and after it, as patterns."""
+
+    before: bytes
+    after: bytes
+    as_texts: bool = False
+    word: bytes = b""  # without which the form is not there, in lower case
+
+    def compile(self, lists: Iterable[AnswerList]) -> re.Pattern[bytes]:
+        """A pattern for any of the lists."""
+        written = dict.fromkeys(each.texts if self.as_texts else each.usual for each in lists)
+        return re.compile(self.before + b"(?:" + (b"|".join(written) or _NOWHERE) + b")" + self.after)
+
+
+_ANSWER_FORMS = (
+    AnswerForm(rb"(?i)answers?\W{0,20}?(?<![\d.,])", rb"(?![\d.]|\s*,\s*[\"']?\d)", word=b"answer"),
+    AnswerForm(rb'\[\s*"', rb'"\s*\]', as_texts=True),
+    AnswerForm(rb"""(?m)^[\s"']*""", rb"""["']?\s*$"""),
+)
+
+
 @dataclass
 class SecretSearch:
-    """What to look for: the secrets of all groups together, so that one search serves every kit."""
+    """What to look for: the secrets of all groups together, so that one search serves every kit.
 
-    patterns: list[tuple[str, re.Pattern[bytes]]] = field(default_factory=list)
+    All texts are looked for in one pass over the data, so that more groups do not make it slower.
+    """
+
+    answers: list[AnswerList] = field(default_factory=list)
+    codes: list[tuple[str, bytes]] = field(default_factory=list)  # the letters alone, in lower case
+    values: list[tuple[str, bytes]] = field(default_factory=list)
     sources: list[tuple[str, tuple[bytes, ...]]] = field(default_factory=list)  # lines of a locked file
     compiled: list[tuple[str, tuple[bytes, ...]]] = field(default_factory=list)  # its names and constants
     digests: dict[str, str] = field(default_factory=dict)  # SHA-256 -> which file of the vault
@@ -52,25 +95,22 @@ class SecretSearch:
 
     def add_answers(self, what: str, answers: Sequence[str]) -> None:
         """A whole list of answers: after the word "answers", as a JSON list of texts, or alone on a line."""
-        gap = rb"""["']?\s*[,;]\s*["']?"""
-        listed = gap.join(re.escape(answer.encode()) for answer in answers)
-        forms = (
-            rb"(?i)answers?\W{0,20}?(?<![\d.,])" + listed + rb"(?![\d.]|\s*,\s*[\"']?\d)",
-            rb'\[\s*"' + rb'"\s*,\s*"'.join(re.escape(answer.encode()) for answer in answers) + rb'"\s*\]',
-            rb"""(?m)^[\s"']*""" + listed + rb"""["']?\s*$""",
-        )
-        self.patterns += [(what, re.compile(form)) for form in forms]
+        escaped = [re.escape(answer.encode()) for answer in answers]
+        usual, texts = rb"""["']?\s*[,;]\s*["']?""".join(escaped), rb'"\s*,\s*"'.join(escaped)
+        self.answers.append(AnswerList(what, usual, texts))
+        self._forget()
 
     def add_code(self, what: str, code: str, raw: bytes | None = None) -> None:
         """A code or words, however they are grouped and spelt; `raw` are the bytes that it stands for."""
-        letters = rb"[-\s,]*".join(re.escape(letter.encode()) for letter in re.sub(r"[^A-Za-z0-9]", "", code))
-        self.patterns.append((what, re.compile(rb"(?i)" + letters)))
+        self.codes.append((what, re.sub(r"[^A-Za-z0-9]", "", code).lower().encode()))
+        self._forget()
         if raw:
             self.add_bytes(what, raw)
 
     def add_bytes(self, what: str, value: bytes) -> None:
         """A value exactly as it is."""
-        self.patterns.append((what, re.compile(re.escape(value))))
+        self.values.append((what, value))
+        self._forget()
 
     def add_source(self, what: str, content: bytes) -> None:
         """A locked file: found by the half of its lines, or compiled by the half of its names and texts."""
@@ -78,7 +118,9 @@ class SecretSearch:
             cells = json.loads(content)["cells"]
             content = "\n".join("".join(cell["source"]) for cell in cells).encode()
         lines = [line.strip() for line in content.splitlines()]
-        self.sources.append((what, tuple(dict.fromkeys(line for line in lines if len(line) >= 12)) or (content,)))
+        parts = tuple(dict.fromkeys(line for line in lines if len(line) >= 12)) or ((content,) if content else ())
+        self.sources.append((what, parts))
+        self._forget()
         if what.endswith(".py"):
             texts = [text for text in constants(compile(content, what, "exec")) if len(text) >= 5]
             self.compiled.append((what, tuple(dict.fromkeys(text.encode() for text in texts))))
@@ -92,16 +134,79 @@ class SecretSearch:
                 self.digests[digest] = f"a copy of vault/{path.relative_to(folder).as_posix()}"
                 if path.stem in rows and path.is_relative_to(folder / _TEST):
                     self.hidden_rows[digest] = rows[path.stem]
+        self._forget()
+
+    def search(self, view: View) -> Iterator[tuple[str, int]]:
+        """What is in the view, and where it begins there."""
+        squeezed = view.data.translate(_LOWER_CASE, _BETWEEN_LETTERS)
+        yield from self._search_answers(view.data, squeezed)
+        found = self._spelt.find(squeezed)
+        for what, letters in self.codes:
+            if letters in found and (match := _spread(letters).search(view.data)):
+                yield what, match.start()
+        found = self._literal.find(view.data)
+        yield from ((what, found[value]) for what, value in self.values if value in found)
+        for what, parts in self.sources:
+            yield from _find_half(what, [found[part] for part in parts if part in found], len(parts))
+        for what, parts in self.compiled if COMPILED in view.form else ():
+            places = [place for part in parts if (place := view.data.find(part)) >= 0]
+            yield from _find_half(what, places, len(parts))
+
+    def _search_answers(self, data: bytes, squeezed: bytes) -> Iterator[tuple[str, int]]:
+        """One pattern that holds all lists tells whether any of them is there; only then each is tried."""
+        for form, any_list in zip(_ANSWER_FORMS, self._any_answers, strict=True):
+            if form.word in squeezed and any_list.search(data):
+                for each in self.answers:
+                    if match := form.compile([each]).search(data):
+                        yield each.what, match.start()
+
+    @cached_property
+    def _any_answers(self) -> list[re.Pattern[bytes]]:
+        return [form.compile(self.answers) for form in _ANSWER_FORMS]
+
+    @cached_property
+    def _spelt(self) -> "Needles":
+        return Needles(letters for _, letters in self.codes)
+
+    @cached_property
+    def _literal(self) -> "Needles":
+        return Needles([value for _, value in self.values] + [part for _, parts in self.sources for part in parts])
+
+    def _forget(self) -> None:
+        """Whatever was searched before or made ready for it counts no more."""
+        self.clean.clear()
+        for name in ("_any_answers", "_spelt", "_literal"):
+            vars(self).pop(name, None)
 
 
-def find_leaks(root: Path, secrets: SecretSearch) -> list[Leak]:
-    """Search every file below `root`. An archive that expands without bound is a leak by itself."""
-    return [leak for path in sorted(root.rglob("*")) if path.is_file() for leak in _search_file(path, root, secrets)]
+class Needles:
+    """Many texts, looked for in one pass over the data, however many they are."""
+
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        self._texts = [text for text in dict.fromkeys(texts) if text]
+        self._automaton = BytesAhoCorasick(self._texts)
+
+    def find(self, data: bytes) -> dict[bytes, int]:
+        """Which of the texts are there, and where each of them begins first."""
+        found: dict[bytes, int] = {}
+        for index, start, _ in self._automaton.find_matches_as_indexes(data, overlapping=True):
+            found.setdefault(self._texts[index], start)
+        return found
 
 
-def refuse_leaks(root: Path, secrets: SecretSearch) -> None:
+def find_leaks(root: Path, secrets: SecretSearch, known: Mapping[str, str] | None = None) -> list[Leak]:
+    """Search every file below `root`. An archive that expands without bound is a leak by itself.
+
+    `known` are the SHA-256 of files that the caller has just written: what has been searched before is not read again.
+    """
+    known = known or {}
+    names = sorted(os.path.join(folder, name) for folder, _, files in os.walk(root) for name in files)
+    return [leak for name in names if os.path.isfile(name) for leak in _search_file(Path(name), root, secrets, known)]
+
+
+def refuse_leaks(root: Path, secrets: SecretSearch, known: Mapping[str, str] | None = None) -> None:
     """Raise `LabError` where anything secret is found."""
-    leaks = find_leaks(root, secrets)
+    leaks = find_leaks(root, secrets, known)
     if leaks:
         raise LabError(
             f"secrets would ship in {len(leaks)} places: " + "; ".join(str(leak) for leak in leaks[:5]),
@@ -109,8 +214,11 @@ def refuse_leaks(root: Path, secrets: SecretSearch) -> None:
         )
 
 
-def _search_file(path: Path, root: Path, secrets: SecretSearch) -> list[Leak]:
-    name, data = path.relative_to(root).as_posix(), path.read_bytes()
+def _search_file(path: Path, root: Path, secrets: SecretSearch, known: Mapping[str, str]) -> list[Leak]:
+    name = path.relative_to(root).as_posix()
+    if known.get(name) in secrets.clean:
+        return []
+    data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest in secrets.clean:
         return []
@@ -123,7 +231,7 @@ def _search_file(path: Path, root: Path, secrets: SecretSearch) -> list[Leak]:
         if room < 0:
             found["size"] = Leak(name, view.offset(0), "more than can be searched", view.form)
             break
-        for what, place in _search_view(view, secrets):
+        for what, place in secrets.search(view):
             found.setdefault(what, Leak(name, view.offset(place), what, view.form))
     if not found:
         secrets.clean.add(digest)
@@ -151,11 +259,12 @@ def _read_rows(folder: Path) -> dict[str, str]:
     return {row["image_id"]: f"{row.get('image') or row['image_id']} (lesion {row['lesion_id']})" for row in rows}
 
 
-def _search_view(view: View, secrets: SecretSearch) -> Iterator[tuple[str, int]]:
-    for what, pattern in secrets.patterns:
-        if match := pattern.search(view.data):
-            yield what, match.start()
-    for what, parts in secrets.sources + (secrets.compiled if COMPILED in view.form else []):
-        places = [place for part in parts if (place := view.data.find(part)) >= 0]
-        if len(places) >= max(1, _SHARE * len(parts)):
-            yield what, min(places)
+def _spread(letters: bytes) -> re.Pattern[bytes]:
+    """A code whatever stands between its letters, large or small."""
+    return re.compile(rb"(?i)" + rb"[-\s,]*".join(re.escape(letters[i : i + 1]) for i in range(len(letters))))
+
+
+def _find_half(what: str, places: list[int], count: int) -> Iterator[tuple[str, int]]:
+    """A text of `count` parts, where enough of them are there."""
+    if places and len(places) >= _SHARE * count:
+        yield what, min(places)

@@ -19,6 +19,7 @@ from instructor.provision.kit import (
     StartedLocks,
     build_kit,
     gather_secrets,
+    list_shared,
     plan_kit,
     sheet_stage,
     start_locks,
@@ -27,7 +28,7 @@ from instructor.provision.kit import (
 from instructor.provision.leaks import SecretSearch
 from instructor.provision.sheet import write_catch_up, write_key
 from instructor.provision.store_script import begin_script
-from instructor.quizbank.bank import load_bank
+from instructor.quizbank.bank import BankQuestion, load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, SYNTHETIC, Workshop
@@ -68,12 +69,19 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
     script = build / Path(script_name()).name
-    with begin_script(script):  # which takes some seconds, as the photographs do
-        data = prepare_data(workshop.data, build, lambda total: progress("photographs", total))
-    bank = load_bank(workshop, project=project, data=data.folder)
+    bank: list[BankQuestion] = []
+
+    def read_bank(data: Path | None = None) -> None:
+        if not bank:
+            bank.extend(load_bank(workshop, project=project, data=data))
+
+    with begin_script(script):  # all three take some seconds
+        data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), read_bank)
+        read_bank(data.folder)
     vault = Vault(build)
     variants = make_variants(workshop, bank, vault.answer_secret(workshop.id))
-    plans = [plan_kit(workshop, group, variants[group], data, project, script) for group in workshop.groups]
+    shared = list_shared(data, project, script)
+    plans = [plan_kit(workshop, group, variants[group], data, project, shared) for group in workshop.groups]
     for plan in plans:
         plan.written[KEY_FILE] = vault.handin_key(workshop.id, plan.group).hex().encode()
     done = Provisioned(data, variants)
@@ -161,9 +169,10 @@ def check_room(workshop: Workshop, build: Path) -> None:
 
 def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisioned, progress: Progress) -> None:
     stamps = _read_stamps(vault)
+    wanted = {plan.group: plan.fingerprint() for plan in plans}
     outdated = []
     for plan in plans:
-        if stamps.get(plan.group) == plan.fingerprint() and (build / "kits" / plan.group / KIT_FILE).is_file():
+        if stamps.get(plan.group) == wanted[plan.group] and (build / "kits" / plan.group / KIT_FILE).is_file():
             done.current.append(plan.group)
         else:
             outdated.append(plan)
@@ -177,7 +186,7 @@ def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisione
         try:
             for plan, locks in zip(outdated, started, strict=True):
                 _build_one(plan, build, locks, secrets, done, advance)
-                stamps[plan.group] = plan.fingerprint() if plan.group in done.built else ""
+                stamps[plan.group] = wanted[plan.group] if plan.group in done.built else ""
                 write_whole(vault.folder / "kits.json", to_json(stamps))
         finally:
             pool.shutdown(cancel_futures=True)

@@ -8,11 +8,13 @@ changes the key instead of leaving a wrong one. All mistakes of the file are rep
 import difflib
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instructor.quizbank.facts import CodeFacts, fill_source
 from instructor.quizbank.markup import UNWRITABLE
+from instructor.quizbank.networks import NetworkLab
 from instructor.quizbank.schema import CHOICE, NAME, NUMBER, SEVERAL, BankEntry, Mistake, read_bank, refuse
 from instructor.workshop import PROJECT, Workshop
 from lab_code.errors import LabError
@@ -98,22 +100,24 @@ def load_bank_with_notes(
     written = read_bank(path)
     stages = [stage.id for stage in workshop.stages]
     removed = _find_removed(project, stages)
-    facts = CodeFacts(project, stages, workshop.data, data)
-    all_facts = CodeFacts(project, [*removed, *stages], workshop.data, data)
+    networks = NetworkLab()
+    facts = CodeFacts(project, stages, workshop.data, data, networks)
+    all_facts = CodeFacts(project, [*removed, *stages], workshop.data, data, networks)
     questions: list[BankQuestion] = []
     mistakes: list[Mistake] = []
     aside: dict[str, list[str]] = {}
-    for entry in written.entries:
-        if entry.stage in removed:
-            aside.setdefault(entry.stage, []).append(entry.id)
-            continue
-        question, problems = _try_entry(entry, facts, [*stages, KAHOOT])
-        if problems and removed and not _try_entry(entry, all_facts, [*stages, KAHOOT])[1]:
-            aside.setdefault(entry.stage, []).append(entry.id)
-        elif problems:
-            mistakes += [Mistake(written.lines[entry.id], entry.id, *problem) for problem in problems]
-        elif question is not None:
-            questions.append(question)
+    with closing(networks):
+        for entry in written.entries:
+            if entry.stage in removed:
+                aside.setdefault(entry.stage, []).append(entry.id)
+                continue
+            question, problems = _try_entry(entry, facts, [*stages, KAHOOT])
+            if problems and removed and not _try_entry(entry, all_facts, [*stages, KAHOOT])[1]:
+                aside.setdefault(entry.stage, []).append(entry.id)
+            elif problems:
+                mistakes += [Mistake(written.lines[entry.id], entry.id, *problem) for problem in problems]
+            elif question is not None:
+                questions.append(question)
     if mistakes:
         raise refuse(path, mistakes)
     for stage in workshop.stages:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor.dataset.synthetic import plan_lesions
+from instructor.quizbank.networks import COUNT, SHAPE, NetworkLab, answer
 from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.config import compose_config, flatten_config
 from lab_code.data.ham10000 import DIAGNOSES
@@ -34,12 +35,18 @@ METADATA = "data/HAM10000_metadata.csv"  # every kit has it, whatever its photog
 
 
 class CodeFacts:
-    """Looks facts up in `project/lab_code` and in what its locks hold."""
+    """Looks facts up in `project/lab_code` and in what its locks hold. Networks are built here, where no `networks` builds them."""
 
     def __init__(
-        self, project: Path, stages: list[str], source: DataSource | None = None, data: Path | None = None
+        self,
+        project: Path,
+        stages: list[str],
+        source: DataSource | None = None,
+        data: Path | None = None,
+        networks: NetworkLab | None = None,
     ) -> None:
         self._project, self._stages, self._source, self._data = project, stages, source or DataSource(), data
+        self._ask_network = networks.ask if networks else answer
 
     def resolve(self, source: dict[str, str]) -> str:
         """The value an `answer_from` names, as text. Raises `LabError` where it names nothing."""
@@ -146,11 +153,11 @@ class CodeFacts:
         return places[0]
 
     def _parameters(self, described: str) -> int:
-        return _count_weights(*described.split())
+        return int(self._ask_network(COUNT, *described.split()))
 
     def _shape(self, reference: str) -> str:
         name, _, part = reference.partition(":")
-        return _shape_of(name, part, self._config_value("data.image_size"))
+        return str(self._ask_network(SHAPE, name, part, self._config_value("data.image_size")))
 
     def _metadata(self, what: str) -> int:
         counts = self._counts
@@ -211,38 +218,6 @@ def _compose(files: tuple[tuple[str, str], ...], experiment: str | None) -> dict
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         return flatten_config(compose_config([f"experiment={experiment}"] if experiment else [], Path(scratch)))
-
-
-def _build_model(name: str, *changes: str) -> Any:
-    from lab_code.config import CONF_FOLDER
-    from lab_code.models import build_model
-
-    return build_model(compose_config([f"model={name}", *changes], CONF_FOLDER).model, len(DIAGNOSES))
-
-
-@lru_cache
-def _count_weights(name: str, *changes: str) -> int:
-    import torch
-
-    from lab_code.models import count_parameters
-
-    with torch.device("meta"):  # shapes alone: nothing is drawn, nothing fills memory
-        return count_parameters(_build_model(name, *changes))
-
-
-@lru_cache
-def _shape_of(name: str, part: str, size: int) -> str:
-    """Put one photograph of this size through the model and look at what comes out of one part."""
-    import torch
-
-    model, shapes = _build_model(name).eval(), []
-    modules = dict(model.named_modules())
-    if part not in modules:
-        raise LabError(f"the model {name} has no part '{part}'", hint=f"parts: {', '.join(list(modules)[1:12])}")
-    modules[part].register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape[1:])))
-    with torch.inference_mode():
-        model(torch.zeros(1, 3, size, size))
-    return " x ".join(map(str, shapes[0]))
 
 
 def fill_source(source: dict[str, str], values: dict[str, str]) -> dict[str, str]:

@@ -17,22 +17,24 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
-from matplotlib.figure import Figure
 from safetensors.numpy import save
 
 from lab_code.config import Config, config_to_yaml, flatten_config
 from lab_code.errors import LabError
-from lab_code.plots.one_run import to_png
 from lab_code.tracking.empty_store import make_beside, make_from_script
 from lab_code.tracking.interrupts import hold_interrupts, was_interrupted
 from lab_code.tracking.running import forget_run, hold_run
 from lab_code.tracking.runs import has_store, read_runs, reroot_store
 from lab_code.tracking.store import ARTIFACTS, DATABASE, explain_fault, open_database
-from lab_code.training.trainer import EpochResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lab_code.training.trainer import EpochResult
 
 # Nothing leaves the laptop, nothing is printed, nothing is installed; see MLflow's environment variables.
 _QUIET = {
@@ -67,7 +69,7 @@ class TrackedRun:
         now = int(time.time() * 1000)
         self._write("log_batch", metrics=[Metric(key, float(v), now, step) for key, v in metrics.items()])
 
-    def log_epoch(self, result: EpochResult) -> None:
+    def log_epoch(self, result: "EpochResult") -> None:
         """Everything one epoch brought, with the epoch as step."""
         timing = {"train_loss": result.train_loss, "learning_rate": result.learning_rate, "epoch_s": result.seconds}
         self.log_metrics({**result.metrics, **timing, **read_machine()}, step=result.epoch)
@@ -86,8 +88,10 @@ class TrackedRun:
             (Path(folder) / name).write_bytes(content)
             self._write("log_artifact", str(Path(folder) / name))
 
-    def log_figure(self, figure: Figure, name: str) -> None:
+    def log_figure(self, figure: "Figure", name: str) -> None:
         """A figure as PNG among the run's artifacts."""
+        from lab_code.plots.one_run import to_png
+
         self.log_bytes(to_png(figure), name)
 
     def log_weights(self, weights: dict[str, np.ndarray], name: str = "weights.safetensors") -> None:

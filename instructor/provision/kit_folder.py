@@ -1,0 +1,41 @@
+"""The folder of a kit while it is filled: every file is hashed as it is written, so nothing has to be read again.
+
+It lies beside its place and is moved there whole, so its files need not appear whole one by one.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from lab_code.files import sha256_file
+
+
+class KitFolder:
+    """A folder that is being filled. `digests` are the SHA-256 of what was written, by path."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.digests: dict[str, str] = {}
+        self._folders: set[str] = set()
+
+    def copy(self, source: Path, name: str, mode: int | None = None) -> None:
+        """Write `name` with the content of a file."""
+        with open(source, "rb") as file:
+            self.write(name, file.read(), mode)
+
+    def write(self, name: str, content: bytes, mode: int | None = None) -> None:
+        """Write `name` and the folders that it needs; without a mode, it gets the access rights of any new file."""
+        path = f"{self.root}/{name}"
+        folder = os.path.dirname(path)
+        if folder not in self._folders:
+            os.makedirs(folder, exist_ok=True)
+            self._folders.add(folder)
+        with open(path, "wb") as file:
+            file.write(content)
+        if mode is not None:
+            os.chmod(path, mode)
+        self.digests[name] = hashlib.sha256(content).hexdigest()
+
+    def add(self, name: str) -> None:
+        """A file that something else has written."""
+        self.digests[name] = sha256_file(self.root / name)

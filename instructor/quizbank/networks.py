@@ -1,0 +1,116 @@
+"""What networks are like, tried out in a process of its own: torch takes seconds and 300 MB, and gives neither back.
+
+    with closing(NetworkLab()) as networks:
+        networks.ask(COUNT, "small_cnn", "model.width=24")      # how many weights it learns
+
+The process begins with the first question that this program has not asked before, and ends with `close`. It reads
+questions and writes answers, a line of JSON each. Where torch is loaded already, nothing of that is needed.
+"""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from instructor.workshop import PROJECT
+from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.errors import LabError
+
+COUNT, SHAPE = "count", "shape"
+_KNOWN: dict[str, Any] = {}  # answers by question: they depend on nothing else but this program's own code
+
+
+class NetworkLab:
+    """Answers what only a network that was built can tell."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, what: str, *details: str | int) -> Any:
+        """`COUNT`, a model and changes of its configuration; or `SHAPE`, a model, a part of it and a picture's size.
+
+        Raises `LabError` where there is no such model or part.
+        """
+        question = json.dumps([what, *details])
+        if question not in _KNOWN:
+            _KNOWN[question] = answer(what, *details) if "torch" in sys.modules else self._ask(question)
+        return _KNOWN[question]
+
+    def close(self) -> None:
+        """End the process, whatever it is at."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _ask(self, question: str) -> Any:
+        if self._process is None:
+            command = [sys.executable, "-m", "instructor.quizbank.networks"]
+            self._process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(question + "\n")
+            self._process.stdin.flush()
+            said = json.loads(self._process.stdout.readline())
+        except (OSError, ValueError) as error:
+            hint = "to see why, in the project's folder: .venv/bin/python -c 'import torch, torchvision'"
+            raise LabError("the process that builds networks has ended without a word", hint=hint) from error
+        if "error" in said:
+            raise LabError(said["error"], hint=said["hint"])
+        return said["answer"]
+
+
+def answer(what: str, *details: Any) -> Any:
+    """The answer to a question, by building the network here."""
+    return _count_weights(*details) if what == COUNT else _find_shape(*details)
+
+
+def _count_weights(name: str, *changes: str) -> int:
+    import torch
+
+    from lab_code.models import count_parameters
+
+    with torch.device("meta"):  # shapes alone: nothing is drawn, nothing fills memory
+        return count_parameters(_build_model(name, *changes))
+
+
+def _find_shape(name: str, part: str, size: int) -> str:
+    """Put one photograph of this size through the model and look at what comes out of one part."""
+    import torch
+
+    model, shapes = _build_model(name).eval(), []
+    modules = dict(model.named_modules())
+    if part not in modules:
+        raise LabError(f"the model {name} has no part '{part}'", hint=f"parts: {', '.join(list(modules)[1:12])}")
+    modules[part].register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape[1:])))
+    with torch.inference_mode():
+        model(torch.zeros(1, 3, size, size))
+    return " x ".join(map(str, shapes[0]))
+
+
+def _build_model(name: str, *changes: str) -> Any:
+    from lab_code.config import CONF_FOLDER, compose_config
+    from lab_code.models import build_model
+
+    return build_model(compose_config([f"model={name}", *changes], CONF_FOLDER).model, len(DIAGNOSES))
+
+
+def main() -> None:
+    """Answer what is asked, until nobody asks any more."""
+    for question in sys.stdin:
+        try:
+            said = {"answer": answer(*json.loads(question))}
+        except LabError as error:
+            said = {"error": error.message, "hint": error.hint}
+        print(json.dumps(said), flush=True)
+
+
+if __name__ == "__main__":
+    main()
