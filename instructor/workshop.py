@@ -6,6 +6,7 @@ from pathlib import Path
 
 from instructor.schema import read_yaml
 from lab_code.errors import LabError
+from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK, Section
 from lab_code.workshop.points import PointRules
 
 PROJECT = Path(__file__).parent.parent
@@ -31,6 +32,26 @@ class StageSpec:
     id: str
     title: str
     questions: int
+
+
+@dataclass
+class SectionSpec:
+    """A section of the notebook: how long it takes, and which command ends it."""
+
+    minutes: int
+    until: str = ""
+    optional: bool = False
+
+
+@dataclass
+class Schedule:
+    """What happens when: `activity` is what the groups do by themselves."""
+
+    activity: list[SectionSpec] = field(default_factory=list)
+
+    def plan(self) -> tuple[Section, ...]:
+        """As the kits follow it."""
+        return tuple(Section(section.minutes, section.until, section.optional) for section in self.activity)
 
 
 @dataclass
@@ -79,6 +100,7 @@ class Workshop:
     locks: LockSettings = field(default_factory=LockSettings)
     points: Points = field(default_factory=Points)
     limits: HandinLimits = field(default_factory=HandinLimits)
+    schedule: Schedule = field(default_factory=Schedule)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -123,7 +145,30 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
     for key, holds in checks.items():
         if not holds:
             raise LabError(f"{path}: {key} is out of range", hint="the comments in the file say what is meant")
+    _check_schedule(path, workshop)
     return workshop
+
+
+def _check_schedule(path: Path, workshop: Workshop) -> None:
+    """Raise `LabError` where the sections take another time than the activity, or end with what does not exist."""
+    sections = workshop.schedule.activity
+    minutes = sum(section.minutes for section in sections)
+    if sections and minutes != workshop.activity_minutes:
+        raise LabError(
+            f"{path}: the sections of schedule.activity take {minutes} minutes together, activity_minutes is "
+            f"{workshop.activity_minutes}",
+            hint="change one of the two",
+        )
+    stages = [stage.id for stage in workshop.stages]
+    for number, section in enumerate(sections, 1):
+        verb, _, name = section.until.partition(" ")
+        ends = {UNLOCK: name in stages, TRAIN: bool(name), HAND_IN: not name, "": True}
+        if section.minutes < 1 or not ends.get(verb, False):
+            raise LabError(
+                f"{path}: schedule.activity, line {number}: {section.minutes} minutes until '{section.until}'",
+                hint=f"at least 1 minute, until `unlock STAGE`, `train EXPERIMENT` or `handin`; "
+                f"stages: {', '.join(stages)}",
+            )
 
 
 def find_group(workshop: Workshop, name: str) -> str:

@@ -19,7 +19,7 @@ ORDER = [
     "tracking.interrupts", "tracking.one_at_a_time", "tracking.provenance", "tracking.running", "tracking.store",
     "tracking.runs", "tracking.empty_store", "tracking.store_copy", "tracking.tracker", "tracking.records",
     "experiment", "sweep",
-    "analysis.compare", "analysis.dry_run", "analysis.explain", "analysis.differences",
+    "analysis.compare", "analysis.in_words", "analysis.dry_run", "analysis.explain", "analysis.differences",
     "workshop",
     "cli.printable", "cli.rich_hook", "cli.terminal", "cli.progress_bar", "cli.trial", "cli.runs", "cli.predict",
     "cli.desk", "cli.app", "cli.__main__",

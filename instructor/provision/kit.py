@@ -36,7 +36,7 @@ SHEET = "instructions.pdf"
 _MADE = ("data/", ".lab/")  # not written by people: the data have checksums, the store's script names its version
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
-_SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb",)}
+_SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb", ".py")}
 _LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
 _VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
 
@@ -79,6 +79,7 @@ class KitPlan:
                 vars(self.workshop.locks),
                 vars(self.workshop.points),
                 self.workshop.activity_minutes,
+                [vars(section) for section in self.workshop.schedule.activity],
             ],
             "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith(_MADE)},
             "made": [name for name in self.copied if name.startswith(".lab/")],
@@ -304,4 +305,6 @@ def _identify(plan: KitPlan, root: Path) -> Kit:
     workshop = plan.workshop
     stages = tuple(stage.stage for stage in plan.stages)
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
-    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
+    return Kit(
+        root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes, workshop.schedule.plan()
+    )  # fmt: skip

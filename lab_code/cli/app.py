@@ -58,6 +58,7 @@ def status() -> None:
     Example: lab status
     """
     from lab_code.tracking.runs import read_runs
+    from lab_code.workshop.clock import describe_lateness
     from lab_code.workshop.progress import read_journal
     from lab_code.workshop.unlock import next_stage
 
@@ -73,6 +74,9 @@ def status() -> None:
     _print_store_notes(kit)
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
+    late = describe_lateness(kit, read_journal(kit.root))
+    if late:
+        console.print(late, style="yellow")
     step, remark = next_step(kit, runs)
     console.print(f"Next: [bold]{escape(spell_commands(step))}[/]" + (f"   ({escape(remark)})" if remark else ""))
 

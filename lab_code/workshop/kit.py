@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_code.errors import LabError
+from lab_code.workshop.plan import Section
 from lab_code.workshop.points import PointRules
 
 KIT_FILE = "kit.json"
@@ -39,6 +40,7 @@ class Kit:
     files: dict[str, str]  # path -> SHA-256 of every file as it was shipped
     points: PointRules = field(default_factory=PointRules)
     minutes: int = 30  # that the group has for answering and training
+    plan: tuple[Section, ...] = ()  # what of them each section of the notebook should take
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
@@ -87,7 +89,8 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     rules = document["points"]
     points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
     minutes = int(document.get("minutes", 30))
-    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes)
+    plan = tuple(Section(**section) for section in document.get("plan", ()))
+    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes, plan)
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -100,6 +103,7 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "stages": [asdict(stage) for stage in kit.stages],
         "points": asdict(kit.points),
         "minutes": kit.minutes,
+        "plan": [asdict(section) for section in kit.plan],
         "files": kit.files,
     }
 
