@@ -3,12 +3,12 @@
 Anything a user can cause (a typo, a missing file, a damaged archive) is raised as `LabError` with a hint that says
 what to do next; `lab_code.cli.terminal` prints it in two short lines. Every other exception is a fault of the program.
 
-`suggest` finds what somebody meant who has mistyped a name, and is the one place that does.
+`suggest` says what somebody meant who has mistyped a name; no other place looks for that.
 """
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 
 _NEAR = 0.7  # of difflib's ratio: a letter too many, too few, or two that have changed places
 
@@ -30,20 +30,30 @@ class LabError(Exception):
 
 
 def suggest(typed: str, known: Iterable[str]) -> str:
-    """`did you mean 'batch_size'? `, to begin a hint with; empty where nothing known comes near, or it is known.
+    """`did you mean 'batch_size'? `, to begin a hint with; empty where nothing known comes near."""
+    near = find_near(typed, known)
+    return f"did you mean '{near}'? " if near else ""
 
-    Case, blanks, hyphens and underscores do not count: of a name with dots, its last part is enough.
+
+def find_near(typed: str, known: Iterable[str]) -> str | None:
+    """What of `known` somebody meant who typed this; None where nothing comes near, or it is known.
+
+    Case, blanks, hyphens and underscores do not count, and of names with dots the last part is enough.
     """
     names = list(known)
     if typed in names:
-        return ""
-    spelt = {_plain(name): name for name in reversed(names)}
-    tails = {_plain(name.rpartition(".")[2]): name for name in reversed(names)}
-    for table in (spelt, tails):
-        near = get_close_matches(_plain(typed), table, n=1, cutoff=_NEAR)
-        if near:
-            return f"did you mean '{table[near[0]]}'? "
-    return ""
+        return None
+    near = max(names, key=lambda name: _nearness(typed, name), default=None)
+    return near if near is not None and max(_nearness(typed, near)) >= _NEAR else None
+
+
+def _nearness(typed: str, name: str) -> tuple[float, float]:
+    """How alike the last parts or the whole names are, whichever is more; and, where that is the same, the whole."""
+    whole, last = (
+        SequenceMatcher(None, _plain(one), _plain(other)).ratio()
+        for one, other in ((typed, name), (typed.rpartition(".")[2], name.rpartition(".")[2]))
+    )
+    return max(whole, last), whole
 
 
 def _plain(name: str) -> str:

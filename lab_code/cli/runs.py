@@ -11,7 +11,7 @@ import typer
 
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
-from lab_code.workshop.kit import Kit, find_kit, locked_file
+from lab_code.workshop.kit import Kit, find_kit, locked_choice
 from lab_code.workshop.spelling import spell_commands
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ Changes = Annotated[
 def add_commands(app: typer.Typer) -> None:
     """Register the commands, in the order in which `lab --help` lists them."""
     for command in (data, train, resume, repeat, sweep, compare):
-        app.command()(command)
+        # `--epochs 3` is meant as a change: what is wrong with it, the configuration says.
+        context = {"ignore_unknown_options": command in (train, sweep)}
+        app.command(context_settings=context)(command)
 
 
 def data(
@@ -246,7 +248,7 @@ def _compose(kit: Kit, changes: list[str]) -> "Config":
     try:
         return compose_config(changes, kit.root / "lab_code" / "conf")
     except UnknownChoiceError as error:
-        raise locked_file(kit, f"lab_code/conf/{error.group}/{error.choice}.yaml") or error from error
+        raise locked_choice(kit, error.group, error.choice) or error from error
 
 
 def _prepare_threads() -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab_code.errors import LabError
+from lab_code.errors import LabError, find_near, suggest
 from lab_code.workshop.plan import Section
 from lab_code.workshop.points import PointRules
 
@@ -47,7 +47,8 @@ class Kit:
         for number, stage in enumerate(self.stages, 1):
             if name in (stage.id, str(number)):
                 return stage
-        raise LabError(f"there is no stage '{name}'", hint=f"stages: {', '.join(stage.id for stage in self.stages)}")
+        ids = [stage.id for stage in self.stages]
+        raise LabError(f"there is no stage '{name}'", hint=f"{suggest(name, ids)}stages: {', '.join(ids)}")
 
     def number(self, stage: Stage) -> int:
         """The number of a stage, counted from 1."""
@@ -119,6 +120,18 @@ def locked_file(kit: Kit, path: str) -> LabError | None:
         f"{what} is still locked: stage {number} '{stage.title}' opens it",
         hint=f"answer the questions of stage {number} (lab status shows them), then: lab unlock --answers …",
     )
+
+
+def locked_choice(kit: Kit, group: str, choice: str) -> LabError | None:
+    """The same for a file of a group of settings, mistyped or not: `experiment`, `Balanced`."""
+    folder = f"lab_code/conf/{group}"
+    locked = [Path(path).stem for stage in kit.stages for path in stage.opens if str(Path(path).parent) == folder]
+    there = [path.stem for path in (kit.root / folder).glob("*.yaml")]
+    near = find_near(choice, [*there, *locked])
+    if near is None or near in there:
+        return locked_file(kit, f"{folder}/{choice}.yaml")
+    meant = locked_file(kit, f"{folder}/{near}.yaml")
+    return meant and LabError(f"{group} '{choice}' does not exist", hint=f"did you mean '{near}'? {meant.message}")
 
 
 def missing_stage_files(kit: Kit, stage: Stage) -> Sequence[str]:
