@@ -132,7 +132,7 @@ def test_an_unknown_choice_lists_the_known_ones() -> None:
         (["experiment=Balanced"], "did you mean 'balanced'?"),
         (["experiment=balnced"], "did you mean 'balanced'?"),
         (["loss=cross-entropy"], "did you mean 'cross_entropy'?"),
-        (["loss=Weighted Cross", "Entropy"], "did you mean: lab train loss=weighted_cross_entropy"),
+        (["loss=Cross", "Entropy"], "did you mean: lab train loss=cross_entropy"),
         (["learing_rate=0.1"], "did you mean 'optimizer.lr'?"),
         (["Learning-Rate=0.1"], "did you mean 'optimizer.lr'?"),
         (["optimizer.learning_rate=0.1"], "did you mean 'optimizer.lr'?"),
