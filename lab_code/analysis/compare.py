@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lab_code.analysis.used_code import find_used
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError, suggest
 from lab_code.tracking.provenance import CODE, code_from_json, describe_difference, read_code
@@ -63,11 +64,17 @@ def compare_repeat(first: Run, second: Run) -> Repetition:
 
 
 def compare_code(first: Run, second: Run) -> str:
-    """What changed in the code between two runs, as a unified difference; empty where nothing did or none is kept."""
+    """What changed in the code between two runs, as a unified difference; empty where nothing did or none is kept.
+
+    Files that neither run has used are left out.
+    """
     if first.params.get("code.fingerprint") == second.params.get("code.fingerprint"):
         return ""
     before, after = _code_of(first), _code_of(second)
-    return describe_difference(before, after) if before and after else ""
+    if not before or not after:
+        return ""
+    used = find_used(before, first.params) | find_used(after, second.params)
+    return describe_difference(*({name: code[name] for name in used if name in code} for code in (before, after)))
 
 
 def _differing(first: Run, second: Run) -> list[tuple[str, str, str]]:

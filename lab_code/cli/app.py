@@ -252,7 +252,7 @@ def next_step(kit: Kit, runs: "list[Run]") -> tuple[str, str]:
     """The command that the group should type next, and what has to be said about it."""
     from lab_code.tracking.runs import can_resume
     from lab_code.workshop.progress import read_journal
-    from lab_code.workshop.quiz import example_answers
+    from lab_code.workshop.quiz import example_answers, read_questions
     from lab_code.workshop.unlock import next_stage
 
     if runs and can_resume(kit.root, runs[-1]):
@@ -266,7 +266,7 @@ def next_step(kit: Kit, runs: "list[Run]") -> tuple[str, str]:
         return f"lab train experiment={untried[0]}", ""
     if current is not None:
         words = ' --room-code "the words on the wall"' if current.room_code else ""
-        typed = f"lab unlock --answers {example_answers(current.questions)}{words}"
+        typed = f"lab unlock --answers {example_answers(read_questions(kit)[current.id])}{words}"
         return typed, f"with your own answers to stage {kit.number(current)}"
     if names <= set(asked) and own:
         return f"lab train experiment={own[0]}", "or any other run of your own"

@@ -33,10 +33,10 @@ LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab 
 start.cmd start.command .lab/handin.key .vscode/extensions.json .vscode/launch.json .vscode/settings.json
 .vscode/tasks.json data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md lab_code/__init__.py
 lab_code/analysis/__init__.py lab_code/analysis/compare.py lab_code/analysis/differences.py
-lab_code/analysis/dry_run.py lab_code/analysis/explain.py lab_code/analysis/in_words.py lab_code/cli/__init__.py
-lab_code/cli/__main__.py lab_code/cli/app.py lab_code/cli/desk.py lab_code/cli/predict.py lab_code/cli/printable.py
-lab_code/cli/progress_bar.py lab_code/cli/rich_hook.py lab_code/cli/runs.py lab_code/cli/terminal.py
-lab_code/cli/trial.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
+lab_code/analysis/dry_run.py lab_code/analysis/explain.py lab_code/analysis/in_words.py lab_code/analysis/used_code.py
+lab_code/cli/__init__.py lab_code/cli/__main__.py lab_code/cli/app.py lab_code/cli/desk.py lab_code/cli/predict.py
+lab_code/cli/printable.py lab_code/cli/progress_bar.py lab_code/cli/rich_hook.py lab_code/cli/runs.py
+lab_code/cli/terminal.py lab_code/cli/trial.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
 lab_code/conf/framework/sklearn.yaml lab_code/conf/framework/tensorflow.yaml lab_code/conf/loss/cross_entropy.yaml
 lab_code/conf/model/colour_texture.yaml lab_code/conf/model/efficientnet_b0.yaml
 lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml lab_code/conf/model/small_cnn.yaml
