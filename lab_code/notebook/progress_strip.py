@@ -79,7 +79,7 @@ def _describe_step(command: str, remark: str) -> str:
     if command.startswith("lab unlock"):
         return html.escape(f"answer the questions in the form below ({remark.removeprefix('with ')})")
     if command == "lab handin":
-        return html.escape("press the button 'Hand in' below")
+        return html.escape("press the button 'Hand in' below" + (f" {remark}" if remark else ""))
     text = f"<code>{html.escape(spell_commands(command))}</code>"
     return text + (f" ({html.escape(remark)})" if remark else "")
 

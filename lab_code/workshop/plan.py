@@ -59,13 +59,16 @@ def _advise(plan: Sequence[Section], journal: Journal, here: int, elapsed: float
     section, last = plan[here], len(plan) - 1
     if section.command == HAND_IN:
         return f"hand in now (section {here + 1})"
-    over = elapsed >= sum(section.minutes for section in plan[:last])
-    if section.optional or (over and journal.of("trained")):
-        following = last if over else here + 1
-        return f"skip to section {following + 1}" + (" and hand in" if plan[following].command == HAND_IN else "")
-    following = next((n for n in range(here + 1, len(plan)) if not plan[n].optional), here)
-    if section.command == UNLOCK:
-        code = f"ask the instructor for the rescue code of stage {stages.index(section.name) + 1}"
-        return f"{code}, and go on with section {following + 1}" if following != here else code
-    trained = f"train {section.name} now"
-    return f"{trained}, then skip to section {following + 1}" if following > here + 1 else trained
+    if elapsed >= sum(each.minutes for each in plan[:last]) and journal.of("trained"):
+        return _skip(plan, last)
+    following = next((number for number in range(here + 1, len(plan)) if not plan[number].optional), None)
+    if section.optional:
+        return "the rest can wait" if following is None else _skip(plan, following)
+    if section.command == TRAIN:
+        return f"train {section.name} now" + (f", then {_skip(plan, following)}" if following else "")
+    code = f"ask the instructor for the rescue code of stage {stages.index(section.name) + 1}"
+    return f"{code}, and go on with section {here + 2}" if here < last else code
+
+
+def _skip(plan: Sequence[Section], to: int) -> str:
+    return f"skip to section {to + 1}" + (" and hand in" if plan[to].command == HAND_IN else "")
