@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from instructor.schema import read_yaml
-from lab_code.errors import LabError
+from lab_code.errors import LabError, suggest
 from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK, Section
 from lab_code.workshop.points import PointRules
 
@@ -155,20 +155,21 @@ def _check_schedule(path: Path, workshop: Workshop) -> None:
     minutes = sum(section.minutes for section in sections)
     if sections and minutes != workshop.activity_minutes:
         raise LabError(
-            f"{path}: the sections of schedule.activity take {minutes} minutes together, activity_minutes is "
+            f"{path}: the sections of schedule.activity take {minutes} minutes together, but activity_minutes is "
             f"{workshop.activity_minutes}",
             hint="change one of the two",
         )
-    stages = [stage.id for stage in workshop.stages]
+    conf = "lab_code/conf/experiment/*.yaml"
+    files = [*PROJECT.glob(conf), *PROJECT.glob(f"locked/*/{conf}")]
+    known = [f"{UNLOCK} {stage.id}" for stage in workshop.stages]
+    known += [f"{TRAIN} {file.stem}" for file in sorted(files)] + [HAND_IN]
     for number, section in enumerate(sections, 1):
-        verb, _, name = section.until.partition(" ")
-        ends = {UNLOCK: name in stages, TRAIN: bool(name), HAND_IN: not name, "": True}
-        if section.minutes < 1 or not ends.get(verb, False):
-            raise LabError(
-                f"{path}: schedule.activity, line {number}: {section.minutes} minutes until '{section.until}'",
-                hint=f"at least 1 minute, until `unlock STAGE`, `train EXPERIMENT` or `handin`; "
-                f"stages: {', '.join(stages)}",
-            )
+        where = f"{path}: schedule.activity, entry {number}"
+        if section.minutes < 1:
+            raise LabError(f"{where}: {section.minutes} minutes", hint="write a whole number, 1 or more")
+        if section.until and section.until not in known:
+            hint = f"{suggest(section.until, known)}until can be: {', '.join(known)}"
+            raise LabError(f"{where}: nothing ends with '{section.until}'", hint=hint)
 
 
 def find_group(workshop: Workshop, name: str) -> str:
