@@ -49,6 +49,15 @@ class Schedule:
 
     activity: list[SectionSpec] = field(default_factory=list)
 
+    def minute_of(self, until: str) -> int | None:
+        """By which minute this command should have succeeded; None where no section ends with it."""
+        gone = 0
+        for section in self.activity:
+            gone += section.minutes
+            if section.until == until:
+                return gone
+        return None
+
     def plan(self) -> tuple[Section, ...]:
         """As the kits follow it."""
         return tuple(Section(section.minutes, section.until, section.optional) for section in self.activity)

@@ -29,6 +29,7 @@ from lab_code.tracking.empty_store import script_name
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
 from lab_code.workshop.locks import RESCUE_BYTES
+from lab_code.workshop.plan import UNLOCK
 from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
 from lab_code.workshop.signature import KEY_FILE
 
@@ -158,12 +159,16 @@ def build_kit(
     for name, content in plan.written.items():
         write_whole(folder / name, content)
         os.chmod(folder / name, 0o600 if name == KEY_FILE else 0o644)
+    minute_of = plan.workshop.schedule.minute_of
     write_group_sheet(
         folder / SHEET,
         title=plan.workshop.title,
         group=plan.group,
         number=plan.number,
-        stages=[sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
+        stages=[
+            sheet_stage(number, stage, minute_of(f"{UNLOCK} {stage.stage.id}"))
+            for number, stage in enumerate(plan.stages, 1)
+        ],
         paper=plan.workshop.paper,
     )
     write_whole(folder / TEST_LOCK, locks.test.result())
@@ -274,8 +279,8 @@ def _fill(name: str, **values: str) -> str:
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
 
 
-def sheet_stage(number: int, plan: StagePlan) -> dict[str, Any]:
-    """A stage as the sheets describe it."""
+def sheet_stage(number: int, plan: StagePlan, by: int | None = None) -> dict[str, Any]:
+    """A stage as the sheets describe it; `by` is the minute by which it should be open."""
     experiment = next((Path(name).stem for name in plan.stage.opens if "/experiment/" in name), None)
     return {
         "number": number,
@@ -292,6 +297,7 @@ def sheet_stage(number: int, plan: StagePlan) -> dict[str, Any]:
         ],
         "opens": list(plan.stage.opens),
         "experiment": experiment,
+        "by": by,
     }
 
 
