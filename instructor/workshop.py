@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from instructor.schema import read_yaml
-from lab_code.errors import LabError
+from lab_code.errors import LabError, suggest
+from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK, Section
 from lab_code.workshop.points import PointRules
 
 PROJECT = Path(__file__).parent.parent
@@ -31,6 +32,35 @@ class StageSpec:
     id: str
     title: str
     questions: int
+
+
+@dataclass
+class SectionSpec:
+    """A section of the notebook: how long it takes, and which command ends it."""
+
+    minutes: int
+    until: str = ""
+    optional: bool = False
+
+
+@dataclass
+class Schedule:
+    """What happens when: `activity` is what the groups do by themselves."""
+
+    activity: list[SectionSpec] = field(default_factory=list)
+
+    def minute_of(self, until: str) -> int | None:
+        """By which minute this command should have succeeded; None where no section ends with it."""
+        gone = 0
+        for section in self.activity:
+            gone += section.minutes
+            if section.until == until:
+                return gone
+        return None
+
+    def plan(self) -> tuple[Section, ...]:
+        """As the kits follow it."""
+        return tuple(Section(section.minutes, section.until, section.optional) for section in self.activity)
 
 
 @dataclass
@@ -79,6 +109,7 @@ class Workshop:
     locks: LockSettings = field(default_factory=LockSettings)
     points: Points = field(default_factory=Points)
     limits: HandinLimits = field(default_factory=HandinLimits)
+    schedule: Schedule = field(default_factory=Schedule)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -123,7 +154,31 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
     for key, holds in checks.items():
         if not holds:
             raise LabError(f"{path}: {key} is out of range", hint="the comments in the file say what is meant")
+    _check_schedule(path, workshop)
     return workshop
+
+
+def _check_schedule(path: Path, workshop: Workshop) -> None:
+    """Raise `LabError` where the sections take another time than the activity, or end with what does not exist."""
+    sections = workshop.schedule.activity
+    minutes = sum(section.minutes for section in sections)
+    if sections and minutes != workshop.activity_minutes:
+        raise LabError(
+            f"{path}: the sections of schedule.activity take {minutes} minutes together, but activity_minutes is "
+            f"{workshop.activity_minutes}",
+            hint="change one of the two",
+        )
+    conf = "lab_code/conf/experiment/*.yaml"
+    files = [*PROJECT.glob(conf), *PROJECT.glob(f"locked/*/{conf}")]
+    known = [f"{UNLOCK} {stage.id}" for stage in workshop.stages]
+    known += [f"{TRAIN} {file.stem}" for file in sorted(files)] + [HAND_IN]
+    for number, section in enumerate(sections, 1):
+        where = f"{path}: schedule.activity, entry {number}"
+        if section.minutes < 1:
+            raise LabError(f"{where}: {section.minutes} minutes", hint="write a whole number, 1 or more")
+        if section.until and section.until not in known:
+            hint = f"{suggest(section.until, known)}until can be: {', '.join(known)}"
+            raise LabError(f"{where}: nothing ends with '{section.until}'", hint=hint)
 
 
 def find_group(workshop: Workshop, name: str) -> str:

@@ -6,10 +6,10 @@ that knows Hydra and OmegaConf; the rest of the package sees plain dataclasses.
 """
 
 import dataclasses
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, MappingStartEvent, SafeLoader, ScalarEvent, StreamStartEvent, YAMLError, parse
 
-from lab_code.errors import LabError
+from lab_code.errors import LabError, find_near, suggest
 from lab_code.limits import RULE, check_memory, find_fault
 
 CONF_FOLDER = Path(__file__).parent / "conf"
@@ -90,13 +90,25 @@ class Config:
     trainer: TrainerConfig
 
 
+# What people call a setting who have seen other programs.
+_ALSO_CALLED = {
+    "learning_rate": "optimizer.lr",
+    "learn_rate": "optimizer.lr",
+    "batch": "trainer.batch_size",
+    "scheduler": "trainer.schedule",
+    "augmentation": "data.augment",
+    "channels": "model.width",
+    "network": "model",
+}
+
+
 class UnknownChoiceError(LabError):
     """`group=choice` names a file that `conf/` does not have: `group` and `choice` say which."""
 
     def __init__(self, group: str, choice: str, known: Sequence[str]) -> None:
         super().__init__(
             f"{group} '{choice}' does not exist",
-            hint=f"{group} can be: {', '.join(known)}" if known else f"no {group} exists yet",
+            hint=f"{suggest(choice, known)}{group} can be: {', '.join(known)}" if known else f"no {group} exists yet",
         )
         self.group, self.choice = group, choice
 
@@ -164,7 +176,7 @@ def compose_config(overrides: Sequence[str] = (), conf_folder: Path = CONF_FOLDE
     value out of range or YAML that cannot be read.
     """
     texts, others = _split_texts(overrides)
-    parsed = _parse_overrides(others)
+    parsed = _parse_overrides(others, typed=overrides)
     for override in parsed:
         _check_override(override, conf_folder)
     # `++`: a key that the schema knows may be set even where the chosen file leaves it at its default.
@@ -196,7 +208,7 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
     texts, _ = _split_texts([override for override in overrides if override.startswith("name=") or "," not in override])
     fixed = [f"{key}={text}" for key, text in texts.items()]
     others = [override for override in overrides if override.partition("=")[0] not in texts]
-    batches = BasicSweeper.split_arguments(_parse_overrides(others), max_batch_size=None)
+    batches = BasicSweeper.split_arguments(_parse_overrides(others, typed=overrides), max_batch_size=None)
     return [[*job, *fixed] for batch in batches for job in batch]
 
 
@@ -276,7 +288,8 @@ def _check_name(name: str) -> None:
         raise LabError(f"name is {_shorten(repr(name))}: it {fault}", hint=f"write name=… with {RULE}")
 
 
-def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
+def _parse_overrides(overrides: Sequence[str], typed: Sequence[str]) -> list[Override]:
+    """Raises `LabError` that shows all that was typed, and what might have been meant."""
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         if all(override.key_or_group for override in parsed):
@@ -284,10 +297,34 @@ def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
         cause = None
     except HydraException as error:
         cause = error
+    meant = _mend(typed)
+    example = "for example: lab train experiment=baseline trainer.epochs=3 name=with-letters-and-digits"
     raise LabError(
-        f"cannot read {' '.join(overrides)!r}: each change is written key=value",
-        hint="for example: lab train experiment=baseline trainer.epochs=3 name=with-letters-and-digits",
+        f"cannot read {' '.join(typed)!r}: each change is written key=value",
+        hint=f"did you mean: lab train {meant}" if meant else example,
     ) from cause
+
+
+def _mend(overrides: Sequence[str]) -> str:
+    """The changes of somebody who typed blanks: `experiment = baseline`, `name=my run`; empty where nothing fits."""
+    changes: list[str] = []
+    for word in re.sub(r"\s*=\s*", "=", " ".join(override.removeprefix("--") for override in overrides)).split():
+        if "=" in word or not changes:
+            changes.append(word)
+        else:
+            changes[-1] += f" {word}" if "=" in changes[-1] else f"={word}"
+    mended = [_join_blanks(*change.partition("=")[::2]) for change in changes]
+    complete = all(re.fullmatch(r"[\w.]+=[^= ]+", change) for change in mended)
+    return " ".join(mended) if complete and mended != list(overrides) else ""
+
+
+def _join_blanks(key: str, value: str) -> str:
+    """A change whose value was typed in several words: a name gets hyphens, a file of a group is looked for."""
+    key = _find_key(key) or key
+    if " " not in value:
+        return f"{key}={value}"
+    known = known_choices(key) if key in _known_groups() else [value.replace(" ", "-")] if key == "name" else []
+    return f"{key}={find_near(value, known) or value}"
 
 
 def _check_override(override: Override, conf_folder: Path) -> None:
@@ -357,13 +394,20 @@ def _known_keys() -> list[str]:
 
 
 def _known_keys_hint(key: str) -> str:
-    """The nearest existing key, and the keys beside it."""
-    known = _known_keys()
-    close = get_close_matches(key, known, n=1, cutoff=0.75)
-    group = (close[0] if close else key).split(".")[0]
+    """What was meant, and the keys beside it; of a group the files that it can be."""
+    known, near = _known_keys(), _find_key(key)
+    meant = f"did you mean '{near}'? " if near else ""
+    if near in _known_groups():
+        return f"{meant}{near} can be: {', '.join(known_choices(near)) or 'nothing yet'}"
+    group = (near or key).split(".")[0]
     siblings = [name for name in known if name.split(".")[0] == group] or known
-    listing = ", ".join(siblings)
-    return f"did you mean '{close[0]}'? keys: {listing}" if close and close[0] != key else f"keys: {listing}"
+    return f"{meant}keys: {', '.join(siblings)}"
+
+
+def _find_key(typed: str) -> str | None:
+    """The key or group that was meant by one that there is not."""
+    near = find_near(typed, [*_known_keys(), *_known_groups(), *_ALSO_CALLED])
+    return _ALSO_CALLED.get(near or typed, near)
 
 
 def _shorten(text: str, longest: int = 60) -> str:

@@ -1,7 +1,7 @@
 """How good a classifier is: arrays in, numbers out, no torch.
 
     balanced accuracy   the mean of the sensitivities of all diagnoses: a rare one counts as much as a frequent one
-    macro AUC           how well each diagnosis is ranked above the others, averaged
+    macro AUC           how well each diagnosis is ranked above the others, averaged: 1 is perfect, 0.5 is a coin
     sensitivity         of the photographs that show a diagnosis, the share that is recognised
     specificity         of the photographs that show something else, the share that is not called so
 

@@ -29,6 +29,7 @@ from lab_code.tracking.empty_store import script_name
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
 from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
 from lab_code.workshop.locks import RESCUE_BYTES
+from lab_code.workshop.plan import UNLOCK
 from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
 from lab_code.workshop.signature import KEY_FILE
 
@@ -36,7 +37,7 @@ SHEET = "instructions.pdf"
 _MADE = ("data/", ".lab/")  # not written by people: the data have checksums, the store's script names its version
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
-_SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb",)}
+_SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb", ".py")}
 _LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
 _RUN = ("lab", "start.command")  # without naming a program for them
 _VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
@@ -94,6 +95,7 @@ class KitPlan:
                 vars(self.workshop.locks),
                 vars(self.workshop.points),
                 self.workshop.activity_minutes,
+                [vars(section) for section in self.workshop.schedule.activity],
             ],
             "copied": {name: known.get(path) or sha256_file(path) for name, path in copied.items()},
             "made": [name for name in self.copied if name.startswith(".lab/")],
@@ -175,12 +177,16 @@ def build_kit(
         kit.copy(source, name, 0o755 if name in _RUN else None)
     for name, content in plan.written.items():
         kit.write(name, content, 0o600 if name == KEY_FILE else 0o644)
+    minute_of = plan.workshop.schedule.minute_of
     write_group_sheet(
         folder / SHEET,
         title=plan.workshop.title,
         group=plan.group,
         number=plan.number,
-        stages=[sheet_stage(number, stage) for number, stage in enumerate(plan.stages, 1)],
+        stages=[
+            sheet_stage(number, stage, minute_of(f"{UNLOCK} {stage.stage.id}"))
+            for number, stage in enumerate(plan.stages, 1)
+        ],
         paper=plan.workshop.paper,
     )
     kit.add(SHEET)
@@ -292,8 +298,8 @@ def _fill(name: str, **values: str) -> str:
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
 
 
-def sheet_stage(number: int, plan: StagePlan) -> dict[str, Any]:
-    """A stage as the sheets describe it."""
+def sheet_stage(number: int, plan: StagePlan, by: int | None = None) -> dict[str, Any]:
+    """A stage as the sheets describe it; `by` is the minute by which it should be open."""
     experiment = next((Path(name).stem for name in plan.stage.opens if "/experiment/" in name), None)
     return {
         "number": number,
@@ -310,6 +316,7 @@ def sheet_stage(number: int, plan: StagePlan) -> dict[str, Any]:
         ],
         "opens": list(plan.stage.opens),
         "experiment": experiment,
+        "by": by,
     }
 
 
@@ -323,4 +330,10 @@ def _identify(plan: KitPlan, kit: KitFolder) -> Kit:
     workshop = plan.workshop
     stages = tuple(stage.stage for stage in plan.stages)
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
+<<<<<<< HEAD
     return Kit(kit.root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
+=======
+    return Kit(
+        root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes, workshop.schedule.plan()
+    )  # fmt: skip
+>>>>>>> fits

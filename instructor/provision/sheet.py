@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import typst
 
+from lab_code.data.ham10000 import DIAGNOSES, label_dx
 from lab_code.errors import LabError
 from lab_code.files import write_whole
 
@@ -31,10 +32,11 @@ def write_group_sheet(
 
     `number` counts the groups from 1 and chooses the sheet's colour and shape. A stage is
     `{"number", "title", "questions": [{"text", "options", "how", "look_in"}], "opens": [paths], "experiment": name or
-    None}`;
+    None, "by": minute or None}`;
     `how` says what to write where that is not the number of an option. Raises `LabError` where the sheet cannot be set.
     """
-    data = {"title": title, "group": group, "number": number, "stages": stages, "paper": paper}
+    names = [label_dx(dx) for dx in DIAGNOSES]
+    data = {"title": title, "group": group, "number": number, "stages": stages, "paper": paper, "diagnoses": names}
     write_whole(path, _set_pdf(_SHEET, data))
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lab_code.analysis.used_code import find_used
 from lab_code.data.ham10000 import DIAGNOSES
-from lab_code.errors import LabError
+from lab_code.errors import LabError, suggest
 from lab_code.tracking.provenance import CODE, code_from_json, describe_difference, read_code
 from lab_code.tracking.runs import Run
 
@@ -63,11 +64,17 @@ def compare_repeat(first: Run, second: Run) -> Repetition:
 
 
 def compare_code(first: Run, second: Run) -> str:
-    """What changed in the code between two runs, as a unified difference; empty where nothing did or none is kept."""
+    """What changed in the code between two runs, as a unified difference; empty where nothing did or none is kept.
+
+    Files that neither run has used are left out.
+    """
     if first.params.get("code.fingerprint") == second.params.get("code.fingerprint"):
         return ""
     before, after = _code_of(first), _code_of(second)
-    return describe_difference(before, after) if before and after else ""
+    if not before or not after:
+        return ""
+    used = find_used(before, first.params) | find_used(after, second.params)
+    return describe_difference(*({name: code[name] for name in used if name in code} for code in (before, after)))
 
 
 def _differing(first: Run, second: Run) -> list[tuple[str, str, str]]:
@@ -122,12 +129,31 @@ def best_runs(runs: list[Run], at_least: int = 0) -> list[Run]:
     return sorted(scored, key=lambda run: (-run.metrics["best_balanced_accuracy"], run.started_ms))
 
 
+def best_two(runs: list[Run]) -> tuple[Run, Run]:
+    """The best run, last, and before it the best of those with another name (or the second best, where none has one).
+
+    Raises `LabError` where fewer than two are finished.
+    """
+    better, *others = best_runs(runs, at_least=2)
+    return next((run for run in others if run.name != better.name), others[0]), better
+
+
+def sensitivities(run: Run) -> list[float]:
+    """The share of every diagnosis that a run recognises, as `DIAGNOSES` has them; NaN where none was measured."""
+    return [run.metrics.get(f"best_sensitivity_{dx}", math.nan) for dx in DIAGNOSES]
+
+
 def find_run(runs: list[Run], name: str) -> Run:
     """The newest run of this name, or the run whose id begins so. Raises `LabError` where there is none."""
     matches = [run for run in runs if run.name == name or (len(name) >= 4 and run.run_id.startswith(name))]
     if not matches:
         known = sorted({run.name for run in runs})
-        raise LabError(f"there is no finished run '{name}'", hint=f"runs: {', '.join(known) or 'none yet'}")
+        raise LabError(
+            f"there is no finished run '{name}'",
+            hint=f"{suggest(name, known)}runs: {', '.join(known)}"
+            if known
+            else f"train first: lab train experiment={name}",
+        )
     return matches[-1]
 
 

@@ -58,6 +58,7 @@ def status() -> None:
     Example: lab status
     """
     from lab_code.tracking.runs import read_runs
+    from lab_code.workshop.clock import describe_lateness
     from lab_code.workshop.progress import read_journal
     from lab_code.workshop.unlock import next_stage
 
@@ -73,6 +74,9 @@ def status() -> None:
     _print_store_notes(kit)
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
+    late = describe_lateness(kit, read_journal(kit.root))
+    if late:
+        console.print(late, style="yellow")
     step, remark = next_step(kit, runs)
     console.print(f"Next: [bold]{escape(spell_commands(step))}[/]" + (f"   ({escape(remark)})" if remark else ""))
 
@@ -90,11 +94,14 @@ def unlock(
 
     Example: lab unlock --answers 3,1,4
     """
+    from lab_code.workshop.quiz import example_answers, read_questions
     from lab_code.workshop.unlock import next_stage, unlock_with_answers, unlock_with_rescue
 
     kit = find_kit()
     if (answers is None) == (rescue is None):
-        raise LabError("unlock needs either answers or a rescue code", hint="lab unlock --answers 3,1,4")
+        asked = read_questions(kit)[(next_stage(kit) or kit.stages[-1]).id]
+        hint = f"lab unlock --answers {example_answers(asked)}"
+        raise LabError("unlock needs either answers or a rescue code", hint=hint)
     if rescue is not None:
         _print_unlocked(kit, unlock_with_rescue(kit, kit.stage(stage) if stage else None, rescue))
         return
@@ -247,8 +254,9 @@ def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
 def next_step(kit: Kit, runs: "list[Run]") -> tuple[str, str]:
     """The command that the group should type next, and what has to be said about it."""
     from lab_code.tracking.runs import can_resume
+    from lab_code.workshop.feedback import is_left_behind
     from lab_code.workshop.progress import read_journal
-    from lab_code.workshop.quiz import example_answers
+    from lab_code.workshop.quiz import example_answers, read_questions
     from lab_code.workshop.unlock import next_stage
 
     if runs and can_resume(kit.root, runs[-1]):
@@ -262,11 +270,13 @@ def next_step(kit: Kit, runs: "list[Run]") -> tuple[str, str]:
         return f"lab train experiment={untried[0]}", ""
     if current is not None:
         words = ' --room-code "the words on the wall"' if current.room_code else ""
-        typed = f"lab unlock --answers {example_answers(current.questions)}{words}"
+        typed = f"lab unlock --answers {example_answers(read_questions(kit)[current.id])}{words}"
         return typed, f"with your own answers to stage {kit.number(current)}"
     if names <= set(asked) and own:
         return f"lab train experiment={own[0]}", "or any other run of your own"
     done = [event["event"] for event in read_journal(kit.root).events if event.get("event") in ("trained", "handed_in")]
+    if is_left_behind(kit.root, read_journal(kit.root)):
+        return "lab handin", "once more: your feedback travels with it"
     if done[-1:] == ["handed_in"]:
         return "lab compare", "you have handed in; after any further run, do it again"
     return "lab handin", ""

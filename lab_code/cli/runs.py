@@ -4,6 +4,7 @@ Each parses, calls and prints; torch, mlflow and hydra are imported inside.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
-from lab_code.workshop.kit import Kit, find_kit, locked_file
+from lab_code.workshop.kit import Kit, find_kit, locked_choice
 from lab_code.workshop.spelling import spell_commands
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from lab_code.analysis.compare import Comparison
     from lab_code.config import Config
+    from lab_code.tracking.runs import Run
 
 _LISTED = 10  # faults that are named one by one
 
@@ -30,7 +32,9 @@ Changes = Annotated[
 def add_commands(app: typer.Typer) -> None:
     """Register the commands, in the order in which `lab --help` lists them."""
     for command in (data, train, resume, repeat, sweep, compare):
-        app.command()(command)
+        # `--epochs 3` is meant as a change: what is wrong with it, the configuration says.
+        context = {"ignore_unknown_options": command in (train, sweep)}
+        app.command(context_settings=context)(command)
 
 
 def data(
@@ -208,6 +212,8 @@ def compare(
     comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
     console = make_console()
     print_comparison(comparison, console)
+    for run in (comparison.first, comparison.second):
+        _print_mistake(run, f"{run.name}: ")
     difference = compare_code(comparison.first, comparison.second)
     if difference and code:
         console.print(difference, markup=False)
@@ -225,11 +231,19 @@ def print_comparison(comparison: "Comparison", console: "Console") -> None:
     columns = [first, second, "difference"]
     did = make_table("what it did (validation)", title="Results of the best epoch", right=columns)
     for score in comparison.scores:
-        did.add_row(score.name.replace("_", " "), *score.texts, score.difference)
+        did.add_row(_name_score(score.name), *score.texts, score.difference)
     console.print(changed if comparison.changed else "The two runs have the same settings.")
     console.print(did)
     if any("(" in text for score in comparison.scores for text in score.texts):
         console.print("(in brackets: 95 % intervals, by bootstrap over lesions)", style="dim")
+
+
+def _name_score(name: str) -> str:
+    """`balanced accuracy`, `melanoma (mel): sensitivity`."""
+    from lab_code.data.ham10000 import DIAGNOSES, label_dx
+
+    measure, _, dx = name.replace("/", "_").rpartition("_")
+    return f"{label_dx(dx)}: {measure}" if dx in DIAGNOSES else name.replace("_", " ")
 
 
 def print_notes(notes: list[str]) -> None:
@@ -246,7 +260,7 @@ def _compose(kit: Kit, changes: list[str]) -> "Config":
     try:
         return compose_config(changes, kit.root / "lab_code" / "conf")
     except UnknownChoiceError as error:
-        raise locked_file(kit, f"lab_code/conf/{error.group}/{error.choice}.yaml") or error from error
+        raise locked_choice(kit, error.group, error.choice) or error from error
 
 
 def _prepare_threads() -> None:
@@ -264,7 +278,9 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
         doing = "going on with the run" if resume else "reading the photographs, opening MLflow"
         make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
     _prepare_threads()
+    from lab_code.analysis.compare import find_run
     from lab_code.experiment import run_experiment
+    from lab_code.tracking.runs import read_runs
     from lab_code.workshop.progress import append_event
 
     try:
@@ -281,7 +297,17 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
         f"[bold green]Run '{escape(config.name)}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
         f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
     )
+    _print_mistake(find_run(read_runs(kit.root), run_id), "")
     return run_id
+
+
+def _print_mistake(run: "Run", first: str) -> None:
+    """What the run gets wrong most often, in words; nothing where it has kept no confusion matrix."""
+    from lab_code.analysis.compare import load_confusion
+    from lab_code.analysis.in_words import describe_mistake
+
+    with suppress(LabError):
+        make_console().print(f"{first}{describe_mistake(load_confusion(run))}", markup=False)
 
 
 def _go_on(kit: Kit, config: "Config") -> bool:
@@ -303,6 +329,7 @@ def _go_on(kit: Kit, config: "Config") -> bool:
             f"Run '{escape(found.name)}' is finished already ({found.run_id[:8]}): balanced accuracy "
             f"[bold]{found.metrics['best_balanced_accuracy']:.3f}[/]. Without --once it is made again."
         )
+        _print_mistake(found, "")
         return True
     if can_resume(kit.root, found):
         _run(kit, config, {}, resume=found.run_id)

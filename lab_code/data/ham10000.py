@@ -29,6 +29,17 @@ DIAGNOSIS_NAMES = {
     "vasc": "vascular lesion",
 }
 
+# One, and several of them, as a sentence says it.
+DIAGNOSIS_WORDS = {
+    "akiec": ("an actinic keratosis", "actinic keratoses"),
+    "bcc": ("a basal cell carcinoma", "basal cell carcinomas"),
+    "bkl": ("a benign keratosis", "benign keratoses"),
+    "df": ("a dermatofibroma", "dermatofibromas"),
+    "mel": ("a melanoma", "melanomas"),
+    "nv": ("a mole", "moles"),
+    "vasc": ("a vascular lesion", "vascular lesions"),
+}
+
 IMAGE_FOLDERS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 METADATA_NAMES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 
@@ -53,6 +64,11 @@ def read_photographs(folder: Path) -> list[Photograph]:
     if reading.missing:
         raise missing_images(reading, files)
     return reading.photographs
+
+
+def label_dx(dx: str) -> str:
+    """The diagnosis with its name, for a label: `melanoma (mel)`."""
+    return f"{DIAGNOSIS_WORDS[dx][0].split(' ', 1)[1]} ({dx})"
 
 
 def find_metadata(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from IPython.display import display, update_display
 from lab_code.analysis.compare import best_runs
 from lab_code.cli.app import next_step
 from lab_code.tracking.runs import Run, read_runs
-from lab_code.workshop.clock import begin_sitting, minutes_left
+from lab_code.workshop.clock import begin_sitting, describe_lateness, minutes_left
 from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.points import count_points
 from lab_code.workshop.progress import read_journal
@@ -65,9 +65,11 @@ def describe_progress(kit: Kit) -> str:
     left = minutes_left(journal, kit.minutes)
     if left is not None:
         facts.append(f"{left} of {kit.minutes} minutes left" if left else f"the {kit.minutes} minutes are over")
+    late = describe_lateness(kit, journal)
     return (
         f'<div><ul aria-label="Stages" style="list-style:none;margin:0;padding:0">{chips}</ul>'
         f"<div>{html.escape(' · '.join(facts))}</div>"
+        f"{f'<div><strong>⏱ {html.escape(late)}</strong></div>' if late else ''}"
         f"<div>Next: {_describe_step(*next_step(kit, runs))}</div></div>"
     )
 
@@ -77,7 +79,7 @@ def _describe_step(command: str, remark: str) -> str:
     if command.startswith("lab unlock"):
         return html.escape(f"answer the questions in the form below ({remark.removeprefix('with ')})")
     if command == "lab handin":
-        return html.escape("press the button 'Hand in' below")
+        return html.escape("press the button 'Hand in' below" + (f" {remark}" if remark else ""))
     text = f"<code>{html.escape(spell_commands(command))}</code>"
     return text + (f" ({html.escape(remark)})" if remark else "")
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from lab_code.workshop.kit import Kit
+from lab_code.workshop.plan import describe_delay
 from lab_code.workshop.progress import Journal, append_event, read_journal
 
 _BREAK = timedelta(hours=2)
@@ -21,11 +23,22 @@ def begin_sitting(root: Path, now: datetime | None = None) -> None:
 
 def minutes_left(journal: Journal, minutes: int, now: datetime | None = None) -> int | None:
     """Whole minutes of `minutes` that are left, 0 when they are over; None before the group has begun."""
+    gone = minutes_gone(journal, now)
+    return None if gone is None else max(0, math.ceil(minutes - gone))
+
+
+def minutes_gone(journal: Journal, now: datetime | None = None) -> float | None:
+    """Minutes since this sitting began; None before the group has begun."""
     now = now or datetime.now(UTC)
     start = start_of_sitting(journal, now)
-    if start is None:
-        return None
-    return max(0, math.ceil(minutes - (now - start) / timedelta(minutes=1)))
+    return None if start is None else (now - start) / timedelta(minutes=1)
+
+
+def describe_lateness(kit: Kit, journal: Journal, now: datetime | None = None) -> str:
+    """`You are 3 minutes late: skip to section 6 and hand in`; empty for a group that is in time or has not begun."""
+    gone = minutes_gone(journal, now)
+    said = "" if gone is None else describe_delay(kit.plan, journal, gone, [stage.id for stage in kit.stages])
+    return said[:1].upper() + said[1:]
 
 
 def start_of_sitting(journal: Journal, now: datetime) -> datetime | None:

@@ -1,9 +1,11 @@
 """What a group thinks: three ratings and two sentences in `feedback.json`, without names and times."""
 
+from datetime import datetime
 from pathlib import Path
 
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
+from lab_code.workshop.progress import Journal
 
 FEEDBACK = "feedback.json"
 RATINGS = {
@@ -26,3 +28,14 @@ def write_feedback(root: Path, ratings: dict[str, int], good: str, better: str) 
     path = root / FEEDBACK
     write_whole(path, to_json({**{name: ratings[name] for name in RATINGS}, "good": good, "better": better}))
     return path
+
+
+def is_left_behind(root: Path, journal: Journal) -> bool:
+    """Whether the feedback was given after the newest hand-in, so that it travels only with one more."""
+    handed_in, path = journal.of("handed_in"), root / FEEDBACK
+    if not handed_in or not path.is_file():
+        return False
+    try:
+        return path.stat().st_mtime > datetime.fromisoformat(str(handed_in[-1].get("time"))).timestamp()
+    except ValueError:  # a line that someone has edited
+        return False

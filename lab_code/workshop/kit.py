@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab_code.errors import LabError
+from lab_code.errors import LabError, find_near, suggest
+from lab_code.workshop.plan import Section
 from lab_code.workshop.points import PointRules
 
 KIT_FILE = "kit.json"
@@ -39,13 +40,15 @@ class Kit:
     files: dict[str, str]  # path -> SHA-256 of every file as it was shipped
     points: PointRules = field(default_factory=PointRules)
     minutes: int = 30  # that the group has for answering and training
+    plan: tuple[Section, ...] = ()  # what of them each section of the notebook should take
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
         for number, stage in enumerate(self.stages, 1):
             if name in (stage.id, str(number)):
                 return stage
-        raise LabError(f"there is no stage '{name}'", hint=f"stages: {', '.join(stage.id for stage in self.stages)}")
+        ids = [stage.id for stage in self.stages]
+        raise LabError(f"there is no stage '{name}'", hint=f"{suggest(name, ids)}stages: {', '.join(ids)}")
 
     def number(self, stage: Stage) -> int:
         """The number of a stage, counted from 1."""
@@ -87,7 +90,8 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     rules = document["points"]
     points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
     minutes = int(document.get("minutes", 30))
-    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes)
+    plan = tuple(Section(**section) for section in document.get("plan", ()))
+    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes, plan)
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "stages": [asdict(stage) for stage in kit.stages],
         "points": asdict(kit.points),
         "minutes": kit.minutes,
+        "plan": [asdict(section) for section in kit.plan],
         "files": kit.files,
     }
 
@@ -115,6 +120,18 @@ def locked_file(kit: Kit, path: str) -> LabError | None:
         f"{what} is still locked: stage {number} '{stage.title}' opens it",
         hint=f"answer the questions of stage {number} (lab status shows them), then: lab unlock --answers …",
     )
+
+
+def locked_choice(kit: Kit, group: str, choice: str) -> LabError | None:
+    """The same for a file of a group of settings, mistyped or not: `experiment`, `Balanced`."""
+    folder = f"lab_code/conf/{group}"
+    locked = [Path(path).stem for stage in kit.stages for path in stage.opens if str(Path(path).parent) == folder]
+    there = [path.stem for path in (kit.root / folder).glob("*.yaml")]
+    near = find_near(choice, [*there, *locked])
+    if near is None or near in there:
+        return locked_file(kit, f"{folder}/{choice}.yaml")
+    meant = locked_file(kit, f"{folder}/{near}.yaml")
+    return meant and LabError(f"{group} '{choice}' does not exist", hint=f"did you mean '{near}'? {meant.message}")
 
 
 def missing_stage_files(kit: Kit, stage: Stage) -> Sequence[str]:

@@ -4,8 +4,10 @@ An answer is the number of an option (`3`), of several (`1+3`), a number, or the
 `parse_answers("3, 1+4, trainer.py", …)` checks what was typed before any lock is tried; a typing error is no attempt.
 """
 
+import itertools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -13,6 +15,7 @@ from lab_code.errors import LabError
 from lab_code.workshop.kit import Kit, Stage
 
 QUESTIONS_FILE = "questions.json"
+_DIGITS = (3, 1, 4, 1, 2)  # of an example, over and over
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def parse_answers(text: str, kit: Kit, stage: Stage) -> list[str]:
     parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
     number = kit.number(stage)
     if len(parts) != stage.questions:
-        example = example_answers(stage.questions)
+        example = example_answers(read_questions(kit)[stage.id])
         raise LabError(
             f"stage {number} asks {stage.questions} questions, but you gave {len(parts)} answers",
             hint=f"all answers, with commas and no blanks, for example: lab unlock --answers {example}",
@@ -100,6 +103,8 @@ def canonical_name(text: str) -> str:
     return name
 
 
-def example_answers(questions: int) -> str:
-    """The form of a list of so many answers; no group's right ones are ever these."""
-    return ",".join(str(digit) for digit in (3, 1, 4, 1, 2, 3, 2, 4, 1, 3, 2, 4)[:questions])
+def example_answers(questions: Sequence[Question]) -> str:
+    """The form of a list of answers to these questions, `3,12345,1`; no group's right ones are ever these."""
+    kinds = {"number": "12345", "name": "trainer.py", "several": "1+2"}
+    digits = [min(digit, max(1, len(q.options))) for q, digit in zip(questions, itertools.cycle(_DIGITS), strict=False)]
+    return ",".join(kinds.get(q.kind, str(digit)) for q, digit in zip(questions, digits, strict=True))

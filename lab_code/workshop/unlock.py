@@ -23,7 +23,7 @@ from lab_code.workshop.locks import (
     read_lock,
 )
 from lab_code.workshop.progress import append_event, read_journal, tidy_journal
-from lab_code.workshop.quiz import example_answers, parse_answers
+from lab_code.workshop.quiz import example_answers, parse_answers, read_questions
 
 _TRIES_LOCK, _FILES_LOCK = ".unlock.lock", ".files.lock"
 _PATIENCE_S = 90  # the longest pause, and a slow laptop's second for the key
@@ -102,9 +102,10 @@ def _check_room_code(kit: Kit, stage: Stage, lock: Lock, typed: str | None) -> s
         return None
     words = canonical_words(typed or "")
     if not words:
+        example = example_answers(read_questions(kit)[stage.id])
         raise LabError(
             f"stage {kit.number(stage)} also needs the room code, which the instructor shows",
-            hint=f'lab unlock --answers {example_answers(stage.questions)} --room-code "the words on the wall"',
+            hint=f'lab unlock --answers {example} --room-code "the words on the wall"',
         )
     return words
 

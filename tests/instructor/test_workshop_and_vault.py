@@ -1,12 +1,15 @@
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from instructor import vault as vault_module
+from instructor.quizbank.bank import load_bank
+from instructor.quizbank.variants import make_variants
 from instructor.vault import Vault
-from instructor.workshop import WORKSHOP_FILE, find_group, read_workshop
+from instructor.workshop import PROJECT, WORKSHOP_FILE, find_group, read_workshop
 from lab_code.errors import LabError
 from lab_code.workshop.codes import read_code
 from tests.conftest import DRAW_MASTER
@@ -15,6 +18,19 @@ from tests.conftest import DRAW_MASTER
 def test_the_committed_workshop_is_valid() -> None:
     workshop = read_workshop()
     assert len(workshop.groups) == 6 and workshop.stages[0].questions == 3
+
+
+def test_the_plan_of_the_half_hour_is_the_notebooks_and_leaves_time_for_every_question() -> None:
+    workshop = read_workshop()
+    plan = workshop.schedule.activity
+    notebook = (PROJECT / "notebooks/starter.ipynb").read_text(encoding="utf-8")
+    said = [(int(number), int(minutes)) for number, minutes in re.findall(r"## (\d) · .*?\((\d+) minutes\)", notebook)]
+    assert said == [(number, section.minutes) for number, section in enumerate(plan, 1)]
+    assert [int(minutes) for minutes in re.findall(r"\| \d \| .*? \| (\d+) \|", notebook)] == [m for _, m in said]
+    for variant in make_variants(workshop, load_bank(workshop), "a secret").values():
+        for section in plan:
+            asked = variant.get(section.until.removeprefix("unlock "), [])
+            assert sum(question.source.time_limit_s for question in asked) <= 60 * section.minutes
 
 
 def test_a_guess_at_the_committed_locks_is_expensive() -> None:
@@ -32,6 +48,12 @@ def test_a_guess_at_the_committed_locks_is_expensive() -> None:
         ("groups: [group-1", "groups: [../group", "cannot be a folder's name"),
         ("memory_kib: 262144", "memory_kib: 999999999", "locks is out of range"),
         ("seed: 2026 ", "seed: [ ", "line"),
+        ("activity_minutes: 30", "activity_minutes: 40", "schedule.activity take 30 minutes together"),
+        ("minutes: 8,", "minutes: 9,", "schedule.activity take 31 minutes together"),
+        ("until: train balanced", "until: train balanced, optinal: true", "optinal"),
+        ("until: train balanced", "until: train blanced", "schedule.activity, entry 4: nothing ends with 'train bl"),
+        ("until: unlock 2-imbalance", "until: unlock 2", "schedule.activity, entry 3: nothing ends with 'unlock 2'"),
+        ("{minutes: 5, until: train balanced}", "{minutes: 0}\n    - {minutes: 5}", "entry 4: 0 minutes"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -70,7 +70,7 @@ def test_a_change_wins_over_the_experiment(full_conf: Path) -> None:
     [
         ("trainr.epochs=3", "there is no key 'trainr.epochs'", "did you mean 'trainer.epochs'?"),
         ("trainer.epoch=3", "there is no key 'trainer.epoch'", "did you mean 'trainer.epochs'?"),
-        ("epochs=3", "there is no key 'epochs'", "trainer.epochs"),
+        ("epochs=3", "there is no key 'epochs'", "did you mean 'trainer.epochs'?"),
         ("trainer.epochs=x", "trainer.epochs", "trainer.batch_size"),
         ("trainer.epochs=2.5", "trainer.epochs", "trainer.batch_size"),
         ("trainer.epochs=0", "trainer.epochs is 0, but must be from 1 to 1000", "write trainer.epochs="),
@@ -117,7 +117,40 @@ def test_an_unknown_choice_lists_the_known_ones() -> None:
     with pytest.raises(UnknownChoiceError) as caught:
         compose_config(["optimizer=adam"])
     assert (caught.value.group, caught.value.choice) == ("optimizer", "adam")
-    assert caught.value.hint == "optimizer can be: adamw, sgd"
+    assert caught.value.hint == "did you mean 'adamw'? optimizer can be: adamw, sgd"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["expirement=baseline"], "did you mean 'experiment'?"),
+        (["Experiment=baseline"], "did you mean 'experiment'?"),
+        (["experiment = balanced"], "did you mean: lab train experiment=balanced"),
+        (["experiment", "balanced"], "did you mean: lab train experiment=balanced"),
+        (["--experiment=balanced"], "did you mean: lab train experiment=balanced"),
+        (["--epochs", "3"], "did you mean: lab train trainer.epochs=3"),
+        (["experiment=Balanced"], "did you mean 'balanced'?"),
+        (["experiment=balnced"], "did you mean 'balanced'?"),
+        (["loss=cross-entropy"], "did you mean 'cross_entropy'?"),
+        (["loss=Cross", "Entropy"], "did you mean: lab train loss=cross_entropy"),
+        (["learing_rate=0.1"], "did you mean 'optimizer.lr'?"),
+        (["Learning-Rate=0.1"], "did you mean 'optimizer.lr'?"),
+        (["optimizer.learning_rate=0.1"], "did you mean 'optimizer.lr'?"),
+        (["optimizer.LR=0.1"], "did you mean 'optimizer.lr'?"),
+        (["batch-size=32"], "did you mean 'trainer.batch_size'?"),
+        (["trainer.batchsize=32"], "did you mean 'trainer.batch_size'?"),
+        (["width=32"], "did you mean 'model.width'?"),
+        (["modle=resnet18"], "did you mean 'model'?"),
+        (["model=resnet", "18"], "did you mean: lab train model=resnet18"),
+        (["name=my", "best", "run"], "did you mean: lab train name=my-best-run"),
+        (["name", "=", "mine", "seed=1"], "did you mean: lab train name=mine seed=1"),
+        (["colour=red"], "keys: "),
+    ],
+)
+def test_a_near_miss_says_what_was_meant(full_conf: Path, typed: list[str], meant: str) -> None:
+    with pytest.raises(LabError) as caught:
+        compose_config(typed, full_conf)
+    assert (caught.value.hint or "").startswith(meant), caught.value.hint
 
 
 def test_an_experiment_is_unknown_while_no_lock_is_open() -> None:

@@ -15,6 +15,7 @@ from lab_code.workshop.progress import read_journal
 
 pytestmark = pytest.mark.slow
 _PATIENCE_S = 60
+_BEGIN = "from kit import *"
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -90,21 +91,23 @@ def read_sections(root: Path, answers: list[str]) -> list[list[str]]:
             sections.append([])
         if cell["cell_type"] == "code":
             sections[-1].append(source)
-            if source == "handin()":
-                sections[-1].append("handin().run()")
-            if source.startswith("quiz("):
-                number = int(source[5])
-                sections[-1].append(f'lab("unlock --stage {number} --answers {answers[number - 1]}")')
+            if source.endswith("\nhandin()"):
+                sections[-1].append("from kit import handin; handin().run()")
+            if asked := re.search(r"^quiz\((\d)\)$", source, re.MULTILINE):
+                number = int(asked[1])
+                sections[-1].append(
+                    f'from kit import lab; lab("unlock --stage {number} --answers {answers[number - 1]}")'
+                )
     return sections
 
 
 def test_a_kernel_that_is_interrupted_and_restarted_in_each_section_leads_to_the_same_end(kit) -> None:
     sections = read_sections(kit.root, kit.answers)
-    assert len(sections) == 7
+    assert len(sections) == 8
     with kernel_in(kit.root) as kernel:
         for number, section in enumerate(sections, 1):
             for cell in section:  # once interrupted: at its start, or in the first epoch
-                trains = cell.startswith('lab("train')
+                trains = '\nlab("train' in cell
                 kernel.run(cell, (lambda shown: "epoch   1" in shown) if trains else (lambda shown: True))
             kernel.restart()
             for cell in (cell for past in sections[:number] for cell in past):
@@ -120,7 +123,7 @@ def test_a_kernel_that_is_interrupted_and_restarted_in_each_section_leads_to_the
 
 def test_stopping_the_kernel_in_training_ends_the_run_and_keeps_its_best_weights(kit) -> None:
     kit.lab("unlock", "--answers", kit.answers[0])
-    first, train = read_sections(kit.root, kit.answers)[0][0], 'lab("train experiment=baseline --once")'
+    first, train = _BEGIN, 'lab("train experiment=baseline --once")'
     with kernel_in(kit.root) as kernel:
         assert kernel.run(first)[0] == "ok"
         status, shown = kernel.run(train, lambda shown: "epoch   2" in shown)
@@ -140,7 +143,7 @@ def test_stopping_the_kernel_in_training_ends_the_run_and_keeps_its_best_weights
 
 def test_two_notebooks_of_one_kit_do_not_train_the_same_run_and_may_train_others(kit) -> None:
     kit.lab("unlock", "--answers", kit.answers[0])
-    first, train = read_sections(kit.root, kit.answers)[0][0], 'lab("train experiment=baseline --once")'
+    first, train = _BEGIN, 'lab("train experiment=baseline --once")'
     with kernel_in(kit.root) as one, kernel_in(kit.root) as other:
         assert [kernel.run(first)[0] for kernel in (one, other)] == ["ok", "ok"]
         one.start(train)
@@ -162,7 +165,7 @@ def test_two_notebooks_of_one_kit_do_not_train_the_same_run_and_may_train_others
 )
 def test_errors_in_a_notebook_read_like_those_of_the_command_line(kit, code: str, message: str) -> None:
     with kernel_in(kit.root) as kernel:
-        assert kernel.run(read_sections(kit.root, kit.answers)[0][0])[0] == "ok"
+        assert kernel.run(_BEGIN)[0] == "ok"
         status, shown = kernel.run(code)
     assert status == "error" and message in shown
     assert "hint: " in shown and "Traceback" not in shown and 'File "' not in shown
@@ -187,8 +190,8 @@ def test_cells_that_are_run_again_buy_no_hint_and_hand_nothing_in(kit) -> None:
     kit.lab("train", "experiment=baseline", "trainer.epochs=1")
     before = read_journal(kit.root).events
     cells = [
-        read_sections(kit.root, kit.answers)[0][0],
-        "from lab_code.notebook import handin, hint; from lab_code.cli.app import main",
+        _BEGIN,
+        "import sys; from lab_code.cli.app import main",
         *BY_THEMSELVES,
     ]
     with kernel_in(kit.root) as kernel:

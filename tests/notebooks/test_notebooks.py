@@ -1,5 +1,7 @@
 """The notebooks, run from top to bottom by nbval in a kit, as a group would run them."""
 
+import ast
+import builtins
 import json
 import os
 import subprocess
@@ -18,12 +20,13 @@ NOTEBOOKS = sorted([*PROJECT.glob("notebooks/*.ipynb"), *PROJECT.glob("locked/*/
 def fill_in(notebook: Path, answers: list[str]) -> None:
     """In place of every form, the command that it stands for: nobody clicks here."""
     document = json.loads(notebook.read_text(encoding="utf-8"))
-    forms = [cell for cell in document["cells"] if "".join(cell["source"]).startswith("quiz(")]
-    assert ["".join(cell["source"]) for cell in forms] == [f"quiz({n})" for n in range(1, len(answers) + 1)]
+    forms = [cell for cell in document["cells"] if "\nquiz(" in "".join(cell["source"])]
+    begin = "from kit import quiz\n"
+    assert ["".join(cell["source"]) for cell in forms] == [f"{begin}quiz({n})" for n in range(1, len(answers) + 1)]
     for number, (cell, text) in enumerate(zip(forms, answers, strict=True), 1):
-        cell["source"] = f'lab("unlock --stage {number} --answers {text}")\nquiz({number})'
-    (last,) = [cell for cell in document["cells"] if "".join(cell["source"]) == "handin()"]
-    last["source"] = "handin().run()"
+        cell["source"] = f'from kit import lab, quiz\nlab("unlock --stage {number} --answers {text}")\nquiz({number})'
+    (last,) = [cell for cell in document["cells"] if "".join(cell["source"]).endswith("\nhandin()")]
+    last["source"] = "from kit import handin\nhandin().run()"
     notebook.write_text(json.dumps(document), encoding="utf-8")
 
 
@@ -67,6 +70,25 @@ def test_notebooks_are_committed_without_outputs_in_short_cells(path: Path) -> N
             assert len(source.splitlines()) <= 15 and "class " not in source
 
 
+def find_unknown(source: str) -> set[str]:
+    """The names that a cell uses and does not make or import itself."""
+    names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+    imported = [alias for node in ast.walk(ast.parse(source)) for alias in getattr(node, "names", ())]
+    known = {node.id for node in names if not isinstance(node.ctx, ast.Load)} | set(dir(builtins))
+    known |= {alias.asname or alias.name for alias in imported}
+    known |= {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ExceptHandler) and node.name}
+    return {node.id for node in names} - known
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_every_cell_stands_alone_so_that_a_restarted_kernel_needs_no_other(path: Path) -> None:
+    """Nothing but Python knows a name that the cell does not bring: no cell must be run before."""
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    assert {source: unknown for source in sources if (unknown := find_unknown(source))} == {}
+    assert len(sources[0].splitlines()) == 3
+
+
 @pytest.mark.slow
 def test_without_answers_the_notebook_shows_the_form_and_stops_at_the_locked_experiment(kit) -> None:
     done = run_notebook(kit.root, "starter.ipynb")
@@ -84,8 +106,8 @@ def test_a_notebook_in_the_wrong_place_or_kernel_says_what_to_do(
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     first = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     done = subprocess.run(
-        [sys.executable, "-I", *options, "-c", first],
-        cwd=kit.root if options else tmp_path / "elsewhere",
+        [sys.executable, "-E", "-s", *options, "-c", first],
+        cwd=kit.root / "notebooks" if options else tmp_path / "elsewhere",
         capture_output=True,
         text=True,
     )

@@ -29,14 +29,14 @@ from tests.conftest import make_small_workshop, no_progress
 
 # The exact content of a kit, apart from the photographs. Whoever adds a file to lab_code adds it here, on purpose.
 KIT_FILES = """
-LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml
-questions.json start.cmd start.command .lab/handin.key .vscode/extensions.json .vscode/launch.json
-.vscode/settings.json .vscode/tasks.json data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md
-lab_code/__init__.py lab_code/analysis/__init__.py lab_code/analysis/compare.py lab_code/analysis/differences.py
-lab_code/analysis/dry_run.py lab_code/analysis/explain.py lab_code/cli/__init__.py lab_code/cli/__main__.py
-lab_code/cli/app.py lab_code/cli/desk.py lab_code/cli/predict.py lab_code/cli/printable.py
-lab_code/cli/progress_bar.py lab_code/cli/rich_hook.py lab_code/cli/runs.py lab_code/cli/terminal.py
-lab_code/cli/trial.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
+LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml questions.json
+start.cmd start.command .lab/handin.key .vscode/extensions.json .vscode/launch.json .vscode/settings.json
+.vscode/tasks.json data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md lab_code/__init__.py
+lab_code/analysis/__init__.py lab_code/analysis/compare.py lab_code/analysis/differences.py
+lab_code/analysis/dry_run.py lab_code/analysis/explain.py lab_code/analysis/in_words.py lab_code/analysis/used_code.py
+lab_code/cli/__init__.py lab_code/cli/__main__.py lab_code/cli/app.py lab_code/cli/desk.py lab_code/cli/predict.py
+lab_code/cli/printable.py lab_code/cli/progress_bar.py lab_code/cli/rich_hook.py lab_code/cli/runs.py
+lab_code/cli/terminal.py lab_code/cli/trial.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
 lab_code/conf/framework/sklearn.yaml lab_code/conf/framework/tensorflow.yaml lab_code/conf/loss/cross_entropy.yaml
 lab_code/conf/model/colour_texture.yaml lab_code/conf/model/efficientnet_b0.yaml
 lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml lab_code/conf/model/small_cnn.yaml
@@ -44,28 +44,28 @@ lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml lab_code/con
 lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py lab_code/data/augment.py
 lab_code/data/class_folders.py lab_code/data/csv_file.py lab_code/data/diagnoses.py lab_code/data/duplicates.py
 lab_code/data/ham10000.py lab_code/data/image_files.py lab_code/data/image_table.py lab_code/data/lesions.py
-lab_code/data/medmnist.py lab_code/data/photographs.py lab_code/data/table.py lab_code/errors.py
-lab_code/experiment.py lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py
-lab_code/frameworks/sklearn.py lab_code/frameworks/tensorflow.py lab_code/limits.py lab_code/losses/__init__.py
-lab_code/losses/cross_entropy.py lab_code/metrics.py lab_code/models/__init__.py lab_code/models/colour_texture.py
-lab_code/models/small_cnn.py lab_code/models/torchvision.py lab_code/notebook/__init__.py
-lab_code/notebook/command_form.css lab_code/notebook/command_form.js lab_code/notebook/command_form.py
-lab_code/notebook/live_table.py lab_code/notebook/opinion_widgets.py lab_code/notebook/picture.py
-lab_code/notebook/progress_strip.py lab_code/notebook/quiz_widget.py lab_code/plots/__init__.py
-lab_code/plots/one_run.py lab_code/plots/several.py lab_code/sweep.py lab_code/tracking/__init__.py
-lab_code/tracking/empty_store.py lab_code/tracking/interrupts.py lab_code/tracking/one_at_a_time.py
-lab_code/tracking/provenance.py lab_code/tracking/records.py lab_code/tracking/running.py lab_code/tracking/runs.py
-lab_code/tracking/store.py lab_code/tracking/store_copy.py lab_code/tracking/tracker.py
-lab_code/training/__init__.py lab_code/training/checkpoint.py lab_code/training/devices.py
+lab_code/data/medmnist.py lab_code/data/photographs.py lab_code/data/table.py lab_code/errors.py lab_code/experiment.py
+lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py lab_code/frameworks/sklearn.py
+lab_code/frameworks/tensorflow.py lab_code/limits.py lab_code/losses/__init__.py lab_code/losses/cross_entropy.py
+lab_code/metrics.py lab_code/models/__init__.py lab_code/models/colour_texture.py lab_code/models/small_cnn.py
+lab_code/models/torchvision.py lab_code/notebook/__init__.py lab_code/notebook/command_form.css
+lab_code/notebook/command_form.js lab_code/notebook/command_form.py lab_code/notebook/live_table.py
+lab_code/notebook/opinion_widgets.py lab_code/notebook/picture.py lab_code/notebook/progress_strip.py
+lab_code/notebook/quiz_widget.py lab_code/plots/__init__.py lab_code/plots/one_run.py lab_code/plots/several.py
+lab_code/sweep.py lab_code/tracking/__init__.py lab_code/tracking/empty_store.py lab_code/tracking/interrupts.py
+lab_code/tracking/one_at_a_time.py lab_code/tracking/provenance.py lab_code/tracking/records.py
+lab_code/tracking/running.py lab_code/tracking/runs.py lab_code/tracking/store.py lab_code/tracking/store_copy.py
+lab_code/tracking/tracker.py lab_code/training/__init__.py lab_code/training/checkpoint.py lab_code/training/devices.py
 lab_code/training/optimizers.py lab_code/training/reporter.py lab_code/training/trainer.py
 lab_code/workshop/__init__.py lab_code/workshop/attempts.py lab_code/workshop/by_hand.py lab_code/workshop/clock.py
 lab_code/workshop/codes.py lab_code/workshop/desk.py lab_code/workshop/doctor.py lab_code/workshop/environment.py
-lab_code/workshop/feedback.py lab_code/workshop/handin.py lab_code/workshop/handin_rules.py
-lab_code/workshop/hints.py lab_code/workshop/jupyter_extension.py lab_code/workshop/kit.py
-lab_code/workshop/locks.py lab_code/workshop/missing_runs.py lab_code/workshop/mlflow_gate.py
+lab_code/workshop/feedback.py lab_code/workshop/handin.py lab_code/workshop/handin_rules.py lab_code/workshop/hints.py
+lab_code/workshop/jupyter_extension.py lab_code/workshop/kit.py lab_code/workshop/locks.py
+lab_code/workshop/missing_runs.py lab_code/workshop/mlflow_gate.py lab_code/workshop/plan.py
 lab_code/workshop/points.py lab_code/workshop/private.py lab_code/workshop/progress.py lab_code/workshop/quiz.py
 lab_code/workshop/review.py lab_code/workshop/signature.py lab_code/workshop/spelling.py lab_code/workshop/unlock.py
-locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/starter.ipynb
+locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/kit.py
+notebooks/starter.ipynb
 """.split()  # noqa: SIM905 - a list one can read
 KIT_FILES.append(script_name())
 

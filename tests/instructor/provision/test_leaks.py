@@ -31,7 +31,7 @@ ANSWERS, RESCUE_CODE, RESCUE = ["2", "4", "0.5"], "S60S-SCS3-0Q59-Y9CB-0", bytes
 ROOM, CHAIN, VAULT = "acorn-lemon-tiger", bytes(range(32)).hex(), b"a photograph of the hidden test set" * 10
 FOCAL = (PROJECT / "locked/3-your-own/lab_code/losses/focal.py").read_bytes()
 BASELINE = (PROJECT / "locked/1-configuration/lab_code/conf/experiment/baseline.yaml").read_bytes()
-COMPARE = (PROJECT / "locked/3-your-own/notebooks/compare.ipynb").read_bytes()
+COMPARE = (PROJECT / "locked/2-imbalance/notebooks/compare.ipynb").read_bytes()
 
 # What could leak, each with the text in which people and programs would write it.
 SECRETS: dict[str, bytes] = {

@@ -268,7 +268,8 @@ def test_counts_come_from_the_photographs_that_are_there(build: Path) -> None:
 
 
 # `below` is how many lines below the edited one the mistake is reported; None: at the beginning of the question.
-LINE = "text: You start a run and change nothing. How large is its learning rate?"
+ASKED = "You start a run and change nothing. How large is its learning rate? Follow the line optimizer to a line lr."
+LINE = f"text: {ASKED}"
 
 
 @pytest.mark.parametrize(
@@ -472,7 +473,7 @@ def test_a_mistake_is_one_line_with_the_value_as_it_is_written_and_what_is_possi
         LINE,
         LINE.lower().replace("text: you", "text: YOU"),
         LINE.replace("?", " ?"),
-        'text: "  You start a run  and change nothing; how large is its learning-rate"',
+        LINE.replace("text: ", 'text: "  ').replace("learning rate?", " learning-rate").replace("lr.", 'lr"'),
     ],
 )
 def test_a_text_that_is_there_twice_is_noticed(tmp_path: Path, text: str) -> None:

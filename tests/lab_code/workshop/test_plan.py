@@ -1,0 +1,67 @@
+"""Who is late, and what the strip and `lab status` tell them to skip."""
+
+import pytest
+
+from instructor.workshop import read_workshop
+from lab_code.workshop.clock import describe_lateness
+from lab_code.workshop.plan import Section, describe_delay
+from lab_code.workshop.progress import Journal
+from tests.lab_code.workshop.test_clock import NOW
+
+STAGES = [stage.id for stage in read_workshop().stages]
+PLAN = read_workshop().schedule.plan()  # 3, 7, 8, 5, 5 and 2 minutes
+
+
+def journal(*done: str) -> Journal:
+    """A journal in which these commands have succeeded: `unlock 1-configuration`, `train balanced`, `handin`."""
+    events = {"unlock": ("unlocked", "stage"), "train": ("trained", "name"), "handin": ("handed_in", "receipt")}
+    words = [command.partition(" ") for command in done]
+    return Journal([{"event": events[verb][0], events[verb][1]: name} for verb, _, name in words], [])
+
+
+ONE, TWO, THREE = (f"unlock {stage}" for stage in STAGES)
+BASELINE, BALANCED, HAND_IN = "train baseline", "train balanced", "handin"
+
+
+@pytest.mark.parametrize(
+    ("done", "elapsed", "said"),
+    [
+        ((), 0, ""),
+        ((), 10.9, ""),  # less than a minute
+        ((), 11, "you are 1 minute late: ask the instructor for the rescue code of stage 1, and go on with section 3"),
+        ((ONE,), 17, ""),
+        ((ONE, BASELINE), 22.5, "you are 4 minutes late: ask the instructor for the rescue code of stage 2, and go on "
+         "with section 4"),
+        ((ONE, BASELINE), 28, "you are 10 minutes late: skip to section 6 and hand in"),
+        ((ONE,), 29, "you are 11 minutes late: ask the instructor for the rescue code of stage 2, and go on with "
+         "section 4"),  # nothing to hand in yet
+        ((ONE, BASELINE, TWO), 22, ""),
+        ((ONE, BASELINE, TWO), 25, "you are 2 minutes late: train balanced now, then skip to section 6 and hand in"),
+        ((ONE, BASELINE, TWO, BALANCED), 28, ""),
+        ((ONE, BASELINE, TWO, BALANCED), 29, "you are 1 minute late: skip to section 6 and hand in"),
+        ((ONE, BASELINE, TWO, BALANCED, THREE), 29, ""),
+        ((ONE, BASELINE, TWO, BALANCED, THREE), 33, "you are 3 minutes late: hand in now (section 6)"),
+        ((ONE, BASELINE, TWO, BALANCED, THREE, HAND_IN), 40, ""),
+        ((ONE, BASELINE, TWO, BALANCED, HAND_IN), 20, ""),  # stage 3 was skipped, in time
+    ],
+)  # fmt: skip
+def test_a_group_that_is_late_hears_what_to_skip(done: tuple[str, ...], elapsed: float, said: str) -> None:
+    assert describe_delay(PLAN, journal(*done), elapsed, STAGES) == said
+
+
+def test_a_kit_without_a_plan_and_a_plan_without_a_hand_in_say_nothing_wrong() -> None:
+    assert describe_delay((), journal(), 99, STAGES) == ""
+    short = (Section(5, ONE), Section(5, TWO, optional=True))
+    assert describe_delay(short[:1], journal(), 7, STAGES).endswith("the rescue code of stage 1")
+    assert describe_delay(short, journal(ONE), 12, STAGES) == "you are 2 minutes late: the rest can wait"
+    assert describe_delay(short, journal(), 7, STAGES).endswith("the rescue code of stage 1, and go on with section 2")
+
+
+def test_the_sentence_begins_with_a_capital_and_not_before_the_group_has_begun() -> None:
+    from lab_code.workshop.kit import Kit, Stage
+
+    stages = tuple(Stage(stage, stage, "", (), 3) for stage in STAGES)
+    kit = Kit(root=None, workshop="w", title="t", group="g", stages=stages, files={}, plan=PLAN)  # type: ignore[arg-type]
+    began = Journal([{"event": "began", "time": "2026-05-04T11:45:00+00:00"}], [])
+    assert describe_lateness(kit, began, NOW).startswith("You are 5 minutes late: ask")
+    assert describe_lateness(kit, Journal([], []), NOW) == ""
