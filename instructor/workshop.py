@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from instructor.classroom.schedule import Schedule, check_schedule
 from instructor.schema import read_yaml
 from lab_code.errors import LabError
 from lab_code.workshop.points import PointRules
@@ -79,6 +80,7 @@ class Workshop:
     locks: LockSettings = field(default_factory=LockSettings)
     points: Points = field(default_factory=Points)
     limits: HandinLimits = field(default_factory=HandinLimits)
+    schedule: Schedule = field(default_factory=Schedule)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -123,6 +125,7 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
     for key, holds in checks.items():
         if not holds:
             raise LabError(f"{path}: {key} is out of range", hint="the comments in the file say what is meant")
+    check_schedule(path, workshop.schedule, workshop.activity_minutes)
     return workshop
 
 
