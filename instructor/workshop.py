@@ -68,6 +68,13 @@ class HandinLimits:
 
 
 @dataclass
+class BoardSettings:
+    """Where kits report to, as `http://192.0.2.7:8050`; empty: they report to nobody."""
+
+    report_to: str = ""
+
+
+@dataclass
 class Workshop:
     """Everything that makes one workshop; `instructor/workshop.yaml` explains every key."""
 
@@ -81,6 +88,7 @@ class Workshop:
     points: Points = field(default_factory=Points)
     limits: HandinLimits = field(default_factory=HandinLimits)
     schedule: Schedule = field(default_factory=Schedule)
+    board: BoardSettings = field(default_factory=BoardSettings)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -115,6 +123,7 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
         "kahoot_teams": workshop.kahoot_teams in ("mean", "sum"),
         "paper": workshop.paper in ("a4", "us-letter"),
         "activity_minutes": 1 <= workshop.activity_minutes <= 600,
+        "board.report_to": re.fullmatch(r"(https?://[\w.\[\]:-]+/?)?", workshop.board.report_to) is not None,
         "points": all(0 <= n <= 1000 for n in (workshop.points.stage, workshop.points.rescued, *workshop.points.hints)),
         "limits.seconds": 1 <= workshop.limits.seconds <= 36_000,
         "limits.memory_mb": 500 <= workshop.limits.memory_mb <= 1_000_000,

@@ -37,6 +37,7 @@ for command in (
     classroom.run_sheet,
     classroom.slides,
     classroom.run,
+    classroom.board,
     in_class.key,
     in_class.rescue,
     in_class.room_code,

@@ -118,10 +118,39 @@ def run(
     ClockScreen(described, clock, room, Sources(lambda: find_kits(places), keys)).run()
 
 
+def board(
+    build: BuildOption,
+    kits: KitsOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of its pages.")] = 8050,
+    room: Annotated[bool, typer.Option("--room", help="Also for the laptops of the room, which report to it.")] = False,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+) -> None:
+    """Serve the board: a page for the projector, and one for you with who is stuck and rescue codes.
+
+    It reads the kits that lie on this machine. Where board.report_to in workshop.yaml names this machine, laptops
+    report to it by themselves (--room). Ctrl-C ends it; started again it remembers the class.
+
+    Example: instructor board
+    """
+    from instructor.classroom.serve import serve_board
+
+    described = _read(workshop)
+    if room and not described.board.report_to:
+        raise LabError(
+            "the kits of this workshop report to nobody",
+            hint="write this machine's address under board.report_to in workshop.yaml, then: make provision",
+        )
+    serve_board(described, build, kits or [build / "kits"], port, "0.0.0.0" if room else "127.0.0.1", _say)
+
+
 def _read(workshop: Path) -> Workshop:
     described = read_workshop(workshop)
     require_schedule(described.schedule, workshop)
     return described
+
+
+def _say(text: str) -> None:
+    make_console().print(text, markup=False)
 
 
 def _tell(paths: list[Path]) -> None:

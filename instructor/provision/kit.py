@@ -11,7 +11,7 @@ import shutil
 import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -79,6 +79,7 @@ class KitPlan:
                 vars(self.workshop.locks),
                 vars(self.workshop.points),
                 self.workshop.activity_minutes,
+                self.workshop.board.report_to,
             ],
             "copied": {name: sha256_file(path) for name, path in self.copied.items() if not name.startswith(_MADE)},
             "made": [name for name in self.copied if name.startswith(".lab/")],
@@ -304,4 +305,5 @@ def _identify(plan: KitPlan, root: Path) -> Kit:
     workshop = plan.workshop
     stages = tuple(stage.stage for stage in plan.stages)
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
-    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
+    kit = Kit(root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
+    return replace(kit, report_to=workshop.board.report_to)

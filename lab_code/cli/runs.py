@@ -267,6 +267,7 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
     from lab_code.experiment import run_experiment
     from lab_code.workshop.progress import append_event
 
+    _report_training(kit)
     try:
         run_id, best = run_experiment(config, kit.root, {**_tags(kit), **tags}, reporter, resume)
     except KeyboardInterrupt:
@@ -282,6 +283,13 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
         f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
     )
     return run_id
+
+
+def _report_training(kit: Kit) -> None:
+    if kit.report_to:
+        from lab_code.workshop.reports import report
+
+        report(kit, training=True)
 
 
 def _go_on(kit: Kit, config: "Config") -> bool:

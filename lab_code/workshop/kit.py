@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Kit:
     files: dict[str, str]  # path -> SHA-256 of every file as it was shipped
     points: PointRules = field(default_factory=PointRules)
     minutes: int = 30  # that the group has for answering and training
+    report_to: str = ""  # address of the instructor's board; empty: nothing is sent to anybody
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
@@ -87,7 +88,8 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     rules = document["points"]
     points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
     minutes = int(document.get("minutes", 30))
-    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes)
+    kit = Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes)
+    return replace(kit, report_to=str(document.get("report_to", "")))
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -100,6 +102,7 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "stages": [asdict(stage) for stage in kit.stages],
         "points": asdict(kit.points),
         "minutes": kit.minutes,
+        "report_to": kit.report_to,
         "files": kit.files,
     }
 
