@@ -31,7 +31,17 @@ def read_yaml(path: Path, schema: type[T]) -> T:
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")
         text = (getattr(error, "msg", None) or str(error)).splitlines()[0]
-        raise LabError(f"{path}: {key}: {text}", hint=_keys_hint(schema, key)) from error
+        raise LabError(f"{path}: {key}: {text}", hint=_keys_hint(_owner(error, schema), key)) from error
+
+
+def _owner(error: OmegaConfBaseException, schema: type) -> type:
+    """The dataclass that has no such key. Inside lists OmegaConf forgets where that was, but not what it was."""
+    owner = getattr(error, "object_type", None)
+    return (
+        owner
+        if isinstance(owner, type) and dataclasses.is_dataclass(owner) and "." not in str(error.full_key)
+        else schema
+    )
 
 
 def _keys_hint(schema: type, key: str) -> str:

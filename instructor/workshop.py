@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from instructor.classroom.schedule import Schedule, check_schedule
 from instructor.schema import read_yaml
 from lab_code.errors import LabError, suggest
-from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK, Section
+from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK
 from lab_code.workshop.points import PointRules
 
 PROJECT = Path(__file__).parent.parent
@@ -32,35 +33,6 @@ class StageSpec:
     id: str
     title: str
     questions: int
-
-
-@dataclass
-class SectionSpec:
-    """A section of the notebook: how long it takes, and which command ends it."""
-
-    minutes: int
-    until: str = ""
-    optional: bool = False
-
-
-@dataclass
-class Schedule:
-    """What happens when: `activity` is what the groups do by themselves."""
-
-    activity: list[SectionSpec] = field(default_factory=list)
-
-    def minute_of(self, until: str) -> int | None:
-        """By which minute this command should have succeeded; None where no section ends with it."""
-        gone = 0
-        for section in self.activity:
-            gone += section.minutes
-            if section.until == until:
-                return gone
-        return None
-
-    def plan(self) -> tuple[Section, ...]:
-        """As the kits follow it."""
-        return tuple(Section(section.minutes, section.until, section.optional) for section in self.activity)
 
 
 @dataclass
@@ -97,6 +69,13 @@ class HandinLimits:
 
 
 @dataclass
+class BoardSettings:
+    """Where kits report to, as `http://192.0.2.7:8050`; empty: they report to nobody."""
+
+    report_to: str = ""
+
+
+@dataclass
 class Workshop:
     """Everything that makes one workshop; `instructor/workshop.yaml` explains every key."""
 
@@ -110,6 +89,7 @@ class Workshop:
     points: Points = field(default_factory=Points)
     limits: HandinLimits = field(default_factory=HandinLimits)
     schedule: Schedule = field(default_factory=Schedule)
+    board: BoardSettings = field(default_factory=BoardSettings)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -144,6 +124,7 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
         "kahoot_teams": workshop.kahoot_teams in ("mean", "sum"),
         "paper": workshop.paper in ("a4", "us-letter"),
         "activity_minutes": 1 <= workshop.activity_minutes <= 600,
+        "board.report_to": re.fullmatch(r"(https?://[\w.\[\]:-]+/?)?", workshop.board.report_to) is not None,
         "points": all(0 <= n <= 1000 for n in (workshop.points.stage, workshop.points.rescued, *workshop.points.hints)),
         "limits.seconds": 1 <= workshop.limits.seconds <= 36_000,
         "limits.memory_mb": 500 <= workshop.limits.memory_mb <= 1_000_000,
@@ -154,11 +135,12 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
     for key, holds in checks.items():
         if not holds:
             raise LabError(f"{path}: {key} is out of range", hint="the comments in the file say what is meant")
-    _check_schedule(path, workshop)
+    _check_activity(path, workshop)
+    check_schedule(path, workshop.schedule, workshop.activity_minutes)
     return workshop
 
 
-def _check_schedule(path: Path, workshop: Workshop) -> None:
+def _check_activity(path: Path, workshop: Workshop) -> None:
     """Raise `LabError` where the sections take another time than the activity, or end with what does not exist."""
     sections = workshop.schedule.activity
     minutes = sum(section.minutes for section in sections)

@@ -1,8 +1,9 @@
 """The command `instructor`: which commands there are, in the order of the work, and how it ends.
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
-locks, experiments), `provision.py`, `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's
-results). What takes long to import (MLflow, torch) is imported only inside the commands that need it.
+locks, experiments), `provision.py`, `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue,
+room code), `collect.py` (hand-ins, reviews, Kahoot's results). What takes long to import (MLflow, torch) is imported
+only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from instructor.cli import collect, in_class, prepare, provision
+from instructor.cli import classroom, collect, in_class, prepare, provision
 from lab_code.cli.terminal import run_app
 
 
@@ -32,6 +33,11 @@ def _make_app(help_text: str) -> typer.Typer:
 app = _make_app("Build the kits, look up the key, collect and rank. Begin with: make provision")
 for command in (
     provision.provision,
+    classroom.plan,
+    classroom.run_sheet,
+    classroom.slides,
+    classroom.run,
+    classroom.board,
     in_class.key,
     in_class.rescue,
     in_class.room_code,
@@ -40,6 +46,8 @@ for command in (
     prepare.experiments,
 ):
     app.command()(command)
+
+app.command("print")(classroom.print_all)
 
 quiz = _make_app("The quiz bank.")
 app.add_typer(quiz, name="quiz")

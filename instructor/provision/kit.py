@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -96,6 +96,7 @@ class KitPlan:
                 vars(self.workshop.points),
                 self.workshop.activity_minutes,
                 [vars(section) for section in self.workshop.schedule.activity],
+                self.workshop.board.report_to,
             ],
             "copied": {name: known.get(path) or sha256_file(path) for name, path in copied.items()},
             "made": [name for name in self.copied if name.startswith(".lab/")],
@@ -330,10 +331,5 @@ def _identify(plan: KitPlan, kit: KitFolder) -> Kit:
     workshop = plan.workshop
     stages = tuple(stage.stage for stage in plan.stages)
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
-<<<<<<< HEAD
-    return Kit(kit.root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
-=======
-    return Kit(
-        root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes, workshop.schedule.plan()
-    )  # fmt: skip
->>>>>>> fits
+    made = Kit(kit.root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
+    return replace(made, plan=workshop.schedule.plan(), report_to=workshop.board.report_to)

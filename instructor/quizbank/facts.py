@@ -35,7 +35,7 @@ METADATA = "data/HAM10000_metadata.csv"  # every kit has it, whatever its photog
 
 
 class CodeFacts:
-    """Looks facts up in `project/lab_code` and in what its locks hold. Networks are built here, where no `networks` builds them."""
+    """Looks facts up in `project/lab_code` and in what its locks hold; builds networks where no `networks` does."""
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     other = _launcher_of_another_kit()
     if other is not None and _HANDED_OVER not in os.environ:
         return _hand_over([sys.executable, str(other), *(sys.argv[1:] if argv is None else argv)])
-    return run_app(app, argv, log_folder=Path.cwd())
+    code = run_app(app, argv, log_folder=Path.cwd())
+    _report_to_board()
+    return code
+
+
+def _report_to_board() -> None:
+    """Where the workshop has a board that listens, it hears what this command has changed; nothing waits for that."""
+    with suppress(LabError, OSError):
+        kit = find_kit()
+        if kit.report_to:
+            from lab_code.workshop.reports import report
+
+            report(kit)
 
 
 @app.command()

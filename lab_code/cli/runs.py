@@ -283,6 +283,7 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
     from lab_code.tracking.runs import read_runs
     from lab_code.workshop.progress import append_event
 
+    _report_training(kit)
     try:
         run_id, best = run_experiment(config, kit.root, {**_tags(kit), **tags}, reporter, resume)
     except KeyboardInterrupt:
@@ -308,6 +309,13 @@ def _print_mistake(run: "Run", first: str) -> None:
 
     with suppress(LabError):
         make_console().print(f"{first}{describe_mistake(load_confusion(run))}", markup=False)
+
+
+def _report_training(kit: Kit) -> None:
+    if kit.report_to:
+        from lab_code.workshop.reports import report
+
+        report(kit, training=True)
 
 
 def _go_on(kit: Kit, config: "Config") -> bool:

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Kit:
     points: PointRules = field(default_factory=PointRules)
     minutes: int = 30  # that the group has for answering and training
     plan: tuple[Section, ...] = ()  # what of them each section of the notebook should take
+    report_to: str = ""  # address of the instructor's board; empty: nothing is sent to anybody
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
@@ -91,7 +92,8 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
     minutes = int(document.get("minutes", 30))
     plan = tuple(Section(**section) for section in document.get("plan", ()))
-    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes, plan)
+    kit = Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes, plan)
+    return replace(kit, report_to=str(document.get("report_to", "")))
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -105,6 +107,7 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "points": asdict(kit.points),
         "minutes": kit.minutes,
         "plan": [asdict(section) for section in kit.plan],
+        "report_to": kit.report_to,
         "files": kit.files,
     }
 

@@ -1,0 +1,158 @@
+"""The commands of `instructor` for giving the class: plan, run-sheet, print, slides, run, board."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from instructor.classroom.schedule import require_schedule
+from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption
+from instructor.cli.waiting import alone
+from instructor.vault import Vault
+from instructor.workshop import Workshop, read_workshop
+from lab_code.cli.terminal import make_console
+from lab_code.errors import LabError
+
+KitsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--kits", show_default="build/kits", help="A folder with kits, or a kit; may be given several times."),
+]
+
+
+def plan(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Draw the preparation and the class as a chart: build/class/plan.pdf and .png.
+
+    Example: instructor plan
+    """
+    from instructor.classroom.papers import write_plan
+
+    _tell(write_plan(_read(workshop), build / "class"))
+
+
+def run_sheet(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Write the class minute by minute, to print: build/class/run-sheet.pdf.
+
+    Its last page has every rescue code and answer, once the kits are built.
+
+    Example: instructor run-sheet
+    """
+    from instructor.classroom.papers import write_run_sheet
+
+    path = build / "class" / "run-sheet.pdf"
+    write_run_sheet(_read(workshop), Vault(build), path)
+    _tell([path])
+
+
+def print_all(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+    """Put everything that is printed into one file: build/class/print.pdf (sheets, run sheet, key).
+
+    Print it on both sides; every group's sheet begins a leaf of its own.
+
+    Example: instructor print
+    """
+    from instructor.classroom.papers import write_print_file
+
+    path = build / "class" / "print.pdf"
+    pages = write_print_file(build, _read(workshop), path)
+    make_console().print(f"{path}  ({pages} pages; the last ones hold answers and codes)", markup=False)
+
+
+def slides(
+    build: BuildOption,
+    again: Annotated[
+        bool, typer.Option("--again", help="Train anew for the pictures, also if they are there.")
+    ] = False,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+) -> None:
+    """Make the slides: build/class/slides.html (presents offline, with notes and clock) and slides.pdf.
+
+    Their pictures come from both experiments, trained in a copy of a kit of this workshop; the first time that takes
+    about a minute.
+
+    Example: instructor slides
+    """
+    from instructor.classroom.pictures import make_pictures
+    from instructor.classroom.slides import write_slides
+
+    described = read_workshop(workshop)
+    with alone(build):
+        pictures = make_pictures(build, described.groups[0], again=again)
+    _tell(write_slides(described, pictures, build / "class"))
+
+
+def run(
+    build: BuildOption,
+    kits: KitsOption = None,
+    part: Annotated[str | None, typer.Option(help="Begin at this part (its id or number).")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Forget the class before; the clock starts anew.")] = False,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+) -> None:
+    """Run the class: a full-screen clock with what to say and do next, and where every group stands.
+
+    Space starts and pauses, n goes on, b goes back, r shows a rescue code, q closes; opened again it goes on.
+
+    Example: instructor run
+    """
+    import time
+
+    from instructor.classroom.clock import FILE, Clock
+    from instructor.classroom.clock_screen import ClockScreen, Sources
+    from instructor.classroom.room import FILE as ROOM_FILE
+    from instructor.classroom.room import Room, find_kits
+
+    described = _read(workshop)
+    folder = build / "class"
+    if again:
+        for name in (FILE, ROOM_FILE):
+            (folder / name).unlink(missing_ok=True)
+    clock = Clock.open(folder / FILE, described.schedule)
+    if part is not None:
+        clock.go_to(described.schedule.find(part), time.time())
+    places = kits or [build / "kits"]
+    find_kits(places)  # a folder that is not there is said before the screen opens
+    try:
+        keys = Vault(build).read_key()
+    except LabError:
+        keys = {}
+    room = Room(described, folder / ROOM_FILE)
+    ClockScreen(described, clock, room, Sources(lambda: find_kits(places), keys)).run()
+
+
+def board(
+    build: BuildOption,
+    kits: KitsOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of its pages.")] = 8050,
+    room: Annotated[bool, typer.Option("--room", help="Also for the laptops of the room, which report to it.")] = False,
+    workshop: WorkshopOption = WORKSHOP_FILE,
+) -> None:
+    """Serve the board: a page for the projector, and one for you with who is stuck and rescue codes.
+
+    It reads the kits that lie on this machine. Where board.report_to in workshop.yaml names this machine, laptops
+    report to it by themselves (--room). Ctrl-C ends it; started again it remembers the class.
+
+    Example: instructor board
+    """
+    from instructor.classroom.serve import serve_board
+
+    described = _read(workshop)
+    if room and not described.board.report_to:
+        raise LabError(
+            "the kits of this workshop report to nobody",
+            hint="write this machine's address under board.report_to in workshop.yaml, then: make provision",
+        )
+    serve_board(described, build, kits or [build / "kits"], port, "0.0.0.0" if room else "127.0.0.1", _say)
+
+
+def _read(workshop: Path) -> Workshop:
+    described = read_workshop(workshop)
+    require_schedule(described.schedule, workshop)
+    return described
+
+
+def _say(text: str) -> None:
+    make_console().print(text, markup=False)
+
+
+def _tell(paths: list[Path]) -> None:
+    for path in paths:
+        make_console().print(str(path), markup=False)

@@ -1,0 +1,96 @@
+"""Where a group stands, in one small record: what the instructor's clock and the board show of it.
+
+    standing = read_standing(read_kit(folder))
+
+It holds no answer, no sentence, no name that the group typed. It is read in milliseconds, and travels as JSON;
+`standing_from_json` takes nothing that is not exactly that.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab_code.errors import LabError
+from lab_code.tracking.runs import Run, read_runs
+from lab_code.workshop.attempts import count_wrong_in_a_row
+from lab_code.workshop.kit import Kit
+from lab_code.workshop.points import count_points
+from lab_code.workshop.progress import Journal, read_journal
+
+SCORE = "best_balanced_accuracy"
+_MOST = 100_000  # of anything that is counted
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One group at one moment."""
+
+    group: str
+    opened: int  # stages
+    rescued: int  # of these, by a rescue code
+    stages: int
+    wrong: int  # wrong lists in a row at the stage that is next
+    hints: int
+    points: int
+    runs: int  # that are finished
+    training: bool
+    best: float | None  # balanced accuracy on the validation photographs, of the best finished run
+    handed_in: int
+    events: int  # lines of the journal: whether anything has happened since
+
+
+def read_standing(kit: Kit) -> Standing:
+    """From the kit's own files. A store that cannot be read counts as no runs: the kit itself says what is wrong."""
+    journal = read_journal(kit.root)
+    runs = _read_runs(kit)
+    finished = [run for run in runs if run.status == "FINISHED" and not run.is_group]
+    scores = [score for run in finished if (score := run.metrics.get(SCORE)) is not None and math.isfinite(score)]
+    opened = [stage for stage in kit.stages if journal.unlocked(stage.id)]
+    following = next((stage for stage in kit.stages if stage not in opened), None)
+    return Standing(
+        group=kit.group,
+        opened=len(opened),
+        rescued=sum(journal.of("unlocked", stage.id)[0].get("by") == "rescue" for stage in opened),
+        stages=len(kit.stages),
+        wrong=count_wrong_in_a_row(journal, following.id) if following else 0,
+        hints=len(journal.of("hint")),
+        points=count_points(journal, [stage.id for stage in kit.stages], kit.points),
+        runs=len(finished),
+        training=any(run.status == "RUNNING" for run in runs),
+        best=max(scores, default=None),
+        handed_in=len(journal.of("handed_in")),
+        events=_count_events(journal),
+    )
+
+
+def standing_to_json(standing: Standing) -> dict[str, Any]:
+    """The record as it travels."""
+    return asdict(standing)
+
+
+def standing_from_json(document: object) -> Standing:
+    """The record of a message from elsewhere. Raises ValueError where it is not exactly one."""
+    if not isinstance(document, dict) or set(document) != set(Standing.__dataclass_fields__):
+        raise ValueError("it is no standing")
+    group, best, training = document["group"], document["best"], document["training"]
+    counts = [document[name] for name in document if name not in ("group", "best", "training")]
+    if not isinstance(group, str) or not isinstance(training, bool):
+        raise ValueError("a value in it has another type")
+    if not all(type(count) is int and 0 <= count <= _MOST for count in counts):
+        raise ValueError("a number in it cannot be")
+    if best is not None and not (isinstance(best, float | int) and not isinstance(best, bool) and 0 <= best <= 1):
+        raise ValueError("its score cannot be")
+    if not document["rescued"] <= document["opened"] <= document["stages"]:
+        raise ValueError("its stages cannot be")
+    return Standing(**{**document, "best": None if best is None else float(best)})
+
+
+def _read_runs(kit: Kit) -> list[Run]:
+    try:
+        return read_runs(kit.root)
+    except LabError:
+        return []
+
+
+def _count_events(journal: Journal) -> int:
+    return min(_MOST, len(journal.events))

@@ -1,0 +1,116 @@
+"""The room: where groups stand, who is stuck, who was first; and what is no record of a group."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from instructor.classroom.room import Room, find_kits
+from instructor.workshop import Workshop, read_workshop
+from lab_code.errors import LabError
+from lab_code.workshop.kit import read_kit
+from lab_code.workshop.standing import Standing, read_standing, standing_from_json, standing_to_json
+from tests.conftest import KitOnDisk
+from tests.instructor.classroom.test_clock import standing
+
+GOOD = standing_to_json(standing("group-1", best=0.5, events=3))
+
+
+@pytest.fixture(scope="module")
+def described() -> Workshop:
+    return read_workshop()
+
+
+def test_a_kit_says_where_its_group_stands(kit: KitOnDisk) -> None:
+    assert read_standing(read_kit(kit.root)) == standing(kit.group, events=0, stages=len(kit.answers))
+    kit.lab("unlock", "--answers", kit.answers[0])
+    kit.lab("unlock", "--stage", "2", "--rescue", kit.rescue[1])
+    now = read_standing(read_kit(kit.root))
+    assert (now.opened, now.rescued, now.wrong) == (2, 1, 0) and now.points > 0 and now.events == 2
+    assert standing_from_json(json.loads(json.dumps(standing_to_json(now)))) == now
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"opened": 4}, {"opened": -1}, {"opened": True}, {"opened": 1.0}, {"rescued": 1}, {"runs": 10**9}, {"group": 7},
+        {"best": 2}, {"best": float("nan")}, {"best": "0.5"}, {"best": True}, {"training": 1}, {"events": "many"},
+        {"more": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_nothing_but_a_record_is_taken_for_one(change: dict[str, object]) -> None:
+    assert standing_from_json(GOOD) == standing("group-1", best=0.5, events=3)
+    with pytest.raises(ValueError):
+        standing_from_json(GOOD | change)
+
+
+@pytest.mark.parametrize("document", [None, [], "x", 1, {}, {"group": "group-1"}], ids=str)
+def test_other_json_is_refused(document: object) -> None:
+    with pytest.raises(ValueError):
+        standing_from_json(document)
+
+
+def test_the_first_group_is_named_once_and_later_ones_follow(described: Workshop) -> None:
+    room = Room(described)
+    room.hear(standing("group-2", opened=1, events=2), 10)
+    room.hear(standing("group-1", opened=1, events=2), 20)
+    assert [(news.group, news.text, news.first) for news in room.news] == [
+        ("group-2", "opened stage 1", True), ("group-1", "opened stage 1", False)]  # fmt: skip
+    assert room.firsts == {"stage-1": "group-2"}
+
+
+def test_the_same_record_again_is_no_change_but_heard(described: Workshop) -> None:
+    room = Room(described)
+    assert room.hear(standing("group-1"), 10) and not room.hear(standing("group-1"), 90)
+    seat = room.seats["group-1"]
+    assert (seat.changed_at, seat.heard_at, seat.silent_s(100)) == (10, 90, 90)
+
+
+def test_an_older_record_takes_nothing_back(described: Workshop) -> None:
+    room = Room(described)
+    room.hear(standing("group-1", opened=2, events=9), 10)
+    assert not room.hear(standing("group-1", opened=1, events=4), 20)
+    assert room.seats["group-1"].standing == standing("group-1", opened=2, events=9)
+
+
+@pytest.mark.parametrize(
+    ("record", "silent", "stuck"),
+    [
+        (standing("group-1"), 100, False),
+        (standing("group-1"), 400, True),
+        (standing("group-1", events=0), 4000, False),
+        (standing("group-1", wrong=2), 10, False),
+        (standing("group-1", wrong=3), 10, True),
+        (standing("group-1", wrong=3, training=True), 400, False),
+        (standing("group-1", handed_in=1), 4000, False),
+    ],
+)
+def test_a_stuck_group_is_noticed(described: Workshop, record: Standing, silent: float, stuck: bool) -> None:
+    room = Room(described)
+    room.hear(record, 0)
+    assert room.seats["group-1"].is_stuck(silent, 360) is stuck
+
+
+def test_a_stranger_is_refused_by_name(described: Workshop) -> None:
+    with pytest.raises(LabError, match="there is no group 'group-99'"):
+        Room(described).hear(standing("group-99"), 0)
+
+
+def test_it_is_remembered_and_shared_by_two_programs(described: Workshop, tmp_path: Path) -> None:
+    path = tmp_path / "room.json"
+    first, second = Room(described, path), Room(described, path)
+    first.hear(standing("group-3", opened=1, events=5), 50)
+    second.reload()
+    assert second.seats["group-3"] == first.seats["group-3"] and list(second.news) == list(first.news)
+    path.write_text("{half", encoding="utf-8")
+    assert Room(described, path).seats["group-3"].standing is None
+
+
+def test_kits_are_found_alone_and_in_a_folder_and_a_broken_one_is_named(kit: KitOnDisk, described: Workshop) -> None:
+    assert find_kits([kit.root]) == find_kits([kit.root.parent]) == [kit.root]
+    (kit.root / "kit.json").write_text("{", encoding="utf-8")
+    faults = Room(described).look_at([kit.root], 0)
+    assert list(faults) == [str(kit.root)] and "kit.json" in faults[str(kit.root)]
+    with pytest.raises(LabError, match="there is no folder"):
+        find_kits([kit.root / "nowhere"])
