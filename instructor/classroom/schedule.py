@@ -59,10 +59,10 @@ class SectionSpec:
 class Schedule:
     """The parts in order, and what comes before them; `activity` is what the groups do in their part by themselves."""
 
-    activity: list[SectionSpec] = field(default_factory=list)
     minutes: int = 0
     parts: list[Part] = field(default_factory=list)
     preparation: list[Preparation] = field(default_factory=list)
+    activity: list[SectionSpec] = field(default_factory=list)
 
     def start_of(self, index: int) -> int:
         """When a part begins, in minutes after the first."""

@@ -1,4 +1,4 @@
-"""A group's mark, a colour and a shape: on its sheet as in its notebook, so that everybody knows whose things these are.
+"""A group's mark, a colour and a shape: on its sheet as in its notebook, so that all know whose things these are.
 
     mark = mark_of(kit.group_number)       # Mark(name="blue circle", colour="#0b5fa5", …)
     draw_mark(mark, size_em=1.2)           # as SVG

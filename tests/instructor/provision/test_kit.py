@@ -62,6 +62,7 @@ lab_code/workshop/codes.py lab_code/workshop/desk.py lab_code/workshop/doctor.py
 lab_code/workshop/feedback.py lab_code/workshop/handin.py lab_code/workshop/handin_rules.py lab_code/workshop/hints.py
 lab_code/workshop/jupyter_extension.py lab_code/workshop/kit.py lab_code/workshop/locks.py
 lab_code/workshop/missing_runs.py lab_code/workshop/mlflow_gate.py lab_code/workshop/plan.py
+lab_code/workshop/mark.py lab_code/workshop/reports.py lab_code/workshop/standing.py
 lab_code/workshop/points.py lab_code/workshop/private.py lab_code/workshop/progress.py lab_code/workshop/quiz.py
 lab_code/workshop/review.py lab_code/workshop/signature.py lab_code/workshop/spelling.py lab_code/workshop/unlock.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/kit.py
