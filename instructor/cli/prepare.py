@@ -1,5 +1,6 @@
 """The commands of `instructor` before the class: check and export the quiz, judge locks, measure experiments."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,7 @@ def export(
     Example: instructor quiz export gift --questions 2
     """
     from instructor.quizbank.bank import load_bank_with_notes
-    from instructor.quizbank.exports import EXPORTS
+    from instructor.quizbank.exports import EXPORTS, export_page
     from instructor.quizbank.kahoot import export_kahoot
 
     if name == "kahoot" and questions is not None:
@@ -86,7 +87,8 @@ def export(
     described = read_workshop(workshop)
     bank, aside = load_bank_with_notes(described)
     chosen = _choose(bank, described, questions or ("kahoot" if name in _ROUND else "all"))
-    paths, notes = {"kahoot": export_kahoot, **EXPORTS}[name](chosen, out, described.seed)
+    page = partial(export_page, groups=described.groups, title=described.title)
+    paths, notes = {"kahoot": export_kahoot, **EXPORTS, "page": page}[name](chosen, out, described.seed)
     for note in [*aside, *notes]:
         make_console(stderr=True).print(f"note: {note}", markup=False)
     for path in paths:

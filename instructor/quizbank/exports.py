@@ -9,7 +9,7 @@ kind. Options are ordered by SHA-256 of the seed, so the same bank gives the sam
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,6 +31,7 @@ from instructor.quizbank.markup import (
 from instructor.quizbank.variants import order_options
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
+from lab_code.workshop.mark import draw_mark, mark_of
 
 _PAGE = "quiz_page.html"
 _LETTERS = "ABCDEFGHIJ"
@@ -179,8 +180,13 @@ def export_jupyterquiz(questions: list[BankQuestion], folder: Path, seed: int) -
     return _write(folder / "jupyterquiz.json", to_json(entries))
 
 
-def export_page(questions: list[BankQuestion], folder: Path, seed: int) -> Exported:
-    """One page that needs no internet, for a room: keys or mouse, count-down, reveal: `quiz.html`."""
+def export_page(
+    questions: list[BankQuestion], folder: Path, seed: int, groups: Sequence[str] = (), title: str = "Quiz"
+) -> Exported:
+    """One page that needs no internet, for a room: `quiz.html`. Count-down, reveal, scores of the groups, podium.
+
+    What it saves at the end is read by `instructor kahoot results` as a report of Kahoot is.
+    """
     able, left_out = _divide(
         questions, lambda question: question.kind in (CHOICE, SEVERAL), "the page shows options, and this has none"
     )
@@ -198,8 +204,13 @@ def export_page(questions: list[BankQuestion], folder: Path, seed: int) -> Expor
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
     # Inside <script> nothing is unescaped by HTML, so only what could end the element must not stand there.
-    data = json.dumps(shown, ensure_ascii=False).replace("<", "\\u003c").replace("&", "\\u0026")
-    paths, _ = _write(folder / "quiz.html", environment.get_template(_PAGE).render(data=data))
+    told = {
+        "questions": shown,
+        "groups": [{"name": name, "mark": draw_mark(mark_of(number), 1.5)} for number, name in enumerate(groups, 1)],
+        "about": f"{len(shown)} questions. Each group answers together.",
+    }
+    data = json.dumps(told, ensure_ascii=False).replace("<", "\\u003c").replace("&", "\\u0026")
+    paths, _ = _write(folder / "quiz.html", environment.get_template(_PAGE).render(data=data, title=title))
     return paths, left_out
 
 

@@ -15,6 +15,9 @@ from instructor.classroom.clock import Clock
 from instructor.classroom.pictures import Picture, Pictures
 from instructor.classroom.room import Room
 from instructor.classroom.slides import write_slides
+from instructor.quizbank.bank import KAHOOT, load_bank, stage_questions
+from instructor.quizbank.exports import export_page
+from instructor.quizbank.kahoot_report import read_report
 from instructor.workshop import Workshop, read_workshop
 from tests.instructor.classroom.test_board import GOOD, KEY, Running, signed, start
 from tests.instructor.classroom.test_clock import standing
@@ -67,6 +70,37 @@ def test_the_instructors_page_says_who_is_stuck(page: Page, tmp_path: Path, star
     page.goto(f"{running.address}/instructor?token=token-of-the-test")
     expect(page.locator("#group-4")).to_contain_text("STUCK")
     assert not [fault["id"] for fault in Axe().run(page).response["violations"]]
+
+
+def test_the_quiz_is_played_counted_and_read_into_the_ranking(
+    page: Page, build: Path, workshop, tmp_path: Path
+) -> None:
+    questions = stage_questions(load_bank(workshop, data=build / "data"), KAHOOT)[:2]
+    (path,), _ = export_page(questions, tmp_path, 1, ["group-1", "group-2", "group-3"], "A workshop")
+    page.goto(path.as_uri())
+    assert page.get_by_role("heading", name="A workshop").is_visible() and not page.locator("#clock").is_visible()
+    for pressed in (
+        "Enter",
+        "Enter",
+        "2",
+        "3",
+        "ArrowRight",
+        "Enter",
+        "3",
+    ):  # begin; reveal; groups 2, 3; on; reveal; 3
+        page.keyboard.press(pressed)
+    assert page.evaluate("document.documentElement.scrollHeight") <= _PROJECTOR["height"]
+    page.reload()
+    assert "from before" in page.locator("#kept").inner_text()
+    for pressed in ("Enter", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(pressed)
+    assert page.locator("#winner").inner_text() == "group-3!"
+    assert not [fault["id"] for fault in Axe().run(page).response["violations"]]
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the result").click()
+    saved.value.save_as(tmp_path / "quiz-result.csv")
+    players = read_report(tmp_path / "quiz-result.csv").players
+    assert [(player.nickname, player.score) for player in players] == [("group-3", 2), ("group-2", 1), ("group-1", 0)]
 
 
 def test_slides_are_driven_by_keys_and_read_aloud(page: Page, tmp_path: Path) -> None:

@@ -395,7 +395,9 @@ def test_jupyterquiz_takes_its_file(tmp_path: Path, bank: list[BankQuestion]) ->
 
 def read_page(path: Path) -> list[dict]:
     text = path.read_text(encoding="utf-8")
-    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)[1])[
+        "questions"
+    ]
 
 
 def test_the_page_holds_every_question_and_fetches_nothing(tmp_path: Path) -> None:
