@@ -79,7 +79,7 @@ def export(
     Example: instructor quiz export gift --questions 2
     """
     from instructor.quizbank.bank import load_bank_with_notes
-    from instructor.quizbank.exports import EXPORTS, export_page
+    from instructor.quizbank.exports import EXPORTS, Export, export_page
     from instructor.quizbank.kahoot import export_kahoot
 
     if name == "kahoot" and questions is not None:
@@ -87,8 +87,9 @@ def export(
     described = read_workshop(workshop)
     bank, aside = load_bank_with_notes(described)
     chosen = _choose(bank, described, questions or ("kahoot" if name in _ROUND else "all"))
-    page = partial(export_page, groups=described.groups, title=described.title)
-    paths, notes = {"kahoot": export_kahoot, **EXPORTS, "page": page}[name](chosen, out, described.seed)
+    page: Export = partial(export_page, groups=described.groups, title=described.title)
+    exports: dict[str, Export] = {"kahoot": export_kahoot, **EXPORTS, "page": page}
+    paths, notes = exports[name](chosen, out, described.seed)
     for note in [*aside, *notes]:
         make_console(stderr=True).print(f"note: {note}", markup=False)
     for path in paths:

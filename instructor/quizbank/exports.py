@@ -38,6 +38,7 @@ _LETTERS = "ABCDEFGHIJ"
 _FIXED_DATE = (2020, 1, 1, 0, 0, 0)  # the same questions give the same bytes
 
 Exported = tuple[list[Path], list[str]]  # files, and what the instructor should know
+Export = Callable[[list[BankQuestion], Path, int], Exported]
 
 
 def export_gift(questions: list[BankQuestion], folder: Path, seed: int) -> Exported:
@@ -214,7 +215,7 @@ def export_page(
     return paths, left_out
 
 
-EXPORTS: dict[str, Callable[[list[BankQuestion], Path, int], Exported]] = {
+EXPORTS: dict[str, Export] = {
     "gift": export_gift,
     "moodle": export_moodle,
     "aiken": export_aiken,
