@@ -1,5 +1,6 @@
 """What the tests share: one small workshop, built once per process, and fresh copies of its kits."""
 
+import gc
 import hashlib
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ DRAW_MASTER = vault.draw_master  # the real one
 def pytest_configure() -> None:
     # Two tests run at once on two cores: spinning threads would fight.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    gc.set_threshold(100_000, 20, 50)  # as the programs themselves: imports take a third less
     # The same examples each time: a test that fails must fail again.
     settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
     settings.load_profile("fixed")
@@ -92,6 +95,13 @@ class KitOnDisk:
 def hear_interrupts() -> None:
     """For `preexec_fn`: a program started in the background of a script ignores Ctrl-C, and so would its children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Leave the processor to a program until that holds, or it has ended."""
+    while process.poll() is None and not reached():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.005)
 
 
 def make_small_workshop(**changes: object) -> Workshop:
