@@ -21,6 +21,7 @@ from instructor import vault
 from instructor.provision.workshop_kits import provision
 from instructor.vault import Vault
 from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
+from lab_code.tracking.empty_store import script_name
 from tests.warm_launcher import run_launcher
 
 PROJECT = Path(__file__).parent.parent
@@ -134,6 +135,13 @@ def workshop() -> Workshop:
     return make_small_workshop()
 
 
+def describe_empty_store() -> str:
+    """As MLflow does, which is imported only where somebody asks."""
+    from lab_code.tracking.tracker import describe_empty_store as describe
+
+    return describe()
+
+
 def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """A folder that `make(folder)` fills once for all processes of this run of pytest; tests only read it."""
     base = factory.getbasetemp()
@@ -149,10 +157,19 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> Path:
+def store_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script of an empty MLflow store: making one takes MLflow a second, and a slow disk several."""
+    name = Path(script_name()).name
+    folder = make_once(tmp_path_factory, "script", lambda made: (made / name).write_text(describe_empty_store()))
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop, store_script: Path) -> Path:
     """A provisioned `build/` that tests only read; whoever writes takes a copy."""
 
     def make(folder: Path) -> None:
+        shutil.copy(store_script, folder)
         assert not provision(workshop, folder, no_progress).failed
 
     return make_once(tmp_path_factory, "build", make)
