@@ -1,5 +1,6 @@
 """What the tests share: one small workshop, built once per process, and fresh copies of its kits."""
 
+import gc
 import hashlib
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from instructor import vault
 from instructor.provision.workshop_kits import provision
 from instructor.vault import Vault
 from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
+from lab_code.tracking.empty_store import script_name
 from tests.warm_launcher import run_launcher
 
 PROJECT = Path(__file__).parent.parent
@@ -30,6 +33,7 @@ DRAW_MASTER = vault.draw_master  # the real one
 def pytest_configure() -> None:
     # Two tests run at once on two cores: spinning threads would fight.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    gc.set_threshold(100_000, 20, 50)  # as the programs themselves: imports take a third less
     # The same examples each time: a test that fails must fail again.
     settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
     settings.load_profile("fixed")
@@ -94,6 +98,13 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Leave the processor to a program until that holds, or it has ended."""
+    while process.poll() is None and not reached():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.005)
+
+
 def make_small_workshop(**changes: object) -> Workshop:
     """The real stages with few, small photographs and locks that cost nothing."""
     real = read_workshop()
@@ -124,6 +135,13 @@ def workshop() -> Workshop:
     return make_small_workshop()
 
 
+def describe_empty_store() -> str:
+    """As MLflow does, which is imported only where somebody asks."""
+    from lab_code.tracking.tracker import describe_empty_store as describe
+
+    return describe()
+
+
 def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """A folder that `make(folder)` fills once for all processes of this run of pytest; tests only read it."""
     base = factory.getbasetemp()
@@ -139,10 +157,19 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> Path:
+def store_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script of an empty MLflow store: making one takes MLflow a second, and a slow disk several."""
+    name = Path(script_name()).name
+    folder = make_once(tmp_path_factory, "script", lambda made: (made / name).write_text(describe_empty_store()))
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop, store_script: Path) -> Path:
     """A provisioned `build/` that tests only read; whoever writes takes a copy."""
 
     def make(folder: Path) -> None:
+        shutil.copy(store_script, folder)
         assert not provision(workshop, folder, no_progress).failed
 
     return make_once(tmp_path_factory, "build", make)

@@ -63,8 +63,10 @@ def _start_warm_process() -> subprocess.Popen[str]:
 def _serve() -> None:
     """Answer every line, a request, by the exit code of the process that did what it asks."""
     sys.path.pop(0)  # the folder of this file
+    gc.disable()
     for name in SLOW:
         import_module(name)
+    gc.enable()
     gc.freeze()  # what is here is not looked through again in every process that parts
     for line in sys.stdin:
         child = os.fork()

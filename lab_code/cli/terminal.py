@@ -4,6 +4,8 @@
 lines, unknown ones go to a log file whose name is printed. Used by `lab` and by `instructor`.
 """
 
+import atexit
+import gc
 import io
 import sys
 import textwrap
@@ -87,6 +89,8 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, log_folder: Path) -> i
     An unexpected exception is written to `log_folder/lab-error.log` (without the values of variables, since answers
     and codes may live in them) and the file is named.
     """
+    if argv is None:  # a process of its own
+        _look_through_memory_rarely()
     try:
         app(args=None if argv is None else list(argv))
     except SystemExit as finished:
@@ -101,6 +105,12 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, log_folder: Path) -> i
         print_error(_as_lab_error(error, log_folder))
         return 1
     return 0
+
+
+def _look_through_memory_rarely() -> None:
+    """Python's search for circles of objects takes two of the six seconds in which PyTorch and MLflow come and go."""
+    gc.set_threshold(100_000, 20, 50)
+    atexit.register(gc.freeze)
 
 
 def _as_lab_error(error: Exception, log_folder: Path) -> LabError:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import hear_interrupts
+from tests.conftest import hear_interrupts, wait_until
 
 PROJECT = Path(__file__).parent.parent.parent
 SMALL = """
@@ -101,8 +101,7 @@ def test_ctrl_c_during_provision_leaves_nothing_half_made(tmp_path: Path, moment
     process = subprocess.Popen(
         command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_interrupts
     )
-    while process.poll() is None and not (tmp_path / "build" / moment).exists():
-        pass
+    wait_until((tmp_path / "build" / moment).exists, process)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors

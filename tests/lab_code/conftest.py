@@ -1,5 +1,6 @@
 """A small data folder in HAM10000's layout, whose colours give the diagnoses away."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from lab_code.config import Config, compose_config
 from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS
+from lab_code.tracking.empty_store import script_name
 
 QUICK = (
     "trainer.epochs=2",
@@ -25,8 +27,11 @@ def compose_quick(*changes: str, without: Sequence[str] = ()) -> Config:
     return compose_config([*(change for change in QUICK if change.split("=")[0] not in without), *changes])
 
 
-def write_store(root: Path, photographs: int = 84) -> Path:
-    """`root/data/` with two photographs of every lesion; `root` is where MLflow's store will be."""
+def write_store(root: Path, photographs: int = 84, script: Path | None = None) -> Path:
+    """`root/data/` with two photographs of every lesion; `root` is where MLflow's store will be, made by `script`."""
+    if script:
+        (root / ".lab").mkdir()
+        shutil.copy(script, root / script_name())
     random = np.random.RandomState(0)
     rows = ["lesion_id,image_id,dx"]
     for number in range(photographs):
@@ -47,6 +52,6 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
+def store(tmp_path: Path, store_script: Path) -> Path:
     """Photographs, and room for runs."""
-    return write_store(tmp_path)
+    return write_store(tmp_path, script=store_script)

@@ -31,7 +31,9 @@ from tests.lab_code.conftest import compose_quick
 
 PROJECT = Path(__file__).parent.parent.parent
 TRAIN = """
-import sys
+import atexit, gc, sys
+gc.set_threshold(100_000, 20, 50)  # as `lab` itself
+atexit.register(gc.freeze)
 from pathlib import Path
 from lab_code.experiment import run_experiment
 from lab_code.cli.progress_bar import ProgressBar
@@ -41,11 +43,11 @@ run_experiment(compose_quick(*sys.argv[2:], without=["trainer.epochs"]), Path(sy
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(tmp_path_factory: pytest.TempPathFactory, store_script: Path) -> Run:
     """One finished run."""
     from tests.lab_code.conftest import write_store
 
-    root = write_store(tmp_path_factory.mktemp("finished"))
+    root = write_store(tmp_path_factory.mktemp("finished"), script=store_script)
     run_experiment(compose_quick("name=first"), root, {"group": "group-1"})
     return read_runs(root)[0]
 
@@ -142,9 +144,13 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, error: BaseExceptio
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt(), "KILLED"), (StoppedError("no space left on device"), "FAILED")]
+    ("framework", "error", "status"),
+    [
+        ("pytorch", KeyboardInterrupt(), "KILLED"),
+        ("pytorch", StoppedError("no space left on device"), "FAILED"),
+        ("tensorflow", KeyboardInterrupt(), "KILLED"),
+    ],
 )
-@pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
 def test_a_stopped_run_says_so_and_goes_on_as_if_nothing_had_been(
     store: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: str, framework: str
 ) -> None:
@@ -270,8 +276,8 @@ def test_a_full_disk_ends_the_run_as_failed_and_it_is_resumed(store: Path) -> No
     assert read_runs(store)[1].status == "FINISHED"
 
 
-@pytest.mark.slow
-def test_a_store_that_another_program_holds_is_an_error_that_says_so(store: Path) -> None:
+def test_a_store_that_another_program_holds_is_an_error_that_says_so(store: Path, monkeypatch) -> None:
+    monkeypatch.setattr("lab_code.tracking.store._PATIENCE_S", 0)
     run_experiment(compose_quick(), store)
     with closing(sqlite3.connect(store / "mlflow.db", isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")

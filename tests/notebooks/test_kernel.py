@@ -56,12 +56,18 @@ class Kernel:
                 return True
 
     def _read_reply(self) -> tuple[str, str]:
-        try:
-            while (reply := self.client.get_shell_msg(timeout=10))["parent_header"].get("msg_id") != self._sent:
-                pass
-        except Empty:  # an interrupt that falls between a cell and its reply takes the reply with it
-            return "error", self.shown
-        return reply["content"]["status"], self.shown
+        """An interrupt that falls between a cell and its reply takes the reply with it; the next reply shows that."""
+        after, status = self.client.kernel_info(), "error"
+        while True:
+            try:
+                reply = self.client.get_shell_msg(timeout=10)
+            except Empty:  # this reply is gone as well
+                return status, self.shown
+            answered = reply["parent_header"].get("msg_id")
+            if answered == self._sent:
+                status = reply["content"]["status"]
+            if answered == after:
+                return status, self.shown
 
     def restart(self) -> None:
         self.manager.restart_kernel(now=True)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -240,9 +241,10 @@ def test_the_large_letters_fit_the_terminal(width: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def guarded(tmp_path_factory: pytest.TempPathFactory, store_script: Path) -> Path:
     """A build whose locks ask for a room code."""
     folder = tmp_path_factory.mktemp("guarded")
+    shutil.copy(store_script, folder)
     workshop = make_small_workshop(groups=["group-1"], locks=LockSettings(64, 1, 1, room_code=True))
     assert not provision(workshop, folder, no_progress).failed
     return folder

@@ -193,7 +193,8 @@ def test_a_kit_that_was_worked_in_is_moved_away_and_never_deleted(own_build: Pat
     assert not (own_build / "replaced" / "group-2").exists()
 
 
-def test_one_kit_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workshop) -> None:
+def test_one_kit_that_fails_leaves_the_others(tmp_path: Path, monkeypatch, workshop, store_script: Path) -> None:
+    shutil.copy(store_script, tmp_path)
     real = workshop_kits.build_kit
 
     def fail_for_two(plan, *rest):
@@ -209,7 +210,10 @@ def test_one_kit_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytes
     assert provision(workshop, tmp_path, no_progress).built == ["group-2"]
 
 
-def test_an_interrupted_run_leaves_no_half_kit_and_can_be_repeated(tmp_path: Path, monkeypatch, workshop) -> None:
+def test_an_interrupted_run_leaves_no_half_kit_and_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workshop, store_script: Path
+) -> None:
+    shutil.copy(store_script, tmp_path)
     real = workshop_kits.build_kit
 
     def interrupt_at_two(plan, *rest):
@@ -247,7 +251,8 @@ def test_a_stage_without_files_is_named(tmp_path: Path, build: Path, workshop) -
 
 
 @pytest.mark.slow
-def test_kits_on_real_photographs(ham10000_sample: Path, tmp_path: Path) -> None:
+def test_kits_on_real_photographs(ham10000_sample: Path, tmp_path: Path, store_script: Path) -> None:
+    shutil.copy(store_script, tmp_path)
     data = DataSource(source=str(ham10000_sample), stored_size=64)
     done = provision(make_small_workshop(data=data, groups=["group-1"]), tmp_path, no_progress)
     assert done.built == ["group-1"]

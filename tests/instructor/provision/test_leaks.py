@@ -227,7 +227,8 @@ def test_a_bomb_is_refused(tmp_path: Path, secrets: SecretSearch, monkeypatch: p
     assert [leak.what for leak in find_leaks(tmp_path / "kit", secrets)] == ["more than can be searched"]
 
 
-def test_a_build_with_a_leak_fails_and_leaves_no_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_with_a_leak_fails_and_leaves_no_kit(tmp_path: Path, monkeypatch, store_script: Path) -> None:
+    shutil.copy(store_script, tmp_path)
     real = kit_module.plan_kit
 
     def careless(workshop, group, variant, data, *rest):

@@ -20,9 +20,9 @@ LONG = ("trainer.epochs=6", "optimizer.lr=0.03")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, store_script: Path) -> Path:
     """A store with a run that has learned something and one that has not."""
-    root = write_store(tmp_path_factory.mktemp("two"), photographs=140)
+    root = write_store(tmp_path_factory.mktemp("two"), 140, store_script)
     without = ("trainer.epochs", "optimizer.lr")
     run_experiment(compose_quick(*LONG, "name=learned", without=without), root)
     run_experiment(compose_quick("name=hardly", "optimizer.lr=1e-6", without=("optimizer.lr",)), root)

@@ -79,7 +79,7 @@ def test_processes_that_write_at_once_keep_the_chain(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=3)), max_size=6), st.integers(0, 10_000))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_damage_to_the_journal_stops_anything(cuts: list[tuple[int, bytes]], end: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
