@@ -38,6 +38,9 @@ def provision(
         described.data.source = str(data)
     with alone(build):
         done = build_kits(described, build, show_progress)
+    shipped, hidden = done.data.count()
+    console = make_console()
+    console.print(f"  {shipped} photographs ({described.data.source}) for every kit, {hidden} hidden for the ranking")
     _print_kits(done, described, build)
     if done.failed:
         reasons = "; ".join(f"{group}: {reason}" for group, reason in done.failed.items())
@@ -45,16 +48,14 @@ def provision(
             f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}",
             hint="; ".join(dict.fromkeys(done.hints)),
         )
-    _print_weaknesses(done, described)
-    console = make_console()
+    _print_weaknesses(done, described, shipped)
     console.print(f"[bold green]{len(described.groups)} kits are ready.[/] The key: {build / 'vault' / 'key.pdf'}")
     console.print(f"Try one:  cd {build / 'kits' / described.groups[0]} && ./lab status")
 
 
 def _print_kits(done: "Provisioned", described: Workshop, build: Path) -> None:
-    """The photographs, each group's kit, and whatever was noticed while they were built."""
-    console, (shipped, hidden) = make_console(), done.data.count()
-    console.print(f"  {shipped} photographs ({described.data.source}) for every kit, {hidden} hidden for the ranking")
+    """Each group's kit, and whatever was noticed while they were built."""
+    console = make_console()
     for note in done.data.notes:
         console.print(f"  note: {note}", markup=False)
     for group in described.groups:
@@ -66,14 +67,13 @@ def _print_kits(done: "Provisioned", described: Workshop, build: Path) -> None:
         console.print(f"  note: {escape(note)}")
 
 
-def _print_weaknesses(done: "Provisioned", described: Workshop) -> None:
+def _print_weaknesses(done: "Provisioned", described: Workshop, shipped: int) -> None:
     """Locks that a program could open in class, and photographs that are too few to learn from."""
     console, weak = make_console(), _describe_weak_locks(done, described)
     for line in weak:
         console.print(f"  note: {line}")
     if weak:
         console.print("  (all about it: instructor locks audit)")
-    shipped, _ = done.data.count()
     if shipped < _FEW_PHOTOGRAPHS:
         console.print(f"  note: {shipped} photographs are enough to try the kits, but not to learn from")
 

@@ -35,7 +35,10 @@ METADATA = "data/HAM10000_metadata.csv"  # every kit has it, whatever its photog
 
 
 class CodeFacts:
-    """Looks facts up in `project/lab_code` and in what its locks hold; builds networks where no `networks` does."""
+    """Looks facts up in `project/lab_code` and in what its locks hold.
+
+    Networks are built by `networks`, or here where it is None.
+    """
 
     def __init__(
         self,
@@ -174,8 +177,9 @@ class CodeFacts:
         elif self._data is None:
             raise LabError("the photographs are not prepared yet", hint="make provision checks this question")
         else:
-            lesions = {photo.lesion_id: photo.dx for photo in read_folder(self._data).photographs}
-            numbers = Counter(photo.lesion_id for photo in read_folder(self._data).photographs)
+            found = read_folder(self._data).photographs
+            lesions = {photo.lesion_id: photo.dx for photo in found}
+            numbers = Counter(photo.lesion_id for photo in found)
             labels = [DIAGNOSES.index(dx) for dx in lesions.values()]
             photographs = [numbers[lesion] for lesion in lesions]
         counts = {"photographs": sum(photographs), "lesions": len(labels)}

@@ -1,62 +1,128 @@
-"""From `make provision` to six kits, beside the key derivations that no program can avoid."""
+"""From `make provision` to the kits, beside what no program can avoid: the key derivations, and writing the files."""
 
+import json
 import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData
-from instructor.provision.kit import plan_kit, start_locks, start_test_lock
+from instructor.provision.kit import KitPlan, plan_kit, start_locks, start_test_lock
 from instructor.provision.workshop_kits import provision
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import make_variants
 from instructor.vault import Vault
-from instructor.workshop import Workshop, read_workshop
+from instructor.workshop import PROJECT, Workshop, read_workshop
 from lab_code.workshop.locks import derive_answer_key
 
 _REPEATS = 3
+_MANY = 60
+# A process of its own: the system (Linux) says what it has held at most, it says when each lock was written.
+_MANY_KITS = """
+import json, sys, time
+from pathlib import Path
+from instructor.provision.workshop_kits import provision
+from instructor.workshop import LockSettings, read_workshop
+
+workshop = read_workshop()
+workshop.groups = [f"group-{number}" for number in range(1, int(sys.argv[2]) + 1)]
+workshop.locks = LockSettings(memory_kib=64, iterations=1)
+times = []
+done = provision(workshop, Path(sys.argv[1]), lambda title, total: lambda: times.append((title, time.perf_counter())))
+assert not done.failed, done.failed
+locks = [moment for title, moment in times if title == "locks"][:: len(workshop.stages)]
+held = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"kits_s": [after - before for before, after in zip(locks, locks[1:])], "held_mb": int(held) / 1024}))
+"""
 
 
 def measure(scratch: Path) -> Iterator[tuple]:
-    workshop = read_workshop()
-    derivations_s = _derive_all(workshop)
-    started = time.perf_counter()
-    done = provision(workshop, scratch / "build", lambda title, total: lambda: None)
-    provision_s = time.perf_counter() - started
-    assert len(done.built) == len(workshop.groups), done.failed
-    started = time.perf_counter()
-    provision(workshop, scratch / "build", lambda title, total: lambda: None)
-    again_s = time.perf_counter() - started
-    yield f"provision: {len(workshop.groups)} kits, everything new", provision_s, "s"
-    yield "provision: its key derivations alone, all cores", derivations_s, "s"
-    yield "provision: all of it over its key derivations", provision_s / derivations_s, "ratio", 3.0
+    """Nothing is deleted in between: on some disks, files are made slowly where others were deleted a moment ago."""
+    workshop, build = read_workshop(), scratch / "build"
+    plans = _plan_all(workshop, scratch)
+    taken: dict[str, list[float]] = {way: [] for way in ("new", "kits", "copy", "locks", "derive")}
+    for number in range(_REPEATS):
+        folder = scratch / f"build-{number}" if number else build
+        taken["new"].append(_time(_provision_as_typed, folder))
+        taken["derive"].append(_time(_derive_all, workshop))
+        os.rename(folder / "kits", folder / "kits-before")  # the photographs stay
+        taken["kits"].append(_time(_build_kits, workshop, folder))
+        taken["derive"].append(_time(_derive_all, workshop))
+        taken["copy"].append(_time(_run, "cp", "-r", folder / "kits", folder / "kits-copied"))
+        taken["locks"].append(_time(_make_locks, workshop, plans, scratch / f"vault-{number}"))
+        taken["derive"].append(_time(_derive_all, workshop))
+    again_s = _time(_provision_as_typed, build)
+    yield from _compare({way: statistics.median(seconds) for way, seconds in taken.items()}, len(plans), again_s)
+    yield from _measure_many(scratch / "many")
+
+
+def _compare(taken: dict[str, float], count: int, again_s: float) -> Iterator[tuple]:
+    yield f"provision: {count} kits, everything new", taken["new"], "s"
+    yield "provision: its key derivations alone, all cores", taken["derive"], "s"
+    yield "provision: all of it over its key derivations", taken["new"] / taken["derive"], "ratio", 2.0
     yield "provision: again, nothing to do", again_s, "s"
-    ratios = [_make_locks(workshop, scratch / f"vault-{n}") / _derive_all(workshop) for n in range(_REPEATS)]
-    yield "provision: all locks over their key derivations alone", statistics.median(ratios), "ratio", 1.15
+    yield f"provision: cp -r of {count} kits", taken["copy"], "s"
+    over = taken["kits"] / (taken["copy"] + taken["derive"])
+    yield f"provision: {count} kits over cp -r and key derivations", over, "ratio", 1.3
+    yield "provision: all locks over their key derivations alone", taken["locks"] / taken["derive"], "ratio", 1.15
 
 
-def _make_locks(workshop: Workshop, scratch: Path) -> float:
-    """Seconds to write every lock of every group, with as many threads as there are cores."""
+def _time(do: Callable[..., object], *arguments: object) -> float:
+    started = time.perf_counter()
+    do(*arguments)
+    return time.perf_counter() - started
+
+
+def _measure_many(build: Path) -> Iterator[tuple]:
+    """Many groups: the locks cost nothing, so that only what grows with the groups is seen."""
+    started = time.perf_counter()
+    command = [sys.executable, "-c", _MANY_KITS, str(build), str(_MANY)]
+    said = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    yield f"provision: {_MANY} groups with cheap locks", time.perf_counter() - started, "s", 90
+    found = json.loads(said)
+    yield f"provision: memory for {_MANY} groups", found["held_mb"], "MB", 400
+    third = len(found["kits_s"]) // 3
+    first, last = statistics.median(found["kits_s"][:third]), statistics.median(found["kits_s"][-third:])
+    yield "provision: the last kits of many over the first", last / first, "ratio", 1.2
+
+
+def _provision_as_typed(build: Path) -> None:
+    """What `make provision` runs: a program of its own, with everything that it has to import."""
+    _run(sys.executable, "-m", "instructor.cli", "provision", "--build", build)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run([str(part) for part in command], cwd=PROJECT, check=True, capture_output=True)
+
+
+def _build_kits(workshop: Workshop, build: Path) -> None:
+    done = provision(workshop, build, lambda title, total: lambda: None)
+    assert done.built == workshop.groups, done.failed
+
+
+def _plan_all(workshop: Workshop, scratch: Path) -> list[KitPlan]:
     variants = make_variants(workshop, load_bank(workshop), "secret")
     data = PreparedData(scratch, scratch, changed=False)
+    return [plan_kit(workshop, group, variants[group], data) for group in workshop.groups]
+
+
+def _make_locks(workshop: Workshop, plans: list[KitPlan], scratch: Path) -> None:
+    """Write every lock of every group, with as many threads as there are cores."""
     (scratch / "vault").mkdir(parents=True)
-    plans = [plan_kit(workshop, group, variants[group], data) for group in workshop.groups]
-    started = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         test = start_test_lock(workshop, pool)
         for locks in [start_locks(plan, Vault(scratch), pool, test) for plan in plans]:
             for file in locks.files:
                 file.result()
-    return time.perf_counter() - started
 
 
-def _derive_all(workshop: Workshop) -> float:
+def _derive_all(workshop: Workshop) -> None:
     costs = workshop.locks
     header = {"kdf": {"memory_kib": costs.memory_kib, "iterations": costs.iterations, "lanes": costs.lanes}}
     count = len(workshop.groups) * len(workshop.stages)
-    started = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda n: derive_answer_key([str(n)], None, None, os.urandom(16), header), range(count)))
-    return time.perf_counter() - started

@@ -3,6 +3,7 @@
 import base64
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -308,3 +309,92 @@ def test_nothing_of_a_folder_with_doubles_is_a_leak(tmp_path: Path) -> None:
     search.add_vault(tmp_path / "build" / "vault")
     refuse_leaks(tmp_path / "kit", search)
     assert "the same picture more than once: 7" in "\n".join(prepared.notes)
+
+
+# --- many groups ------------------------------------------------------------------------------------------------------
+
+GROUPS = range(60)
+
+
+def answers_of(group: int) -> list[str]:
+    return [str(group % 4 + 1), str(group // 4 + 1), f"0.{group}5"]
+
+
+def code_of(group: int) -> str:
+    return f"{group:04d}-KLMN-{group:04d}-PQRS-T"
+
+
+@pytest.fixture(scope="module")
+def many() -> SecretSearch:
+    search = SecretSearch()
+    for group in GROUPS:
+        search.add_answers(f"answers of {group}", answers_of(group))
+        search.add_code(f"code of {group}", code_of(group), bytes([group]) * 9)
+        search.add_bytes(f"value of {group}", f"value {group:03d}".encode())
+    return search
+
+
+@pytest.mark.parametrize(
+    ("what", "write"),
+    [
+        ("answers of", lambda group: "tried --answers " + ",".join(answers_of(group)) + "\n"),
+        ("answers of", lambda group: json.dumps({"given": answers_of(group)})),
+        ("answers of", lambda group: "notes\n  " + ", ".join(answers_of(group)) + "  \n"),
+        ("code of", lambda group: "say " + " ".join(code_of(group).lower())),
+        ("code of", lambda group: "\0\1" + chr(group) * 9 + "\0"),
+        ("value of", lambda group: f"value {group - 1:02d}, value {group:03d}9"),
+    ],
+)
+def test_of_many_groups_the_one_that_is_planted_is_named(tmp_path: Path, many: SecretSearch, what: str, write) -> None:
+    for group in (9, 34, 59):
+        (tmp_path / "x.txt").write_text(write(group), encoding="latin-1", newline="")
+        assert [leak.what for leak in find_leaks(tmp_path, many)] == [f"{what} {group}"]
+
+
+def test_secrets_that_lie_over_each_other_are_all_found(tmp_path: Path) -> None:
+    search = SecretSearch()
+    for what, answers in {
+        "short": ["1", "2"],
+        "same": ["1", "2"],
+        "words": ["a.py", "b"],
+        "long": ["4", "1", "2"],
+    }.items():
+        search.add_answers(what, answers)
+    search.add_code("code", "ABCD-EFGH")
+    search.add_code("longer code", "ABCD-EFGH-IJKL")
+    search.add_code("code inside", "CDEF")
+    search.add_source("first.md", b"one line of it all\nsecond line of both\n")
+    search.add_source("second.yaml", b"second line of both\nwith a third line here\n")
+    text = "answers: 1,2\n4, 1, 2\nA.PY,b\n a.py;b \nabcd efgh, ijkl\nsecond line of both"
+    (tmp_path / "x.txt").write_text(text, encoding="utf-8")
+    assert sorted(leak.what for leak in find_leaks(tmp_path, search)) == sorted(
+        ["short", "same", "long", "words", "code", "longer code", "code inside", "first.md", "second.yaml"]
+    )
+
+
+def test_what_was_clean_is_searched_again_for_a_new_secret(tmp_path: Path, secrets: SecretSearch) -> None:
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "x.md").write_bytes(b"say: violin-harbour")
+    assert find_leaks(tmp_path / "kit", secrets) == []
+    secrets.add_code("another room code", "violin-harbour")
+    assert [leak.what for leak in find_leaks(tmp_path / "kit", secrets)] == ["another room code"]
+
+
+def test_only_what_was_searched_before_is_passed_over(tmp_path: Path, secrets: SecretSearch) -> None:
+    digests = {}
+    for name, content in (("a.md", b"nothing"), ("b.md", RESCUE_CODE.encode())):
+        (tmp_path / "kit").mkdir(exist_ok=True)
+        (tmp_path / "kit" / name).write_bytes(content)
+        digests[name] = hashlib.sha256(content).hexdigest()
+    for _ in range(2):
+        assert [leak.file for leak in find_leaks(tmp_path / "kit", secrets, digests)] == ["b.md"]
+    (tmp_path / "kit" / "c.md").write_bytes(RESCUE_CODE.encode())  # nobody says what it holds
+    assert [leak.file for leak in find_leaks(tmp_path / "kit", secrets, digests)] == ["b.md", "c.md"]
+
+
+def test_an_empty_locked_file_is_in_nothing(tmp_path: Path) -> None:
+    search = SecretSearch()
+    search.add_source("__init__.py", b"")
+    (tmp_path / "x.txt").write_bytes(b"anything")
+    (tmp_path / "y.txt").write_bytes(b"")
+    assert find_leaks(tmp_path, search) == []
