@@ -69,7 +69,7 @@ def describe_progress(kit: Kit) -> str:
     return (
         f'<div><ul aria-label="Stages" style="list-style:none;margin:0;padding:0">{chips}</ul>'
         f"<div>{html.escape(' · '.join(facts))}</div>"
-        f"{f'<div><strong>⏱ {html.escape(late.text)}</strong></div>' if late else ''}"
+        f"{f'<div><strong>⏱ {html.escape(late.text[0].upper() + late.text[1:])}</strong></div>' if late else ''}"
         f"<div>Next: {_describe_step(*next_step(kit, runs))}</div></div>"
     )
 
