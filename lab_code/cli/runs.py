@@ -243,8 +243,8 @@ def _name_score(name: str) -> str:
     """`balanced accuracy`; a sensitivity by its diagnosis, `melanoma (mel)`."""
     from lab_code.data.ham10000 import DIAGNOSES, label_dx
 
-    dx = name.removeprefix("sensitivity_")
-    return label_dx(dx) if dx in DIAGNOSES else name.replace("_", " ")
+    dx = next((dx for dx in DIAGNOSES if name.startswith("sensitivity") and name.endswith(dx)), None)
+    return label_dx(dx) if dx else name.replace("_", " ")
 
 
 def print_notes(notes: list[str]) -> None:
