@@ -26,6 +26,7 @@ from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
 from lab_code.workshop.doctor import QUICK, Check, guard, run_checks
 from lab_code.workshop.feedback import is_left_behind, write_feedback
 from lab_code.workshop.kit import read_kit
+from lab_code.workshop.progress import Journal
 from tests.conftest import hear_interrupts
 
 
