@@ -106,7 +106,7 @@ def test_status_and_unlock_import_neither_torch_nor_mlflow(kit) -> None:
             "experiment 'Balanced' does not exist",
             "'balanced'? experiment 'balanced' ",
         ),
-        (["train", "--epochs", "3"], 1, "cannot read '--epochs 3'", "lab train trainer.epochs=3"),
+        (["train", "--epochs", "3"], 1, "cannot read '--epochs 3'", "did you mean: trainer.epochs=3"),
         (["train", "trainr.epochs=3"], 1, "there is no key 'trainr.epochs'", "trainer.epochs"),
         (["unlock", "--answers", "1,2"], 1, "asks 3 questions", "commas"),
         (["unlock"], 1, "either answers or a rescue code", "lab unlock"),
