@@ -301,7 +301,7 @@ def _parse_overrides(overrides: Sequence[str], typed: Sequence[str]) -> list[Ove
     example = "for example: lab train experiment=baseline trainer.epochs=3 name=with-letters-and-digits"
     raise LabError(
         f"cannot read {' '.join(typed)!r}: each change is written key=value",
-        hint=f"did you mean: lab train {meant}" if meant else example,
+        hint=f"did you mean: {meant}" if meant else example,
     ) from cause
 
 

@@ -140,7 +140,7 @@ def best_two(runs: list[Run]) -> tuple[Run, Run]:
 
 def sensitivities(run: Run) -> list[float]:
     """The share of every diagnosis that a run recognises, as `DIAGNOSES` has them; NaN where none was measured."""
-    return [run.metrics.get(f"best_sensitivity_{dx}", math.nan) for dx in DIAGNOSES]
+    return [run.metrics.get(f"best_{name}", math.nan) for name in _METRICS if name.startswith("sensitivity")]
 
 
 def find_run(runs: list[Run], name: str) -> Run:

@@ -71,7 +71,7 @@ def status() -> None:
     Example: lab status
     """
     from lab_code.tracking.runs import read_runs
-    from lab_code.workshop.clock import describe_lateness
+    from lab_code.workshop.clock import find_lateness
     from lab_code.workshop.progress import read_journal
     from lab_code.workshop.unlock import next_stage
 
@@ -87,9 +87,9 @@ def status() -> None:
     _print_store_notes(kit)
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
-    late = describe_lateness(kit, read_journal(kit.root))
+    late = find_lateness(kit, read_journal(kit.root))
     if late:
-        console.print(late, style="yellow")
+        console.print(f"[yellow]late:[/] {late.text}")
     step, remark = next_step(kit, runs)
     console.print(f"Next: [bold]{escape(spell_commands(step))}[/]" + (f"   ({escape(remark)})" if remark else ""))
 
@@ -267,6 +267,7 @@ def _print_stage(kit: Kit, stage: Stage, *, is_next: bool) -> None:
 def next_step(kit: Kit, runs: "list[Run]") -> tuple[str, str]:
     """The command that the group should type next, and what has to be said about it."""
     from lab_code.tracking.runs import can_resume
+    from lab_code.workshop.clock import find_lateness
     from lab_code.workshop.feedback import is_left_behind
     from lab_code.workshop.progress import read_journal
     from lab_code.workshop.quiz import example_answers, read_questions
@@ -274,6 +275,9 @@ def next_step(kit: Kit, runs: "list[Run]") -> tuple[str, str]:
 
     if runs and can_resume(kit.root, runs[-1]):
         return "lab resume", f"goes on with '{runs[-1].name}', which was stopped"
+    late = find_lateness(kit, read_journal(kit.root))
+    if late and late.hand_in:
+        return "lab handin", ""
     current = next_stage(kit)
     names = {run.name for run in runs if run.status == "FINISHED"}
     brought = [Path(path).stem for stage in kit.stages for path in stage.opens if "/experiment/" in path]

@@ -234,16 +234,17 @@ def print_comparison(comparison: "Comparison", console: "Console") -> None:
         did.add_row(_name_score(score.name), *score.texts, score.difference)
     console.print(changed if comparison.changed else "The two runs have the same settings.")
     console.print(did)
+    console.print("(of a diagnosis: its sensitivity, the share of its photographs that was recognised)", style="dim")
     if any("(" in text for score in comparison.scores for text in score.texts):
         console.print("(in brackets: 95 % intervals, by bootstrap over lesions)", style="dim")
 
 
 def _name_score(name: str) -> str:
-    """`balanced accuracy`, `melanoma (mel): sensitivity`."""
+    """`balanced accuracy`; a sensitivity by its diagnosis, `melanoma (mel)`."""
     from lab_code.data.ham10000 import DIAGNOSES, label_dx
 
-    measure, _, dx = name.replace("/", "_").rpartition("_")
-    return f"{label_dx(dx)}: {measure}" if dx in DIAGNOSES else name.replace("_", " ")
+    dx = next((dx for dx in DIAGNOSES if name.startswith("sensitivity") and name.endswith(dx)), None)
+    return label_dx(dx) if dx else name.replace("_", " ")
 
 
 def print_notes(notes: list[str]) -> None:

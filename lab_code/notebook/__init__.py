@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lab_code.cli.app import main
 from lab_code.cli.progress_bar import report_by
-from lab_code.errors import LabError
+from lab_code.errors import LabError, suggest
 from lab_code.notebook.command_form import CommandForm
 from lab_code.notebook.live_table import LiveTable
 from lab_code.notebook.opinion_widgets import feedback, handin, review
@@ -107,7 +107,8 @@ def show_file(path: str) -> Code:
     """A file of the kit, with colours. Raises `LabError` where it is not there: most often it is still locked."""
     kit = find_kit()
     if not (kit.root / path).is_file():
-        raise locked_file(kit, path) or LabError(f"there is no file {path}", hint="copy the kit again: lab doctor")
+        meant = suggest(path, [*kit.files, *(opened for stage in kit.stages for opened in stage.opens)])
+        raise locked_file(kit, path) or LabError(f"there is no file {path}", hint=f"{meant}lost files: lab doctor")
     return Code(filename=str(kit.root / path))
 
 

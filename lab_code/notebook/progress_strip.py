@@ -15,7 +15,7 @@ from IPython.display import display, update_display
 from lab_code.analysis.compare import best_runs
 from lab_code.cli.app import next_step
 from lab_code.tracking.runs import Run, read_runs
-from lab_code.workshop.clock import begin_sitting, describe_lateness, minutes_left
+from lab_code.workshop.clock import begin_sitting, find_lateness, minutes_left
 from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.points import count_points
 from lab_code.workshop.progress import read_journal
@@ -65,11 +65,11 @@ def describe_progress(kit: Kit) -> str:
     left = minutes_left(journal, kit.minutes)
     if left is not None:
         facts.append(f"{left} of {kit.minutes} minutes left" if left else f"the {kit.minutes} minutes are over")
-    late = describe_lateness(kit, journal)
+    late = find_lateness(kit, journal)
     return (
         f'<div><ul aria-label="Stages" style="list-style:none;margin:0;padding:0">{chips}</ul>'
         f"<div>{html.escape(' · '.join(facts))}</div>"
-        f"{f'<div><strong>⏱ {html.escape(late)}</strong></div>' if late else ''}"
+        f"{f'<div><strong>⏱ {html.escape(late.text[0].upper() + late.text[1:])}</strong></div>' if late else ''}"
         f"<div>Next: {_describe_step(*next_step(kit, runs))}</div></div>"
     )
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lab_code.workshop.kit import Kit
-from lab_code.workshop.plan import describe_delay
+from lab_code.workshop.plan import Delay, find_delay
 from lab_code.workshop.progress import Journal, append_event, read_journal
 
 _BREAK = timedelta(hours=2)
@@ -34,11 +34,10 @@ def minutes_gone(journal: Journal, now: datetime | None = None) -> float | None:
     return None if start is None else (now - start) / timedelta(minutes=1)
 
 
-def describe_lateness(kit: Kit, journal: Journal, now: datetime | None = None) -> str:
-    """`You are 3 minutes late: skip to section 6 and hand in`; empty for a group that is in time or has not begun."""
+def find_lateness(kit: Kit, journal: Journal, now: datetime | None = None) -> Delay | None:
+    """By how much a group is late and what it should do; None for one that is in time or has not begun."""
     gone = minutes_gone(journal, now)
-    said = "" if gone is None else describe_delay(kit.plan, journal, gone, [stage.id for stage in kit.stages])
-    return said[:1].upper() + said[1:]
+    return None if gone is None else find_delay(kit.plan, journal, gone, [stage.id for stage in kit.stages])
 
 
 def start_of_sitting(journal: Journal, now: datetime) -> datetime | None:

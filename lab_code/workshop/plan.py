@@ -38,36 +38,44 @@ class Section:
         return bool(journal.of("handed_in"))
 
 
-def describe_delay(plan: Sequence[Section], journal: Journal, elapsed: float, stages: Sequence[str]) -> str:
-    """How late a group is after so many minutes, and what to skip; empty for one that is in time, or has no plan.
+@dataclass(frozen=True)
+class Delay:
+    """What a group that is late is told, and whether it should hand in now, whatever else is left to do."""
+
+    text: str
+    hand_in: bool
+
+
+def find_delay(plan: Sequence[Section], journal: Journal, elapsed: float, stages: Sequence[str]) -> Delay | None:
+    """How late a group is after so many minutes, and what to skip; None for one that is in time, or has no plan.
 
     `stages` are the ids of all stages, in order.
     """
-    ahead = [index for index, section in enumerate(plan) if section.until and not section.is_over(journal)]
-    if not ahead:
-        return ""
-    here = ahead[0]
-    late = int(elapsed - sum(section.minutes for section in plan[: here + 1]))
+    ahead = [number for number, section in enumerate(plan) if section.until and not section.is_over(journal)]
+    late = int(elapsed - sum(section.minutes for section in plan[: ahead[0] + 1])) if ahead else 0
     if late < 1:
-        return ""
-    late_by = f"you are {late} minute{'s' * (late != 1)} late"
-    return f"{late_by}: {_advise(plan, journal, here, elapsed, stages)}"
+        return None
+    advice, to = _advise(plan, journal, ahead[0], elapsed, stages)
+    hand_in = to is not None and plan[to].command == HAND_IN
+    return Delay(f"you are {late} minute{'s' * (late != 1)} late: {advice}", hand_in)
 
 
-def _advise(plan: Sequence[Section], journal: Journal, here: int, elapsed: float, stages: Sequence[str]) -> str:
-    """What leads on fastest from section `here`, counted from 0."""
+def _advise(
+    plan: Sequence[Section], journal: Journal, here: int, elapsed: float, stages: Sequence[str]
+) -> tuple[str, int | None]:
+    """What leads on fastest from section `here`, counted from 0; and the section to go to at once, if there is one."""
     section, last = plan[here], len(plan) - 1
     if section.command == HAND_IN:
-        return f"hand in now (section {here + 1})"
+        return f"hand in now (section {here + 1})", here
     if elapsed >= sum(each.minutes for each in plan[:last]) and journal.of("trained"):
-        return _skip(plan, last)
+        return _skip(plan, last), last
     following = next((number for number in range(here + 1, len(plan)) if not plan[number].optional), None)
     if section.optional:
-        return "the rest can wait" if following is None else _skip(plan, following)
+        return ("the rest can wait" if following is None else _skip(plan, following)), following
     if section.command == TRAIN:
-        return f"train {section.name} now" + (f", then {_skip(plan, following)}" if following else "")
+        return f"train {section.name} now" + (f", then {_skip(plan, following)}" if following else ""), None
     code = f"ask the instructor for the rescue code of stage {stages.index(section.name) + 1}"
-    return f"{code}, and go on with section {here + 2}" if here < last else code
+    return (f"{code}, and go on with section {here + 2}" if here < last else code), None
 
 
 def _skip(plan: Sequence[Section], to: int) -> str:

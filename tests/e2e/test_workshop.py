@@ -21,7 +21,7 @@ groups: [group-1, group-2]
 stages:
   - {id: 1-configuration, title: One, questions: 3}
   - {id: 2-imbalance, title: Two, questions: 3}
-  - {id: 3-your-own, title: Three, questions: 4}
+  - {id: 3-your-own, title: Three, questions: 3}
 data: {images: 280, image_size: 32, test_images: 70}
 locks: {memory_kib: 64, iterations: 1}
 """

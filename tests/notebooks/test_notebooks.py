@@ -4,13 +4,16 @@ import ast
 import builtins
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from lab_code.tracking.runs import read_runs
+from lab_code.cli.app import next_step
+from lab_code.tracking.runs import Run, read_runs
+from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import read_journal
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -87,6 +90,16 @@ def test_every_cell_stands_alone_so_that_a_restarted_kernel_needs_no_other(path:
     sources = ["".join(cell["source"]) for cell in cells]
     assert {source: unknown for source in sources if (unknown := find_unknown(source))} == {}
     assert len(sources[0].splitlines()) == 3
+
+
+def test_the_notebook_proposes_the_third_experiment_that_the_sheet_and_lab_status_do(kit) -> None:
+    (brought,) = [path for path in read_kit(kit.root).stages[-1].opens if "/experiment/" in path]
+    notebook = (PROJECT / "notebooks/starter.ipynb").read_text(encoding="utf-8")
+    assert re.findall(r'# lab\(\\"train experiment=(\w+) --once', notebook) == [Path(brought).stem]
+    finished = [Run(name, name, "FINISHED", 0, 1, kit.root) for name in ("baseline", "balanced")]
+    for answers in kit.answers:
+        kit.lab("unlock", "--answers", answers)
+    assert next_step(read_kit(kit.root), finished)[0] == f"lab train experiment={Path(brought).stem}"
 
 
 @pytest.mark.slow

@@ -277,7 +277,7 @@ groups: [group-1, group-2, group-3]
 stages:
   - {id: 1-configuration, title: One, questions: 3}
   - {id: 2-imbalance, title: Two, questions: 3}
-  - {id: 3-your-own, title: Three, questions: 4}
+  - {id: 3-your-own, title: Three, questions: 3}
 """
 
 

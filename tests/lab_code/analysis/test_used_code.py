@@ -60,7 +60,7 @@ def test_code_that_neither_run_has_used_is_no_difference(tmp_path: Path, stages,
         folder.mkdir()
         (folder / CODE).write_text(code_to_json(code_with(*opened) | changes), encoding="utf-8")
         fingerprint = {"code.fingerprint": str(number)}
-        runs.append(Run(str(number), "run", "FINISHED", 0, 1, folder, params[number] | fingerprint))
+        runs.append(Run(str(number), "run", "FINISHED", 0, 1, folder, params[number] | fingerprint, {}, fingerprint))
     lines = compare_code(*runs).splitlines()
     found = [line.removeprefix("+++ b/lab_code/") for line in lines if line.startswith("+++ b/")]
     assert found == told

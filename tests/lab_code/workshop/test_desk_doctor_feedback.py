@@ -27,8 +27,9 @@ from lab_code.tracking.tracker import open_store
 from lab_code.workshop import desk as desk_module
 from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
 from lab_code.workshop.doctor import QUICK, Check, guard, run_checks
-from lab_code.workshop.feedback import write_feedback
+from lab_code.workshop.feedback import is_left_behind, write_feedback
 from lab_code.workshop.kit import read_kit
+from lab_code.workshop.progress import Journal
 from tests.conftest import hear_interrupts
 
 
@@ -354,6 +355,17 @@ def test_a_laptop_that_was_busy_is_measured_again_before_it_fails(kit, monkeypat
 def test_tracking_is_tried_in_a_store_of_its_own(tmp_path: Path) -> None:
     assert try_tracking(tmp_path) > 0
     assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("handed_in", "left"),
+    [([], False), (["2020-01-01T10:00:00+00:00"], True), (["2999-01-01T10:00:00+00:00"], False), (["soon"], False)],
+)
+def test_feedback_after_the_hand_in_asks_for_one_more(tmp_path: Path, handed_in: list[str], left: bool) -> None:
+    journal = Journal([{"event": "handed_in", "time": time} for time in handed_in], [])
+    assert not is_left_behind(tmp_path, journal)
+    write_feedback(tmp_path, {"clear": 1, "learned": 2, "pace": 3}, "", "")
+    assert is_left_behind(tmp_path, journal) == left
 
 
 def test_feedback_is_kept_without_names_and_replaced(kit) -> None:

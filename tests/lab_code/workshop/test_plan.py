@@ -1,10 +1,13 @@
 """Who is late, and what the strip and `lab status` tell them to skip."""
 
+import re
+
 import pytest
 
 from instructor.workshop import read_workshop
-from lab_code.workshop.clock import describe_lateness
-from lab_code.workshop.plan import Section, describe_delay
+from lab_code.workshop.clock import find_lateness
+from lab_code.workshop.kit import Kit, Stage
+from lab_code.workshop.plan import Delay, Section, find_delay
 from lab_code.workshop.progress import Journal
 from tests.lab_code.workshop.test_clock import NOW
 
@@ -46,22 +49,30 @@ BASELINE, BALANCED, HAND_IN = "train baseline", "train balanced", "handin"
     ],
 )  # fmt: skip
 def test_a_group_that_is_late_hears_what_to_skip(done: tuple[str, ...], elapsed: float, said: str) -> None:
-    assert describe_delay(PLAN, journal(*done), elapsed, STAGES) == said
+    delay = find_delay(PLAN, journal(*done), elapsed, STAGES)
+    assert (delay.text if delay else "") == said
+    assert bool(delay and delay.hand_in) == bool(re.search(r"late: (skip to section 6|hand in)", said))
 
 
 def test_a_kit_without_a_plan_and_a_plan_without_a_hand_in_say_nothing_wrong() -> None:
-    assert describe_delay((), journal(), 99, STAGES) == ""
+    assert find_delay((), journal(), 99, STAGES) is None
     short = (Section(5, ONE), Section(5, TWO, optional=True))
-    assert describe_delay(short[:1], journal(), 7, STAGES).endswith("the rescue code of stage 1")
-    assert describe_delay(short, journal(ONE), 12, STAGES) == "you are 2 minutes late: the rest can wait"
-    assert describe_delay(short, journal(), 7, STAGES).endswith("the rescue code of stage 1, and go on with section 2")
+    said = [
+        find_delay(plan, journal(*done), 12, STAGES) for plan, done in ((short[:1], ()), (short, (ONE,)), (short, ()))
+    ]
+    assert said == [
+        Delay("you are 7 minutes late: ask the instructor for the rescue code of stage 1", False),
+        Delay("you are 2 minutes late: the rest can wait", False),
+        Delay(
+            "you are 7 minutes late: ask the instructor for the rescue code of stage 1, and go on with section 2", False
+        ),
+    ]
 
 
-def test_the_sentence_begins_with_a_capital_and_not_before_the_group_has_begun() -> None:
-    from lab_code.workshop.kit import Kit, Stage
-
+def test_nobody_is_late_before_the_group_has_begun() -> None:
     stages = tuple(Stage(stage, stage, "", (), 3) for stage in STAGES)
     kit = Kit(root=None, workshop="w", title="t", group="g", stages=stages, files={}, plan=PLAN)  # type: ignore[arg-type]
     began = Journal([{"event": "began", "time": "2026-05-04T11:45:00+00:00"}], [])
-    assert describe_lateness(kit, began, NOW).startswith("You are 5 minutes late: ask")
-    assert describe_lateness(kit, Journal([], []), NOW) == ""
+    late = find_lateness(kit, began, NOW)
+    assert late is not None and late.text.startswith("you are 5 minutes late: ask")
+    assert find_lateness(kit, Journal([], []), NOW) is None
