@@ -1,0 +1,77 @@
+"""A folder with every group's kit: a USB stick, or a network share.
+
+    plan = plan_stick(cargos, Path("/media/usb"))      # reads, and changes nothing
+    apply_stick(plan, advance)
+
+Each group's kit is a folder of its name, and folders that all kits share (`cargo.EXTRAS`) lie beside them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from instructor.deliver.cargo import Cargo, refuse
+from instructor.deliver.folder import deliver, look
+from instructor.deliver.medium import find_file_system, find_unfit, keeps_modes
+from instructor.deliver.plan import Plan, plan_delivery, show_bytes
+from lab_code.errors import LabError
+
+_FREE = "free some room on it, or take a larger one; nothing was written"
+
+
+@dataclass
+class StickPlan:
+    """Each kit's plan by its name. `faults` forbid all of it, `notes` are worth knowing."""
+
+    root: Path
+    cargos: dict[str, Cargo]
+    plans: dict[str, Plan] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def plan_stick(cargos: Sequence[Cargo], root: Path, build: Path) -> StickPlan:
+    """What a medium holds and would get. Raises `LabError` where there is none; other faults stand in the plan."""
+    if not root.is_dir():
+        raise LabError(
+            f"there is no folder {root}",
+            hint="plug the stick in and name the folder it is shown as; ways to deliver: stick FOLDER, archives, ssh",
+        )
+    plan, kind = StickPlan(root, {cargo.name: cargo for cargo in cargos}), find_file_system(root)
+    if root.resolve().is_relative_to(build.resolve()):
+        plan.faults.append(f"{root} lies inside {build}, where kits are built")
+    plan.faults += find_unfit(cargos, kind)
+    for cargo in cargos:
+        mine = plan_delivery(cargo, look(root / cargo.name, is_kit=cargo.identity is not None))
+        plan.plans[cargo.name] = mine
+        plan.faults += [f"{cargo.name}: {fault}" for fault in mine.faults]
+    plan.faults += _find_too_small(plan)
+    if not keeps_modes(kind):
+        plan.notes.append(
+            f"{root} ({kind}) keeps no run bit: copy kits to a laptop's own disk; Linux and macOS: python3 lab setup"
+        )
+    if root.stat().st_dev == build.stat().st_dev:
+        plan.notes.append(f"{root} is on the same disk as {build}: is the stick plugged in?")
+    return plan
+
+
+def _find_too_small(plan: StickPlan) -> Iterator[str]:
+    """Each kit fits by itself, as far as the plans say; whether all of them do is asked here."""
+    needs = sum(mine.needs for mine in plan.plans.values())
+    free = min((mine.free for mine in plan.plans.values() if mine.free is not None), default=needs)
+    if needs > free and not any("are needed" in fault for fault in plan.faults):
+        yield f"{plan.root}: {show_bytes(needs)} are needed for all kits, {show_bytes(free)} are free"
+
+
+def apply_stick(plan: StickPlan, advance: Callable[[], object] = lambda: None) -> dict[str, str]:
+    """Bring everything there; returns what could not be, with the reason. Raises `LabError` for the plan's faults."""
+    refuse(plan.faults, _FREE if any("are free" in fault for fault in plan.faults) else "nothing was written")
+    failed = {}
+    for name, cargo in plan.cargos.items():
+        try:
+            deliver(cargo, plan.root / name, advance)
+        except LabError as error:
+            failed[name] = error.message
+        except OSError as error:
+            failed[name] = f"{error.strerror or error}: {error.filename or plan.root}".lower()
+    return failed
