@@ -181,15 +181,9 @@ def make_room(workshop: Path, build: Path, only: Sequence[str] | None, *, spare:
 
 
 def _run_with_bar(room: "Room", work: Callable[..., Any]) -> "list[Row]":
-    """Do something with all laptops, and say on stderr as soon as one is done."""
-    advance, notes = show_progress("laptops", len(room.laptops)), make_console(stderr=True)
-
-    def tell(row: "Row") -> None:
-        advance()
-        if row.error:
-            notes.print(f"{row.laptop.name}: {row.error}", markup=False)
-
-    return asyncio.run(work(room, tell))
+    """Do something with all laptops; a bar shows how many are done."""
+    advance = show_progress("laptops", len(room.laptops))
+    return asyncio.run(work(room, lambda row: advance()))
 
 
 def _read_all(described: Workshop, build: Path) -> "list[Cargo]":
@@ -260,4 +254,4 @@ def _fail(failed: Mapping[str, str], hints: Mapping[str, str]) -> None:
         return
     lines = [f"{name}: {why}" + (f" (fix: {hints[name]})" if hints.get(name) else "") for name, why in failed.items()]
     count = "1 is not done" if len(failed) == 1 else f"{len(failed)} are not done"
-    raise LabError(f"{count}, the others are:\n  " + "\n  ".join(lines), hint=_AGAIN)
+    raise LabError(f"{count}:\n  " + "\n  ".join(lines), hint=_AGAIN)

@@ -122,7 +122,9 @@ def _reset(described: Workshop, build: Path, where: str, room: "Room | None", *,
 
 
 def _print_resets(resets: "Sequence[Reset]", *, dry_run: bool) -> None:
-    table = make_table("kit", "work of", "to be moved" if dry_run else "moved to", right=["files"])
+    table = make_table("kit", "work of")
+    table.add_column("to be moved" if dry_run else "moved to", overflow="fold")
+    table.add_column("files", justify="right")
     for one in resets:
         moved = one.error or one.archive or (f"{', '.join(one.work[:3])} …" if one.work else "nothing: at its start")
         table.add_row(escape(one.name), escape(one.group or "–"), escape(moved), str(len(one.work)))

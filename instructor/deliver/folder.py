@@ -80,7 +80,7 @@ def deliver(cargo: Cargo, root: Path, advance: Callable[[], object] = lambda: No
     is_kit = cargo.identity is not None
     plan = plan_delivery(cargo, look(root, is_kit=is_kit))
     if plan.faults:
-        raise LabError("; ".join(plan.faults))
+        raise LabError("; ".join(plan.faults), hint=plan.hint or None)
     if plan.changes:
         send(cargo, root, plan.send, advance)
         arrived = plan_delivery(cargo, look(root, is_kit=is_kit)) if plan.send else plan
@@ -100,18 +100,16 @@ def send(cargo: Cargo, root: Path, names: Sequence[str], advance: Callable[[], o
         with suppress(OSError):  # a disk that keeps no access rights
             target.chmod(item.mode)
         advance()
-    if names and hasattr(os, "sync"):  # a stick is pulled out before anybody thinks of it
-        os.sync()
 
 
 def settle(root: Path, plan: Plan) -> None:
-    """Put everything in its place, `kit.json` last, so that a kit knows at any moment what it was shipped with."""
+    """Put everything in its place, the lists of what was shipped last: a kit knows at any moment what is its own."""
     staging, document = root / STAGING, None
     staging.mkdir(parents=True, exist_ok=True)
     if plan.identity is not None:
         document = staging / _DOCUMENTS / f"{name_document(plan.identity)}.json"
         write_whole(document, plan.identity)
-    for name in plan.arrived:
+    for name in sorted(plan.arrived, key=lambda name: name == SUMS):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staging / _FILES / name, root / name)
     for name in plan.obsolete:

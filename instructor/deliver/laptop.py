@@ -138,7 +138,8 @@ async def plan_for(link: Link, cargo: Cargo, path: str | None = None) -> tuple[P
     found = await look(link, is_kit=cargo.identity is not None, path=path)
     plan = plan_delivery(cargo, found)
     too_long = find_too_long(found.root, cargo) if link.is_windows else ""
-    plan.faults += [too_long] if too_long else []
+    if too_long:
+        plan.faults, plan.hint = [*plan.faults, too_long], "write a shorter path into the inventory"
     return plan, found
 
 
@@ -163,8 +164,7 @@ async def deliver(link: Link, cargo: Cargo, path: str | None = None) -> Plan:
 def refuse_plan(plan: Plan) -> None:
     """Raise `LabError` for what forbids a delivery."""
     if plan.faults:
-        hint = "free some room there, then again" if any("free" in fault for fault in plan.faults) else "see above"
-        raise LabError("; ".join(plan.faults), hint=hint)
+        raise LabError("; ".join(plan.faults), hint=plan.hint or None)
 
 
 async def send(link: Link, cargo: Cargo, found: Found, names: Sequence[str]) -> None:

@@ -58,6 +58,7 @@ async def plan_ssh(room: Room, tell: Tell = lambda row: None) -> list[Row]:
         for cargo, path in room.cargos(laptop):
             row.plans[cargo.name], _ = await plan_for(link, cargo, path)
         row.error = "; ".join(fault for plan in row.plans.values() for fault in plan.faults)
+        row.hint = next((plan.hint for plan in row.plans.values() if plan.hint), "")
         return row
 
     return await _all(room, plan_one, tell)

@@ -22,6 +22,7 @@ from instructor.provision.kit import SHEET
 from lab_code.files import to_json
 from lab_code.tracking.runs import ARTIFACTS, DATABASE
 from lab_code.workshop.handin import HANDIN_FOLDER
+from lab_code.workshop.handin_rules import is_clutter
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import JOURNAL
 from lab_code.workshop.quiz import QUESTIONS_FILE
@@ -75,7 +76,8 @@ class Found:
 
     def work(self) -> list[str]:
         """What the group has made or changed, links included."""
-        return sorted({name for name in self.files if not self.is_shipped(name)} | self.links)
+        mine = {name for name in self.files if not self.is_shipped(name) and not is_clutter(name)}
+        return sorted(mine | self.links)
 
 
 _WORK_FOLDERS = (f"{HANDIN_FOLDER}/", f"{ARTIFACTS}/")
@@ -99,6 +101,7 @@ class Plan:
     needs: int = 0
     free: int | None = None
     faults: list[str] = field(default_factory=list)
+    hint: str = ""  # what to do about the faults
     there: str = ""  # in words
 
     @property
@@ -110,8 +113,8 @@ class Plan:
 def plan_delivery(cargo: Cargo, found: Found) -> Plan:
     """What it takes to have `cargo` there; whatever forbids it stands in `faults`."""
     plan = Plan(work=found.work(), free=found.free, unsettled=found.unsettled, there=_describe(found))
-    plan.faults += _find_faults(cargo, found)
-    if plan.faults:
+    for fault, hint in _find_faults(cargo, found):
+        plan.faults, plan.hint = [fault], hint
         return plan
     plan.held = _find_held(cargo, found)
     for name, item in cargo.files.items():
@@ -133,18 +136,23 @@ def plan_delivery(cargo: Cargo, found: Found) -> Plan:
     plan.needs = _measure(cargo, found, plan)
     if found.free is not None and plan.needs > found.free:
         plan.faults.append(f"{show_bytes(plan.needs)} are needed, {show_bytes(found.free)} are free")
+        plan.hint = "free some room there, then again"
     return plan
 
 
-def _find_faults(cargo: Cargo, found: Found) -> Iterator[str]:
+def _find_faults(cargo: Cargo, found: Found) -> Iterator[tuple[str, str]]:
+    """Why nothing can be delivered there, and what helps."""
     if found.state == NO_FOLDER:
-        yield f"{found.root} is a file, not a folder"
+        yield f"{found.root} is a file, not a folder", "name another path"
     if found.state == OTHER:
-        yield f"{found.root} holds other things and no kit: name a folder of its own"
-    if found.group and cargo.identity is not None and found.begun:
-        there = found.documents[0]
+        yield f"{found.root} holds other things and no kit", "name a folder of its own, or empty that one"
+    if cargo.identity is not None and found.begun:
+        there = found.documents[0] if found.documents else {}
         if (there.get("workshop"), found.group) != (cargo.document["workshop"], cargo.document["group"]):
-            yield f"it holds the work of {found.group} ({there.get('workshop')}): instructor reset, then again"
+            yield (
+                f"it holds the work of {found.group or 'somebody'} ({there.get('workshop')})",
+                "instructor reset, then again",
+            )
 
 
 def _why_kept(cargo: Cargo, found: Found, name: str) -> str:

@@ -6,6 +6,7 @@
 Each group's kit is a folder of its name, and folders that all kits share (`cargo.EXTRAS`) lie beside them.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ class StickPlan:
     plans: dict[str, Plan] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_medium: bool = False  # not the disk that kits are built on
 
 
 def plan_stick(cargos: Sequence[Cargo], root: Path, build: Path) -> StickPlan:
@@ -44,13 +46,14 @@ def plan_stick(cargos: Sequence[Cargo], root: Path, build: Path) -> StickPlan:
     for cargo in cargos:
         mine = plan_delivery(cargo, look(root / cargo.name, is_kit=cargo.identity is not None))
         plan.plans[cargo.name] = mine
-        plan.faults += [f"{cargo.name}: {fault}" for fault in mine.faults]
+        plan.faults += [f"{cargo.name}: {fault} (fix: {mine.hint})" for fault in mine.faults]
     plan.faults += _find_too_small(plan)
     if not keeps_modes(kind):
         plan.notes.append(
             f"{root} ({kind}) keeps no run bit: copy kits to a laptop's own disk; Linux and macOS: python3 lab setup"
         )
-    if root.stat().st_dev == build.stat().st_dev:
+    plan.is_medium = root.stat().st_dev != build.stat().st_dev
+    if not plan.is_medium:
         plan.notes.append(f"{root} is on the same disk as {build}: is the stick plugged in?")
     return plan
 
@@ -74,4 +77,6 @@ def apply_stick(plan: StickPlan, advance: Callable[[], object] = lambda: None) -
             failed[name] = error.message
         except OSError as error:
             failed[name] = f"{error.strerror or error}: {error.filename or plan.root}".lower()
+    if plan.is_medium and hasattr(os, "sync"):  # a stick is pulled out before anybody thinks of it
+        os.sync()
     return failed

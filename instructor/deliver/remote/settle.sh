@@ -10,11 +10,13 @@ if [ -n "$document" ]; then
 fi
 cd .delivery/files && drop_stale
 find . -name .rsync-partial -prune -exec rm -rf {} +
+[ -f data/SHA256SUMS ] && mv -f data/SHA256SUMS ../kits/sums
 find . -type d | while IFS= read -r folder; do
   mkdir -p "$root/$folder" || exit 1
   find "$folder" -maxdepth 1 -type f -exec sh -c 'mv -f "$@" "$0/"' "$root/$folder" {} + || exit 1
 done || stop "some files could not be put in their place"
 cd "$root" && drop_obsolete
+if [ -f .delivery/kits/sums ]; then mkdir -p data && mv -f .delivery/kits/sums data/SHA256SUMS; fi
 if [ -n "$document" ]; then mv -f ".delivery/kits/$document" kit.json || stop "kit.json could not be put in its place"; fi
 rm -rf .delivery
 echo "lab-done"
