@@ -4,7 +4,6 @@ Every laptop has its own account, home, host key and port, and can be off, froze
 """
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -41,13 +40,13 @@ class Laptop:
     process: subprocess.Popen[bytes] | None = None
     mounted: bool = False
 
-    def start(self) -> None:
-        """Switch it on, and wait until it answers."""
+    def start(self, extra: str = "") -> None:
+        """Switch it on with some more settings, and wait until it answers."""
         config = self.folder / "sshd_config"
         config.write_text(
             f"ListenAddress {self.host}\nPort {self.port}\nHostKey {self.folder}/host_key\nPidFile none\n"
             f"AuthorizedKeysFile {self.folder}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
-            f"AllowUsers {self.user}\nPermitRootLogin no\nMaxStartups 100\n",
+            f"AllowUsers {self.user}\nPermitRootLogin no\nMaxStartups 100\n{extra}",
             encoding="utf-8",
         )
         log = (self.folder / "log").open("ab")
@@ -73,18 +72,29 @@ class Laptop:
         if self.process is not None:
             for child in psutil.Process(self.process.pid).children(recursive=True):
                 with suppress(psutil.Error):
-                    child.kill()
+                    if child.name() == "sshd":  # what it has started learns of it as on a real laptop
+                        child.kill()
 
     def freeze(self) -> None:
         """Close the lid: connections are still taken by the system, and nobody answers."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
 
+    def wake(self) -> None:
+        """Open the lid."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
     def fill(self) -> None:
         """A disk on which nothing of a kit's size fits."""
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_FULL}", "tmpfs", self.home], check=True)
         self.mounted = True
         shutil.chown(self.home, self.user)
+        (self.home / "film.mp4").write_bytes(b"x" * 2_080_000)
+
+    def empty(self) -> None:
+        """Somebody has tidied up there."""
+        (self.home / "film.mp4").unlink()
 
     def new_host_key(self) -> None:
         """As after it was set up anew. It is switched off and on."""
@@ -144,8 +154,8 @@ class Room:
 
     def write(self, groups: dict[int, str], **more: str) -> Path:
         """The inventory: the laptops by number with their groups; the others are spare ones."""
-        lines = ["defaults:", "  path: kits/mine", f"  key: {self.folder / 'key'}"]
-        lines += [f"  {key}: {value}" for key, value in more.items()] + ["laptops:"]
+        shared = {"path": "kits/mine", "key": str(self.folder / "key"), **more}
+        lines = ["defaults:", *(f"  {key}: {value}" for key, value in shared.items()), "laptops:"]
         for laptop in self.laptops:
             lines.append(
                 f"  - {{name: laptop-{laptop.number}, host: {laptop.host}, port: {laptop.port}, user: {laptop.user}"
@@ -193,7 +203,3 @@ def make_room(folder: Path, count: int) -> Room:
         room.tidy()
         raise
     return room
-
-
-def home_of(user: str) -> Path:
-    return Path(pwd.getpwnam(user).pw_dir)
