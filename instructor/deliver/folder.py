@@ -64,7 +64,7 @@ def _read_files(found: Found, root: Path) -> None:
         found.sums = {f"data/{name}": digest for name, digest in sums.items()}
     for name, entry in walk_files(root, SKIPPED | {STAGING}):
         if entry.is_symlink():
-            found.links.add(name)
+            found.links |= {name} if entry.name not in SKIPPED else set()
         elif entry.is_file():
             found.files[name] = sha256_file(Path(entry.path))
     if (root / STAGING / _FILES).is_dir():

@@ -1,7 +1,8 @@
-"""Tiny kits: the form of real ones, a dozen files each, and a room of real laptops that a module shares."""
+"""Tiny kits: the form of real ones, a dozen files each, and a room of real laptops that all these tests share."""
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,8 +53,6 @@ def digest(text: bytes) -> str:
 
 def edit_kit(build: Path, group: str = "group-1", **changes: bytes | None) -> Cargo:
     """The kit once more with other files, as provisioning builds it anew."""
-    import shutil
-
     shutil.rmtree(build / "kits" / group, ignore_errors=True)
     return read_kit_cargo(write_kit(build, group, **changes))
 
@@ -71,7 +70,7 @@ def cargo(tiny: Path) -> Cargo:
     return read_kit_cargo(tiny / "kits" / "group-1")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def laptops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     """Six laptops that are switched on; whoever harms one puts it right."""
     room = make_room(tmp_path_factory.mktemp("room"), 6)

@@ -96,6 +96,12 @@ class Laptop:
         """Somebody has tidied up there."""
         (self.home / "film.mp4").unlink()
 
+    def unmount(self) -> None:
+        """Its own disk again, if it had another one."""
+        if self.mounted:
+            subprocess.run(["umount", "-l", self.home], check=True)
+            self.mounted = False
+
     def new_host_key(self) -> None:
         """As after it was set up anew. It is switched off and on."""
         self.stop()
@@ -115,8 +121,7 @@ class Laptop:
 
     def tidy(self) -> None:
         self.stop()
-        if self.mounted:
-            subprocess.run(["umount", "-l", self.home], check=False)
+        self.unmount()
         subprocess.run(["userdel", "-f", self.user], check=False, capture_output=True)
 
 

@@ -154,6 +154,7 @@ def test_a_room_full_of_trouble_is_told_laptop_by_laptop_and_completed_later(
     assert rows[3].sent < 23_000_000, "half a file that has arrived is not sent twice"
     for number, group in enumerate(GROUPS, 1):
         assert tree(kit_of(laptops, number)) == tree(room.kits[group].folder)
+    full.unmount()
 
 
 class cut_in_the_middle:  # noqa: N801
