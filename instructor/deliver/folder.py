@@ -41,7 +41,7 @@ def look(root: Path, *, is_kit: bool = True) -> Found:
     found.unsettled = (root / STAGING).is_dir()
     if not root.is_dir():
         found.state = NO_FOLDER
-    elif is_kit and not (root / KIT_FILE).is_file() and not found.unsettled:
+    elif is_kit and not any((root / name).exists() for name in (KIT_FILE, STAGING, "lab_code")):
         found.state = OTHER
     else:
         found.state = KIT

@@ -58,8 +58,8 @@ class Link:
         given = text.encode("utf-8", "surrogateescape")
         self.sent.append(len(given))
         ended = await call(self.laptop, self.inventory, command, given)
-        out = ended.out.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-        refused = re.search(rf"^{_CANNOT} (.*)$", out, re.MULTILINE)
+        out = ended.out.decode("utf-8", "surrogateescape")
+        refused = re.search(rf"^{_CANNOT} (.*?)\r?$", out, re.MULTILINE)
         if refused and "No space left" not in ended.complaint:
             raise LabError(refused[1], hint="see to it there, then again")
         if not out.rstrip().endswith(_DONE):

@@ -22,7 +22,7 @@ _FREE = "free some room on it, or take a larger one; nothing was written"
 
 @dataclass
 class StickPlan:
-    """Each kit's plan by its name. `faults` forbid all of it, `notes` are worth knowing."""
+    """Each kit's plan by its name. `faults` forbid all of it; what forbids one kit stands in its plan."""
 
     root: Path
     cargos: dict[str, Cargo]
@@ -44,10 +44,10 @@ def plan_stick(cargos: Sequence[Cargo], root: Path, build: Path) -> StickPlan:
         plan.faults.append(f"{root} lies inside {build}, where kits are built")
     plan.faults += find_unfit(cargos, kind)
     for cargo in cargos:
-        mine = plan_delivery(cargo, look(root / cargo.name, is_kit=cargo.identity is not None))
-        plan.plans[cargo.name] = mine
-        plan.faults += [f"{cargo.name}: {fault} (fix: {mine.hint})" for fault in mine.faults]
+        found = look(root / cargo.name, is_kit=cargo.identity is not None)
+        plan.plans[cargo.name] = plan_delivery(cargo, found)
     plan.faults += _find_too_small(plan)
+    plan.notes += [f"{name}: {fault}" for name, mine in plan.plans.items() for fault in mine.faults]
     if not keeps_modes(kind):
         plan.notes.append(
             f"{root} ({kind}) keeps no run bit: copy kits to a laptop's own disk; Linux and macOS: python3 lab setup"
@@ -59,10 +59,10 @@ def plan_stick(cargos: Sequence[Cargo], root: Path, build: Path) -> StickPlan:
 
 
 def _find_too_small(plan: StickPlan) -> Iterator[str]:
-    """Each kit fits by itself, as far as the plans say; whether all of them do is asked here."""
+    """Whether all kits fit together: half of them would help nobody."""
     needs = sum(mine.needs for mine in plan.plans.values())
     free = min((mine.free for mine in plan.plans.values() if mine.free is not None), default=needs)
-    if needs > free and not any("are needed" in fault for fault in plan.faults):
+    if needs > free:
         yield f"{plan.root}: {show_bytes(needs)} are needed for all kits, {show_bytes(free)} are free"
 
 
@@ -74,7 +74,7 @@ def apply_stick(plan: StickPlan, advance: Callable[[], object] = lambda: None) -
         try:
             deliver(cargo, plan.root / name, advance)
         except LabError as error:
-            failed[name] = error.message
+            failed[name] = f"{error.message} (fix: {error.hint})" if error.hint else error.message
         except OSError as error:
             failed[name] = f"{error.strerror or error}: {error.filename or plan.root}".lower()
     if plan.is_medium and hasattr(os, "sync"):  # a stick is pulled out before anybody thinks of it

@@ -10,7 +10,7 @@ try {
   Say "free $([long]([IO.DriveInfo]::new([IO.Path]::GetPathRoot($root)).AvailableFreeSpace / 1024))"
   if ([IO.File]::Exists($root)) { Say 'state no folder' }
   elseif (-not [IO.Directory]::Exists($root) -or -not (Get-ChildItem -Force -LiteralPath $root | Select-Object -First 1)) { Say 'state absent' }
-  elseif ($is_kit -eq 'yes' -and -not (Test-Path -LiteralPath "$root\kit.json") -and -not (Test-Path -LiteralPath "$root\.delivery")) { Say 'state other' }
+  elseif ($is_kit -eq 'yes' -and -not (Test-Path -LiteralPath "$root\kit.json") -and -not (Test-Path -LiteralPath "$root\.delivery") -and -not (Test-Path -LiteralPath "$root\lab_code")) { Say 'state other' }
   else {
     Say 'state kit'
     if (Test-Path -LiteralPath "$root\.delivery") { Say 'unsettled yes' }

@@ -13,7 +13,7 @@ if [ -w "$place" ]; then :; else echo "cannot $place cannot be written to"; exit
 if [ -e "$root" ] && [ ! -d "$root" ]; then echo "state no folder"; echo "lab-done"; exit 0; fi
 if [ ! -d "$root" ] || [ -z "$(ls -A "$root")" ]; then echo "state absent"; echo "lab-done"; exit 0; fi
 cd "$root" || { echo "cannot $root cannot be entered"; exit 0; }
-if [ "$is_kit" = yes ] && [ ! -f kit.json ] && [ ! -d .delivery ]; then echo "state other"; echo "lab-done"; exit 0; fi
+if [ "$is_kit" = yes ] && [ ! -f kit.json ] && [ ! -d .delivery ] && [ ! -d lab_code ]; then echo "state other"; echo "lab-done"; exit 0; fi
 echo "state kit"
 [ -d .delivery ] && echo "unsettled yes"
 for name in kit.json .delivery/kits/*.json data/SHA256SUMS; do

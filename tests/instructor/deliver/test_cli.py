@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,3 +152,18 @@ def test_laptops_are_shown_and_served_and_one_that_is_off_is_named(
     assert (laptops.laptops[2].kit() / "progress.jsonl").read_bytes() == b"{}\n"
     code, out, _ = run("reset", "ssh", "--yes", "--only", "laptop-1")
     assert code == 0 and ".earlier-classes" in out
+
+
+@pytest.mark.parametrize(
+    ("to", "delivered"),
+    [
+        ("", []),
+        ("ssh", ["deliver ssh"]),
+        ("archives", ["deliver archives"]),
+        ("/media/USB ssh ü", ["deliver stick /media/USB ssh ü"]),
+    ],
+)
+def test_make_builds_and_delivers_in_one_go(project: Path, to: str, delivered: list[str]) -> None:
+    make = ["make", "-s", "provision", "INSTRUCTOR=echo", "SETUP=true", f"TO={to}"]
+    done = subprocess.run(make, cwd=project, capture_output=True, text=True, encoding="utf-8")
+    assert done.stdout.splitlines() == ["provision", *delivered] and not done.returncode

@@ -219,3 +219,12 @@ def test_archives_that_do_not_fit_are_not_begun(tiny: Path, tmp_path: Path, monk
     with pytest.raises(LabError, match=r"needed for all archives, 1\.0 kB are free"):
         apply_archives(plan_archives(kits(tiny), tmp_path / "a"))
     assert not (tmp_path / "a").exists()
+
+
+def test_a_kit_on_a_stick_that_cannot_be_replaced_is_no_matter_to_the_others(tiny: Path, stick: Path) -> None:
+    folder.deliver(kits(tiny)[1], stick / "group-1")  # somebody has renamed a folder
+    (stick / "group-1" / "progress.jsonl").write_bytes(b"{}\n")
+    before = tree(stick / "group-1")
+    failed = apply_stick(plan_stick(kits(tiny), stick, tiny))
+    assert list(failed) == ["group-1"] and "holds the work of group-2" in failed["group-1"]
+    assert tree(stick / "group-1") == before and tree(stick / "group-2") == tree(tiny / "kits" / "group-2")

@@ -214,3 +214,10 @@ def test_a_kit_of_another_workshop_counts_as_another_kit(tiny: Path, place: Path
     put(place, "progress.jsonl")
     other = read_kit_cargo(write_kit(tiny / "other", workshop="next-week"))
     assert "(tiny)" in plan(other, place).faults[0]
+
+
+def test_a_kit_without_its_kit_json_is_still_a_kit(tiny: Path, place: Path, cargo: Cargo) -> None:
+    (place / "kit.json").unlink()
+    put(place, "README.md")
+    found = folder.deliver(cargo, place)
+    assert found.identity == cargo.identity and list(found.kept) == ["README.md"] and not found.send
