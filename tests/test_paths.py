@@ -18,6 +18,7 @@ _STAGES = ("locked/1-configuration", "locked/2-imbalance", "locked/3-your-own")
 _ROOTS = ("", "lab_code", "instructor", "docs", "tests", "quiz", "instructor/provision/kit_files", *_STAGES)
 # Files that are made, or that other programs and people write.
 _MADE = ("build/", "data/", "reviews.yaml", "config.yaml", "SOURCE.md", "helpers.js")
+_MADE += ("inventory.yaml", "instructor/inventory.yaml")
 _TREES = ("README.md", "CONTRIBUTING.md", "docs", "quiz", "notebooks", "locked", "lab_code", "instructor", "tests")
 
 

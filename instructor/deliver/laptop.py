@@ -85,40 +85,37 @@ async def look(link: Link, *, is_kit: bool = True, path: str | None = None) -> F
 
 def parse_look(out: str) -> Found:
     """What the script `look` has said, as bytes in a text (surrogateescape)."""
-    found, rest, section = Found(), out, ""
+    head, _, listed = out.partition(f"\n{_FILES}\n")
+    found, rest = Found(), f"{head}\n".encode("utf-8", "surrogateescape")
     while rest:
-        line, _, rest = rest.partition("\n")
-        word, _, value = line.partition(" ")
+        line, _, rest = rest.partition(b"\n")
+        word, _, value = line.decode("utf-8", "surrogateescape").partition(" ")
         if word == "text":
             rest = _take_text(found, value, rest)
-        elif word in (_FILES, "links", _DONE) and not value:
-            section = word
-        elif section == _FILES:
-            _take_file(found, line)
-        elif section == "links":
-            found.links.add(line.removeprefix("./"))
         elif word == "root":
             found.root = value
         elif word == "state":
             found.state = value
         elif word == "free" and value.strip().isdigit():
             found.free = int(value) * 1024
-        elif word in ("rsync", "unsettled"):
-            found.has_rsync, found.unsettled = found.has_rsync or word == "rsync", found.unsettled or word != "rsync"
+        found.has_rsync, found.unsettled = found.has_rsync or word == "rsync", found.unsettled or word == "unsettled"
+    files, _, links = listed.partition("\nlinks\n") if not listed.startswith("links\n") else ("", "", listed[6:])
+    for line_text in filter(None, files.split("\n")):
+        _take_file(found, line_text)
+    found.links = {line_text.removeprefix("./") for line_text in links.split("\n") if line_text.startswith("./")}
     return found
 
 
-def _take_text(found: Found, head: str, rest: str) -> str:
+def _take_text(found: Found, head: str, rest: bytes) -> bytes:
     """A file that is shown whole; returns what follows it."""
     size, name = head.split(maxsplit=1)
-    content = rest.encode("utf-8", "surrogateescape")
-    text, after = content[: int(size)], content[int(size) + 1 :].decode("utf-8", "surrogateescape")
+    text = rest[: int(size)]
     if name == SUMS:
         found.sums = {f"data/{path}": digest for path, digest in parse_sums(text.decode("utf-8", "replace")).items()}
     else:
         found.identity = text if name == KIT_FILE else found.identity
         found.documents.append(parse_document(text))
-    return after
+    return rest[int(size) + 1 :]
 
 
 def _take_file(found: Found, line: str) -> None:
@@ -178,7 +175,7 @@ async def _send_by_rsync(link: Link, cargo: Cargo, root: str, names: Sequence[st
     """False where the two rsyncs do not understand each other."""
     waiting, host = f"{root}/{STAGING}/{_FILES}", link.laptop.host
     command = [
-        "rsync", "--relative", "--times", "--perms", "--checksum", "--protect-args", "--stats",
+        "rsync", "--relative", "--times", "--perms", "--checksum", "--protect-args", "--compress", "--stats",
         "--from0", "--files-from=-", f"--partial-dir={PARTIAL}", "--compare-dest=../../", f"--timeout={3 * CONNECT_S}",
         f"--rsh={shlex.join(ssh_options(link.laptop, link.inventory))}",
         f"--rsync-path=mkdir -p {shlex.quote(waiting)} && rsync",

@@ -118,12 +118,11 @@ def plan_delivery(cargo: Cargo, found: Found) -> Plan:
         return plan
     plan.held = _find_held(cargo, found)
     for name, item in cargo.files.items():
-        why = _why_kept(cargo, found, name)
         if found.files.get(name) == item.digest:
             plan.same.append(name)
         elif name in plan.held:
             continue
-        elif why:
+        elif why := _why_kept(cargo, found, name):
             plan.kept[name] = why
         elif found.staged.get(name) == item.digest:
             plan.arrived.append(name)
