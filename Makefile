@@ -21,8 +21,13 @@ help:  ## list the targets
 	@echo "Usage: make TARGET"
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  \1\t/' | expand -t 14
 
-provision: for-instructor  ## build the kits of all groups (DATA=folder takes real photographs)
+provision: for-instructor  ## build the kits of all groups (DATA=folder: real photographs; TO=stick's folder, ssh, archives: deliver)
 	@$(INSTRUCTOR) provision $(if $(DATA),--data "$(DATA)")
+	@case "$(TO)" in \
+	  "") ;; \
+	  ssh|archives) $(INSTRUCTOR) deliver "$(TO)" ;; \
+	  *) $(INSTRUCTOR) deliver stick "$(TO)" ;; \
+	esac
 
 collect: for-instructor  ## read the hand-ins, score them, write the leaderboard (FROM=folder for a USB stick)
 	@$(INSTRUCTOR) collect $(if $(FROM),"$(FROM)")

@@ -1,9 +1,9 @@
 """The command `instructor`: which commands there are, in the order of the work, and how it ends.
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
-locks, experiments), `provision.py`, `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue,
-room code), `collect.py` (hand-ins, reviews, Kahoot's results). What takes long to import (MLflow, torch) is imported
-only inside the commands that need it.
+locks, experiments), `provision.py`, `deliver.py` and `fleet.py` (laptops), `classroom.py` (plan, run sheet, slides, clock,
+board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's results). What takes long to
+import (MLflow, torch) is imported only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from instructor.cli import classroom, collect, in_class, prepare, provision
+from instructor.cli import classroom, collect, deliver, fleet, in_class, prepare, provision
 from lab_code.cli.terminal import run_app
 
 
@@ -33,6 +33,9 @@ def _make_app(help_text: str) -> typer.Typer:
 app = _make_app("Build the kits, look up the key, collect and rank. Begin with: make provision")
 for command in (
     provision.provision,
+    fleet.fleet,
+    fleet.reset,
+    fleet.swap,
     classroom.plan,
     classroom.run_sheet,
     classroom.slides,
@@ -61,3 +64,10 @@ kahoot.command()(collect.results)
 locks = _make_app("The locks.")
 app.add_typer(locks, name="locks")
 locks.command()(prepare.audit)
+
+delivery = _make_app("Bring the kits to the laptops.")
+app.add_typer(delivery, name="deliver")
+delivery.command(no_args_is_help=True)(deliver.stick)
+delivery.command()(deliver.archives)
+delivery.command()(deliver.ssh)
+delivery.command()(deliver.pin)

@@ -16,7 +16,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import collecting, desk, experiments, networks, provisioning, synthetic, training, unlocking
+from tests.benchmarks import (
+    collecting,
+    delivering,
+    desk,
+    experiments,
+    networks,
+    provisioning,
+    synthetic,
+    training,
+    unlocking,
+)
 
 OUT = Path("build") / "bench.json"
 
@@ -30,8 +40,8 @@ class Figure:
     holds: bool | None
 
 
-# In this order: the second to the fifth use the kits that the first one builds.
-_MODULES = (provisioning, unlocking, collecting, desk, experiments, synthetic, training, networks)
+# In this order: the second to the sixth use the kits that the first one builds.
+_MODULES = (provisioning, delivering, unlocking, collecting, desk, experiments, synthetic, training, networks)
 
 
 def main() -> int:

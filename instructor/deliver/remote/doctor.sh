@@ -1,0 +1,10 @@
+# Run `lab doctor --json` in the kit at $root.
+case "$root" in /*) ;; *) root="$HOME/$root" ;; esac
+if [ ! -f "$root/lab" ]; then echo "cannot there is no kit at $root"; exit 0; fi
+cd "$root" || { echo "cannot $root cannot be entered"; exit 0; }
+python=python3
+[ -x .venv/bin/python ] && python=.venv/bin/python
+command -v "$python" >/dev/null 2>&1 || { echo "cannot it has no python3 and the kit no environment: ./lab setup"; exit 0; }
+"$python" lab doctor --json </dev/null
+echo
+echo "lab-done"

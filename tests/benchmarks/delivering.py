@@ -1,0 +1,107 @@
+"""Six kits onto a folder, and over SSH to laptops that are really there: time, and bytes beside those that changed."""
+
+import asyncio
+import hashlib
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from instructor.deliver import folder
+from instructor.deliver.cargo import SUMS, Cargo, parse_sums, read_cargos, read_kit_cargo
+from instructor.deliver.inventory import read_inventory
+from instructor.deliver.over_ssh import Room, apply_ssh
+from instructor.workshop import read_workshop
+from lab_code.files import sha256_file, to_json, write_whole
+from lab_code.workshop.kit import KIT_FILE
+from tests.instructor.deliver.laptops import make_room, why_not
+
+_REPEATS, _CHANGED = 3, 200  # photographs that a new build has drawn anew
+
+
+def measure(scratch: Path) -> Iterator[tuple]:
+    """The kits are those that the benchmark of provisioning has built."""
+    groups = read_workshop().groups
+    cargos = read_cargos(scratch / "build", groups)
+    ratios = [_to_folder(cargos, scratch / f"stick-{n}") / _copy(scratch, f"copy-{n}") for n in range(_REPEATS)]
+    yield f"deliver: {len(groups)} kits onto a folder, over cp -r", statistics.median(ratios), "ratio"
+    if why_not():
+        print(f"not measured: laptops over SSH ({why_not()})")
+        return
+    laptops = make_room(_folder(scratch / "room"), len(groups))
+    try:
+        inventory = read_inventory(laptops.write(dict(enumerate(groups, 1))), groups)
+        yield from _over_ssh(Room(inventory, inventory.laptops, cargos), scratch)
+    finally:
+        laptops.tidy()
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def _to_folder(cargos: dict[str, Cargo], root: Path) -> float:
+    started = time.perf_counter()
+    for name, cargo in cargos.items():
+        folder.deliver(cargo, root / name)
+    seconds = time.perf_counter() - started
+    shutil.rmtree(root)
+    return seconds
+
+
+def _copy(scratch: Path, name: str) -> float:
+    started = time.perf_counter()
+    subprocess.run(["cp", "-r", scratch / "build" / "kits", scratch / name], check=True)
+    seconds = time.perf_counter() - started
+    shutil.rmtree(scratch / name)
+    return seconds
+
+
+def _over_ssh(room: Room, scratch: Path) -> Iterator[tuple]:
+    """One kit for all laptops: what it is called makes no difference to its bytes."""
+    cargo = next(iter(room.kits.values()))
+    first = replace(room, laptops=room.laptops[:1])
+    _, sent = _deliver(first, cargo)
+    yield "deliver: bytes sent over SSH, over those of a new kit", sent / cargo.size, "ratio", 1.1
+    _deliver(room, cargo)
+    shares, times = [], []
+    for number in range(_REPEATS):
+        changed, size = _change(cargo, scratch / f"one-{number}", number)
+        one, sent = _deliver(first, changed)
+        six, _ = _deliver(room, _change(cargo, scratch / f"six-{number}", 100 + number)[0])
+        shares.append(sent / size)
+        times.append((one, six))
+    yield f"deliver: the same, over those of {_CHANGED} changed photographs", statistics.median(shares), "ratio", 1.1
+    yield f"deliver: {_CHANGED} changed photographs to one laptop", statistics.median(one for one, _ in times), "s"
+    yield "deliver: six laptops over one", statistics.median(six / one for one, six in times), "ratio", 2.0
+
+
+def _change(cargo: Cargo, into: Path, seed: int) -> tuple[Cargo, int]:
+    """The kit with some other photographs, as if it were built anew, and their bytes."""
+    shutil.copytree(cargo.folder, into, copy_function=os.link)
+    random_bytes, size = random.Random(seed), 0
+    sums = parse_sums((into / SUMS).read_text(encoding="utf-8"))
+    for name in [name for name in sums if name.endswith(".jpg")][:_CHANGED]:
+        content = random_bytes.randbytes((into / "data" / name).stat().st_size)
+        write_whole(into / "data" / name, content)
+        sums[name], size = hashlib.sha256(content).hexdigest(), size + len(content)
+    write_whole(into / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
+    document = cargo.document
+    document["files"][SUMS] = sha256_file(into / SUMS)
+    write_whole(into / KIT_FILE, to_json(document))
+    return read_kit_cargo(into), size
+
+
+def _deliver(room: Room, cargo: Cargo) -> tuple[float, int]:
+    """Seconds, and bytes sent before they are encrypted."""
+    room = replace(room, kits=dict.fromkeys(room.kits, cargo))
+    started = time.perf_counter()
+    rows = asyncio.run(apply_ssh(room))
+    assert not [row.error for row in rows if row.error]
+    return time.perf_counter() - started, sum(row.sent for row in rows)
