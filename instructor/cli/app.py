@@ -36,6 +36,7 @@ for command in (
     in_class.rescue,
     in_class.room_code,
     collect.collect,
+    collect.ui,
     collect.review,
     prepare.experiments,
 ):

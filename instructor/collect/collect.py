@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from instructor.collect.counting import Counts, check_counts, count_rows, known_runs
+from instructor.collect.disk import explain_full_disk, is_disk_full
 from instructor.collect.handin import Found
 from instructor.collect.handins import HandIn, HandIns, Place, Progress, Terms, read_handins
 from instructor.collect.isolation import Job, Outcome, run_isolated
@@ -42,7 +44,9 @@ class Collected:
     refused: dict[str, str] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)  # runs that came with two contents
+    mismatches: list[str] = field(default_factory=list)  # claims that do not follow from the logged predictions
     found: list[Found] = field(default_factory=list)  # every hand-in that was read, taken or not
+    counts: dict[str, Counts] = field(default_factory=dict)  # of every group: what went in, and what came out
 
 
 def collect_handins(
@@ -56,7 +60,7 @@ def collect_handins(
     if not test_set.is_dir():
         raise LabError(f"the hidden test set {test_set} is missing", hint="make provision")
     collected = Collected(final / "leaderboard.html", f"sqlite:///{(final / DATABASE).as_posix()}")
-    with stage(build) as scratch:
+    with explain_full_disk(build), stage(build) as scratch:
         store = scratch / "collected"
         make_store(store, final, build)
         empty = Path(shutil.copyfile(store / DATABASE, scratch / "empty.db"))
@@ -67,9 +71,12 @@ def collect_handins(
             collected.missing = list(workshop.groups)
             return collected
         scores = _score_all(handins, workshop, test_set, progress)
+        advance = progress("merging", len(handins.of_group))
         for group in handins.of_group:
             row = _collect_group(group, handins, scores, store, final, collected)
             collected.rows += [row] if row else []
+            advance()
+        check_counts(store, collected.counts, collected.incomplete)
         _note_other_photographs(handins, build, collected)
         collected.rows = rank_rows(collected.rows)
         write_leaderboard(store, workshop.title, collected.rows)
@@ -91,13 +98,7 @@ def _collect_group(
     group: str, handins: HandIns, scores: dict[str, Outcome], store: Path, final: Path, collected: Collected
 ) -> Row | None:
     """Merge what a group handed in, and describe it in one row; None where nothing could be merged."""
-    merged: list[HandIn] = []
-    for handin in handins.of_group[group]:
-        try:
-            merge_store(handin.store, store, final, group, handin.skip | handin.unstored)
-            merged.append(handin)
-        except LabError as error:
-            collected.refused[handin.shown] = error.message
+    merged = _merge_group(group, handins, store, final, collected)
     if not merged:
         return None
     best = _best_score(merged, scores, collected)
@@ -117,6 +118,26 @@ def _collect_group(
         handed_in=merged[0].facts["written"],
         receipt=merged[0].facts["receipt"],
     )
+
+
+def _merge_group(group: str, handins: HandIns, store: Path, final: Path, collected: Collected) -> list[HandIn]:
+    """The hand-ins of a group that arrived in the collected store, each counted before it goes."""
+    merged, counts = [], collected.counts.setdefault(group, Counts())
+    for handin in handins.of_group[group]:
+        skip = handin.skip | handin.unstored
+        run_ids = known_runs(handin.store) - skip - known_runs(store)
+        counted = count_rows(handin.store, run_ids)
+        try:
+            merge_store(handin.store, store, final, group, skip)
+        except LabError as error:
+            if is_disk_full(error):
+                raise
+            collected.refused[handin.shown] = error.message
+            continue
+        merged.append(handin)
+        counts.add(run_ids, counted)
+        collected.mismatches += [f"{group}: {line}" for line in handin.facts["mismatches"]]
+    return merged
 
 
 def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Collected) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def is_server(place: Place) -> bool:
 
 def gather(places: Sequence[Place], terms: Terms, scratch: Path, progress: Progress) -> Gathered:
     """Everything that may hold a hand-in, each original once. Raises `LabError` for a place that is not there."""
-    servers = [str(place) for place in places if is_server(place)]
+    servers = [place for place in places if isinstance(place, str) and is_server(place)]
     parcels, odd = find_parcels(Path(place) for place in places if not is_server(place))
     gathered = Gathered(refused=odd)
     files = [parcel for parcel in parcels if not parcel.path.is_dir()]

@@ -10,7 +10,6 @@ called when it came; where that is missing, the original counts all the same.
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -93,11 +92,6 @@ def hash_original(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LabError(f"it cannot be read: {reason}", hint="copy it to this computer and collect again") from error
-
-
-def free_bytes(folder: Path) -> int:
-    """What is left on the disk of a folder."""
-    return shutil.disk_usage(folder).free
 
 
 def _flush(file: Path) -> None:

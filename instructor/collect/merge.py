@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from instructor.collect.counting import COUNTED, count_chosen, name_chosen
 from instructor.collect.filling import folder_of, insert, place_of_model
 from instructor.collect.foreign_store import MODEL_TABLES, RUN_TABLES, Row
 from lab_code.errors import LabError
@@ -20,15 +21,6 @@ from lab_code.tracking.runs import ARTIFACTS, DATABASE, open_database
 
 # A store that is made beside its place may be lost with the machine; it is on the disk before it takes its place.
 _FAST = ("synchronous = OFF", "journal_mode = MEMORY", "cache_size = -65536")
-COUNTED = {  # what is counted before and after, and by which column its rows belong to a run
-    "runs": "run_uuid",
-    "params": "run_uuid",
-    "metrics": "run_uuid",
-    "latest_metrics": "run_uuid",
-    "tags": "run_uuid",
-    "logged_models": "source_run_id",
-    "inputs": "destination_id",
-}
 
 
 def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterable[str] = ()) -> int:
@@ -51,17 +43,6 @@ def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterab
     return len(run_ids)
 
 
-def count_rows(store: Path, run_ids: Iterable[str]) -> dict[str, int]:
-    """How many rows of each table belong to these runs, and how many files they have."""
-    with open_database(store / DATABASE) as database:
-        _name_chosen(database, run_ids)
-        counts = {table: _count_of(database, "main", table) for table in COUNTED}
-        places = [row[0] for row in database.execute("SELECT artifact_uri FROM runs WHERE run_uuid IN temp.chosen")]
-    parts = [place.replace("\\", "/").split(f"/{ARTIFACTS}/")[-1].removeprefix(f"{ARTIFACTS}/") for place in places]
-    folders = [store / ARTIFACTS / part for part in parts]
-    return {**counts, "files": sum(path.is_file() for folder in folders for path in folder.rglob("*"))}
-
-
 @contextmanager
 def _open_both(source: Path, store: Path) -> Iterator[sqlite3.Connection]:
     """The collected store with the other one attached as `theirs`; committed at the end, or not at all."""
@@ -76,13 +57,8 @@ def _open_both(source: Path, store: Path) -> Iterator[sqlite3.Connection]:
 def _choose_runs(both: sqlite3.Connection, skip: set[str]) -> set[str]:
     query = "SELECT run_uuid FROM theirs.runs WHERE run_uuid NOT IN (SELECT run_uuid FROM main.runs)"
     run_ids = {row[0] for row in both.execute(query)} - skip
-    _name_chosen(both, run_ids)
+    name_chosen(both, run_ids)
     return run_ids
-
-
-def _name_chosen(database: sqlite3.Connection, run_ids: Iterable[str]) -> None:
-    database.execute("CREATE TEMP TABLE chosen (run_uuid TEXT PRIMARY KEY)")
-    database.executemany("INSERT INTO temp.chosen VALUES (?)", ((run_id,) for run_id in run_ids))
 
 
 def _copy_experiments(both: sqlite3.Connection, final: Path) -> dict[int, int]:
@@ -199,15 +175,9 @@ def _free_id(wanted: str, taken: set[str], begin: str = "") -> str:
 def _check_arrived(both: sqlite3.Connection) -> None:
     """What went in equals what came out."""
     for table in COUNTED:
-        sent, arrived = (_count_of(both, schema, table) for schema in ("theirs", "main"))
+        sent, arrived = (count_chosen(both, schema, table) for schema in ("theirs", "main"))
         if sent != arrived:
             raise LabError(f"only {arrived} of {sent} rows of {table} arrived", hint="report this; nothing was merged")
-
-
-def _count_of(store: sqlite3.Connection, schema: str, table: str) -> int:
-    """Rows of the chosen runs; not the tag that names their group, which is set anew."""
-    query = f"SELECT count(*) FROM {schema}.{table} WHERE {COUNTED[table]} IN temp.chosen"
-    return store.execute(query + (" AND key <> 'group'" if table == "tags" else "")).fetchone()[0]
 
 
 def _columns(both: sqlite3.Connection, table: str) -> list[str]:

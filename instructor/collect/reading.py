@@ -11,9 +11,11 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from instructor.collect.filling import fill_store, hash_rows, place_of
+from instructor.collect.claims import check_claims
+from instructor.collect.filling import Filled, fill_store, hash_rows, place_of
 from instructor.collect.finding import Content, read_manifest
 from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
+from instructor.collect.upgrade import make_older_store, read_revision, upgrade_store
 from instructor.workshop import HandinLimits, Workshop
 from lab_code.analysis.compare import choose_runs, load_confusion
 from lab_code.cli.printable import one_line
@@ -44,9 +46,8 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
     kit, journal = _read_kit(folder), read_journal(folder)
     if (kit.workshop, kit.group) != (manifest["workshop"], manifest["group"]):
         raise LabError(f"its {MANIFEST} and its {KIT_FILE} name different groups", hint=AGAIN)
-    (folder / STORE).mkdir()
-    shutil.copyfile(empty_store, folder / STORE / DATABASE)
-    filled = fill_store(folder, folder / STORE, workshop.limits.rows)
+    filled = _fill(folder, empty_store, workshop.limits.rows)
+    claims = check_claims(folder / STORE)
     return {
         "group": kit.group,
         "written": one_line(manifest["written"], 40),
@@ -55,7 +56,8 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "photographs": kit.files.get("data/SHA256SUMS", ""),
         "journal": _hash_lines(folder / JOURNAL),
         "receipts": [str(event.get("receipt"))[:20] for event in journal.of("handed_in")],
-        "notes": _first([*notes, *filled.notes]),
+        "notes": _first([*notes, *filled.notes, *claims["unchecked"]]),
+        "mismatches": _first(claims["mismatches"]),
         "faults": _first(journal.faults),
         "left_out": _first([f"run {run_id[:8]} was left out: {why}" for run_id, why in filled.left_out.items()]),
         "counts": filled.counts,
@@ -63,6 +65,21 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "progress": _describe_progress(kit, journal, workshop),
         "review": _read_answers(folder),
     }
+
+
+def _fill(folder: Path, empty_store: Path, most_rows: int) -> Filled:
+    """The runs of a hand-in in a store of our own; that of an older MLflow is filled as it is, and then upgraded."""
+    store = folder / STORE
+    store.mkdir()
+    revision = read_revision(folder)
+    if revision in ("", read_revision(empty_store.parent, empty_store.name)):
+        shutil.copyfile(empty_store, store / DATABASE)
+        return fill_store(folder, store, most_rows)
+    make_older_store(revision, store)
+    filled = fill_store(folder, store, most_rows)
+    upgrade_store(store)
+    filled.notes.append(f"its store is of an older MLflow (schema {revision}): it was upgraded in a copy")
+    return filled
 
 
 def _first(lines: list[str]) -> list[str]:
