@@ -68,7 +68,7 @@ class Inbox:
 
     def _describe(self, path: Path) -> Original:
         shown, contents = str(path), list[str]()
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             note = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             shown, contents = one_line(str(note["came_as"]), _LONGEST), [str(entry) for entry in note["contents"]]
         return Original(path, path.stem, shown, contents)

@@ -15,7 +15,8 @@ from tests.conftest import no_progress
 from tests.instructor.collect.hand_ins import Files, edit_manifest, put, sign_again
 
 _COLUMNS = {
-    "runs": ("run_uuid", "artifact_uri"), "params": ("run_uuid",), "metrics": ("run_uuid",), "latest_metrics": ("run_uuid",),
+    "runs": ("run_uuid", "artifact_uri"), "params": ("run_uuid",), "metrics": ("run_uuid",),
+    "latest_metrics": ("run_uuid",),
     "tags": ("run_uuid",), "logged_models": ("model_id", "source_run_id"), "logged_model_params": ("model_id",),
     "inputs": ("source_id", "destination_id", "input_uuid"), "input_tags": ("input_uuid",),
 }  # fmt: skip

@@ -33,6 +33,9 @@ from tests.instructor.collect.hand_ins import (
 )
 
 OLDER = "7f2a7d5fae7d"  # the schema of MLflow 2.3: without models, without workspaces
+OLD_TABLES = (
+    "experiments", "runs", "params", "metrics", "latest_metrics", "tags", "datasets", "inputs", "input_tags",
+)  # fmt: skip
 Make = Callable[[Path, Files, bytes], object]  # writes a hand-in; is given its members and the key that signs them
 
 
@@ -203,7 +206,10 @@ SURVIVED: dict[str, tuple[Make, str]] = {
     "names in another normal form": (other_normal_form, ""),
     "a schema of an older MLflow": (changed(of_older_mlflow), "it was upgraded in a copy"),
     "a metric that is no number": (
-        sql("UPDATE metrics SET value = 0, is_nan = 1 WHERE key = 'train_loss'", "DELETE FROM latest_metrics WHERE key = 'train_loss'"),
+        sql(
+            "UPDATE metrics SET value = 0, is_nan = 1 WHERE key = 'train_loss'",
+            "UPDATE latest_metrics SET value = 0, is_nan = 1 WHERE key = 'train_loss'",
+        ),
         "",
     ),
     "a metric without end": (sql("UPDATE metrics SET value = 1.7976931348623157e308 WHERE key = 'train_loss'"), ""),
@@ -213,7 +219,8 @@ SURVIVED: dict[str, tuple[Make, str]] = {
         "claims balanced accuracy 0.9870, its predictions give 0.",
     ),
     "artifacts missing": (
-        changed(drop_run_file("predictions.csv", listed=False)), "cannot be checked against its predictions: it has none"
+        changed(drop_run_file("predictions.csv", listed=False)),
+        "cannot be checked against its predictions: it has none",
     ),
     "artifacts extra": (changed(add_artifacts), ""),
     "artifacts renamed": (changed(rename_artifacts), "cannot be checked against its predictions: it has none"),
@@ -243,7 +250,8 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "an empty database": (changed(lambda m: put(m, "mlflow.db", b"")), "has no table"),
     "a malformed database": (changed(lambda m: put(m, "mlflow.db", m["mlflow.db"][:9000])), "database is damaged"),
     "a schema of a newer MLflow": (
-        sql("UPDATE alembic_version SET version_num = 'ffffffffffff'"), "of another version of MLflow (ffffffffffff, not"
+        sql("UPDATE alembic_version SET version_num = 'ffffffffffff'"),
+        "of another version of MLflow (ffffffffffff, not",
     ),
     "a trigger": (sql("CREATE TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM params; END"), "the trigger t"),
     "a view": (sql("ALTER TABLE tags RENAME TO t", "CREATE VIEW tags AS SELECT * FROM t"), "the view tags"),
