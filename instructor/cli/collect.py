@@ -63,8 +63,6 @@ def collect(options: CollectOptions) -> None:
     """
     from instructor.cli.show_collected import explain_faults, show_collected, show_published, show_repeats, to_document
     from instructor.collect.collect import collect_handins
-    from instructor.collect.publish import publish
-    from instructor.collect.repeat import repeat_best
 
     described, build, final = read_workshop(options.workshop), options.build, options.build / "collected"
     with alone(build):
@@ -73,9 +71,13 @@ def collect(options: CollectOptions) -> None:
         best = {row.group: row.run_id for row in collected.rows if row.run_id}
         published, repeats = None, {}
         if options.into and collected.rows:
+            from instructor.collect.publish import publish
+
             artifacts = options.artifacts or build / "course-artifacts"
             published = publish(final, options.into, artifacts, show_progress)
         if options.repeat and best:
+            from instructor.collect.repeat import repeat_best
+
             repeats = repeat_best(final, best, build / "data", described.limits, show_progress)
     if options.as_json:
         print(json.dumps(to_document(collected, published, repeats), ensure_ascii=False, indent=2))

@@ -40,7 +40,7 @@ def show_collected(collected: "Collected", groups: Sequence[str], *, ranking: bo
 
 def _make_found_table(collected: "Collected", groups: Sequence[str]) -> Table:
     """One line a group: what was taken, what of it is new, and what went into the store."""
-    table = make_table("group", "taken", "new", title="Collected", right=["runs", "points of metrics", "files"])
+    table = make_table("group", "taken", "new", title="Collected", right=["runs", "points", "files"])
     table.add_column("receipt", no_wrap=True)
     there = {row.group: row for row in collected.rows}
     for group in groups:

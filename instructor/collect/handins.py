@@ -139,9 +139,9 @@ def _sort_copies(contents: list[Content], workshop: Workshop, result: HandIns) -
     turns: list[tuple[int, list[Content]]] = []
     for group in workshop.groups:
         mine: dict[str, list[Content]] = {}
-        for content in sorted((c for c in contents if c.group == group), key=_order, reverse=True):
+        for content in sorted((c for c in contents if c.group == group), key=lambda c: c.written, reverse=True):
             mine.setdefault(content.files, []).append(content)
-        newest = [_name_copies(group, several, result) for several in mine.values()]
+        newest = [_name_copies(group, sorted(s, key=_order, reverse=True), result) for s in mine.values()]
         turns += enumerate(newest[:_MOST_OF_A_GROUP])
         if any(not _is_kept(several[0]) for several in newest[_MOST_OF_A_GROUP:]):
             result.incomplete.append(
@@ -150,8 +150,9 @@ def _sort_copies(contents: list[Content], workshop: Workshop, result: HandIns) -
     return [several for _, several in sorted(turns, key=lambda turn: turn[0])]
 
 
-def _order(content: Content) -> tuple[str, bool, bool]:
-    return content.written, _is_kept(content), bool(content.signature)
+def _order(content: Content) -> tuple[bool, bool, str]:
+    """Of copies, one that was kept comes before one that is signed, and that before the others."""
+    return _is_kept(content), bool(content.signature), content.written
 
 
 def _is_kept(content: Content) -> bool:

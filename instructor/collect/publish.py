@@ -104,6 +104,9 @@ def _open_target(uri: str, shown: str, revision: str) -> Engine:
         )
     engine = create_engine(uri)
     if not inspect(engine).get_table_names():
+        from lab_code.tracking.tracker import import_quietly
+
+        import_quietly()
         from mlflow.store.db.utils import _initialize_tables
 
         _initialize_tables(engine)

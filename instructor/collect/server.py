@@ -115,12 +115,11 @@ def _connect(address: str) -> Iterator[tuple[Any, bool]]:
 def _explained() -> Iterator[None]:
     """What MLflow and the network raise, in a sentence."""
     from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         said = one_line(str(error), 200)
         closed = any(word in said for word in ("401", "403", "Permission", "authenticate"))
         hint = (

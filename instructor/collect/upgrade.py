@@ -34,6 +34,9 @@ def make_older_store(revision: str, store: Path) -> None:
 
     Raises `LabError` for a schema that the MLflow which is installed here does not know.
     """
+    from lab_code.tracking.tracker import import_quietly
+
+    import_quietly()
     from alembic import command
     from mlflow.store.db.utils import _get_alembic_config
     from mlflow.store.tracking.dbmodels.initial_models import Base
@@ -63,6 +66,9 @@ def make_older_store(revision: str, store: Path) -> None:
 
 def upgrade_store(store: Path) -> None:
     """Bring a store that we have filled to the schema of the MLflow which is installed here."""
+    from lab_code.tracking.tracker import import_quietly
+
+    import_quietly()
     from mlflow.store.db.utils import _upgrade_db
     from sqlalchemy import create_engine
 

@@ -248,7 +248,7 @@ def open_store(store: Path) -> Any:
     """
     if store.is_dir() and not os.access(store, os.W_OK):
         raise LabError(f"{store} cannot be written to", hint="copy the kit into a folder of your own")
-    _import_quietly()
+    import_quietly()
     database = store / DATABASE
     with _explained(database):
         if has_store(store):
@@ -263,10 +263,11 @@ def open_store(store: Path) -> Any:
 
 def open_client(address: str) -> Any:
     """MLflow's client of a store or a server; it tells nobody else, and prints nothing."""
-    return _import_quietly().MlflowClient(address)
+    return import_quietly().MlflowClient(address)
 
 
-def _import_quietly() -> Any:
+def import_quietly() -> Any:
+    """MLflow, with its telemetry off and its log silent; whoever needs a part of it imports that afterwards."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import mlflow
