@@ -16,7 +16,7 @@ _LARGEST = 1.7976931348623157e308  # MLflow writes infinity as the largest numbe
 def write_run(client: Any, run: Any, experiment: str, at: Path) -> None:
     """A run with its parameters, tags and every point of every metric, its datasets and models, into our tables."""
     info, data = run.info, run.data
-    histories = {key: client.get_metric_history(info.run_id, key) for key in data.metrics}
+    histories = {key: client.get_metric_history(info.run_id, key) for key in sorted(data.metrics)}
     models = [client.get_logged_model(out.model_id) for out in (run.outputs.model_outputs if run.outputs else ())]
     with closing(sqlite3.connect(at / DATABASE)) as store, store:
         number = _find_experiment(store, experiment)
@@ -28,8 +28,8 @@ def write_run(client: Any, run: Any, experiment: str, at: Path) -> None:
         }  # fmt: skip
         insert(store, "runs", [row])
         mine = {"run_uuid": info.run_id}
-        insert(store, "params", [mine | {"key": key, "value": value} for key, value in data.params.items()])
-        insert(store, "tags", [mine | {"key": key, "value": value} for key, value in data.tags.items()])
+        insert(store, "params", [mine | {"key": key, "value": value} for key, value in sorted(data.params.items())])
+        insert(store, "tags", [mine | {"key": key, "value": value} for key, value in sorted(data.tags.items())])
         points = [mine | _describe_point(point) for history in histories.values() for point in history]
         insert(store, "metrics", points)
         points.sort(key=lambda point: (point["step"], point["timestamp"], point["value"]))
@@ -47,8 +47,10 @@ def _describe_point(point: Any) -> dict[str, Any]:
 
 
 def _find_experiment(store: sqlite3.Connection, name: str) -> int:
+    """Its number; without the time of now, so that the same runs give the same store."""
     row = store.execute("SELECT experiment_id FROM experiments WHERE name = ?", (name,)).fetchone()
     if row:
+        store.execute("UPDATE experiments SET creation_time = 0, last_update_time = 0 WHERE name = ?", (name,))
         return row[0]
     insert(store, "experiments", [{"name": name, "artifact_location": "", "lifecycle_stage": "active"}])
     return store.execute("SELECT last_insert_rowid()").fetchone()[0]

@@ -1,4 +1,4 @@
-"""The instructor's machine fails: killed at any instant, or its disk is full. Run again, nothing lacks or comes twice."""
+"""The instructor's machine fails, killed or with a full disk: run again, nothing lacks, nothing comes twice."""
 
 import errno
 import json

@@ -17,9 +17,10 @@ def shown_by(client, run_id: str) -> dict[str, object]:
     run = client.get_run(run_id)
     (output,) = run.outputs.model_outputs
     model = client.get_logged_model(output.model_id)
+    histories = {key: client.get_metric_history(run_id, key) for key in run.data.metrics}
     return {
         "run": (run.info.run_name, run.info.start_time, run.info.end_time, run.data.params, run.data.metrics),
-        "points": {key: [(p.step, p.timestamp, p.value) for p in client.get_metric_history(run_id, key)] for key in run.data.metrics},
+        "points": {key: [(p.step, p.timestamp, p.value) for p in points] for key, points in histories.items()},
         "datasets": sorted((d.dataset.name, d.dataset.digest, d.tags[0].value) for d in run.inputs.dataset_inputs),
         "model": (model.name, model.params, model.status, model.creation_timestamp),
         "files": sorted((entry.path, entry.file_size) for entry in client.list_artifacts(run_id)),
