@@ -1,9 +1,9 @@
 """The command `instructor`: which commands there are, in the order of the work, and how it ends.
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
-locks, experiments), `provision.py`, `deliver.py` and `fleet.py` (laptops), `classroom.py` (plan, run sheet, slides, clock,
-board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's results). What takes long to
-import (MLflow, torch) is imported only inside the commands that need it.
+locks, experiments), `provision.py`, `deliver.py` and `fleet.py` (laptops), `classroom.py` (plan, run sheet, slides,
+clock, board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's results). What takes
+long to import (MLflow, torch) is imported only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -45,6 +45,7 @@ for command in (
     in_class.rescue,
     in_class.room_code,
     collect.collect,
+    collect.ui,
     collect.review,
     prepare.experiments,
 ):

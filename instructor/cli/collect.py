@@ -1,92 +1,127 @@
-"""The commands of `instructor` when work comes back: collect, review, and Kahoot's results."""
+"""The commands of `instructor` when work comes back: collect, ui, review, and Kahoot's results."""
 
+import json
+import webbrowser
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, OutOption, WorkshopOption
+from instructor.cli.options import WORKSHOP_FILE, BuildOption, OutOption, WorkshopOption, take
 from instructor.cli.waiting import alone, show_progress
 from instructor.workshop import Workshop, read_workshop
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
 
 if TYPE_CHECKING:
-    from instructor.collect.collect import Collected
-    from instructor.collect.leaderboard import Row
     from instructor.collect.review import MadeReviews
     from instructor.quizbank.kahoot_report import Report
     from instructor.quizbank.teams import Review
 
-_MOST_LINES = 60  # of what is wrong with hand-ins
-
+PlacesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Zips, folders that hold some, kits, addresses of MLflow servers; the kits and build/handins if left out.",
+    ),
+]
 UnsignedOption = Annotated[
     bool, typer.Option("--unsigned", help="Take hand-ins that no kit has signed: anyone may have made them.")
 ]
 
 
-def collect(
-    build: BuildOption,
-    handins: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Zips, or folders that hold some; the kits and build/handins if left out."),
-    ] = None,
-    unsigned: UnsignedOption = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
-) -> None:
-    """Merge the groups' hand-ins into one MLflow store, score them on the hidden test set, write the leaderboard.
+@dataclass(frozen=True)
+class CollectOptions:
+    """Of `instructor collect`."""
 
-    Example: instructor collect usb-stick/
+    build: BuildOption
+    places: PlacesArgument = None
+    unsigned: UnsignedOption = False
+    into: Annotated[
+        str | None, typer.Option(help="Also into this database of MLflow: postgresql://user@host/mlflow", metavar="URI")
+    ] = None
+    artifacts: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for the files of runs that go --into a database.", show_default="build/course-artifacts"
+        ),
+    ] = None
+    repeat: Annotated[bool, typer.Option("--repeat", help="Make every group's best run again, and compare.")] = False
+    show: Annotated[bool, typer.Option("--show", help="Print the ranking: who sees the screen knows it.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; with the ranking.")] = False
+    workshop: WorkshopOption = WORKSHOP_FILE
+
+
+@take(CollectOptions)
+def collect(options: CollectOptions) -> None:
+    """Merge the groups' hand-ins into one MLflow store, check and score them, write the leaderboard.
+
+    Zips, folders, kits as they lie and MLflow servers, in any mixture. What was collected once stays, in build/inbox/.
+
+    Example: instructor collect usb-stick/ http://127.0.0.1:5000
     """
+    from instructor.cli.show_collected import explain_faults, show_collected, show_published, show_repeats, to_document
     from instructor.collect.collect import collect_handins
 
-    described, places = read_workshop(workshop), handins or _usual_places(build)
+    described, build, final = read_workshop(options.workshop), options.build, options.build / "collected"
     with alone(build):
-        collected = collect_handins(described, places, build, show_progress, unsigned=unsigned)
-    _print_collected(collected)
-    if collected.refused or collected.incomplete:
-        others = (
-            "the others are collected; " if collected.rows else "nothing was collected, what was there before stays; "
-        )
-        raise _explain_refused(collected.refused, collected.incomplete, f"{others}fix these and run make collect again")
+        places = options.places or _usual_places(build)
+        collected = collect_handins(described, places, build, show_progress, unsigned=options.unsigned)
+        best = {row.group: row.run_id for row in collected.rows if row.run_id}
+        published, repeats = None, {}
+        if options.into and collected.rows:
+            from instructor.collect.publish import publish
+
+            artifacts = options.artifacts or build / "course-artifacts"
+            published = publish(final, options.into, artifacts, show_progress)
+        if options.repeat and best:
+            from instructor.collect.repeat import repeat_best
+
+            repeats = repeat_best(final, best, build / "data", described.limits, show_progress)
+    if options.as_json:
+        print(json.dumps(to_document(collected, published, repeats), ensure_ascii=False, indent=2))
+    else:
+        show_collected(collected, described.groups, ranking=options.show)
+        show_published(published)
+        show_repeats(repeats)
+    fault = explain_faults(collected, published)
+    if fault:
+        raise fault
     if not collected.rows:
         raise LabError("no hand-in was found", hint="copy the groups' zips into build/handins/, then: make collect")
 
 
-def _print_collected(collected: "Collected") -> None:
-    """The ranking, where everything lies, and what the instructor should know."""
-    console, notes = make_console(), make_console(stderr=True)
-    if collected.rows:
-        console.print(_make_leaderboard(collected.rows))
-        if collected.reviews:
-            groups = "1 group" if collected.reviews == 1 else f"{collected.reviews} groups"
-            console.print(f"Reviews: {collected.html.with_name('reviews.csv')}   ({groups})")
-        console.print(f"Leaderboard: {collected.html}   All runs: mlflow ui --backend-store-uri {collected.store_uri}")
-    for group in collected.missing:
-        notes.print(f"note: nothing from {group} yet")
-    for fault in collected.notes:
-        notes.print(f"note: {fault}", markup=False)
+def ui(
+    build: BuildOption,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Open MLflow's page: every run of every group, until Ctrl-C.
 
+    Example: instructor ui
+    """
+    from lab_code.tracking.runs import DATABASE
+    from lab_code.workshop.desk import open_desk, write_redirect
+    from lab_code.workshop.kit import Kit
 
-def _make_leaderboard(rows: Sequence["Row"]) -> Table:
-    right = ["hidden test", "validation", "runs"]
-    table = make_table("rank", "group", "best run", title="Leaderboard: balanced accuracy", right=right)
-    table.add_column("receipt", no_wrap=True)
-    for row in rows:
-        scores = [row.test_balanced_accuracy, row.validation_balanced_accuracy]
-        cells = ["–" if score is None else f"{score:.3f}" for score in scores]
-        table.add_row(str(row.rank or "–"), row.group, escape(row.best_run), *cells, str(row.runs), row.receipt)
-    return table
+    store, notes = build / "collected", make_console(stderr=True)
+    if not (store / DATABASE).is_file():
+        raise LabError(f"{store} holds no runs yet", hint="make collect")
+    desk = open_desk(Kit(store.resolve(), "", "", "", (), {}), ["mlflow"], lambda root: None, notes.print)
+    make_console().print(f"MLflow      {desk.servers[0].address}\nCtrl-C stops it.", markup=False)
+    if browser:
+        webbrowser.open(write_redirect(desk.root, desk.servers[0]).resolve().as_uri())
+    try:
+        ended = desk.watch()
+    except KeyboardInterrupt:
+        ended = None
+    desk.stop()
+    make_console().print("Stopped." if ended is None else "MLflow has ended by itself.")
 
 
 def review(
     build: BuildOption,
-    handins: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Zips, or folders that hold some; the kits and build/handins if left out."),
-    ] = None,
+    places: PlacesArgument = None,
     into: Annotated[
         Path | None, typer.Option(help="A folder of kits (a USB stick, build/kits): each gets its file at once.")
     ] = None,
@@ -99,6 +134,7 @@ def review(
 
     Example: instructor review --into build/kits
     """
+    from instructor.cli.show_collected import explain_refused
     from instructor.collect.collect import make_store, stage
     from instructor.collect.handins import Terms, read_handins
     from instructor.collect.review import bring_reviews, make_reviews
@@ -110,8 +146,8 @@ def review(
         raise LabError(f"there is no folder {into}", hint="instructor review --into build/kits")
     with alone(build), stage(build) as scratch:
         make_store(scratch / "empty", scratch / "empty", build)
-        empty, places = scratch / "empty" / DATABASE, handins or _usual_places(build)
-        found = read_handins(places, Terms(described, vault, unsigned), scratch, empty, show_progress)
+        empty, from_where = scratch / "empty" / DATABASE, places or _usual_places(build)
+        found = read_handins(from_where, Terms(described, vault, unsigned), scratch, empty, show_progress)
         made = make_reviews(described, found, vault, build / "reviews")
     brought = bring_reviews(made, described, into) if into is not None else {}
     _print_reviews(made, {**made.files, **brought}, found.notes)
@@ -120,9 +156,11 @@ def review(
     if made.reviewed and not brought:
         make_console().print("Copy each file into its group's kit; the group answers with: lab review")
     make_console().print(f"Who reviews whom: {made.plan}")
-    if found.refused or found.incomplete:
+    if found.refused or found.incomplete or found.conflicts:
         others = "the other groups' reviews are written" if made.reviewed else "no review was written"
-        raise _explain_refused(found.refused, found.incomplete, f"{others}; fix these and run it again")
+        raise explain_refused(
+            found.refused, [*found.conflicts, *found.incomplete], f"{others}; fix these and run it again"
+        )
 
 
 def _print_reviews(made: "MadeReviews", files: Mapping[str, Path], notes: Sequence[str]) -> None:
@@ -132,16 +170,7 @@ def _print_reviews(made: "MadeReviews", files: Mapping[str, Path], notes: Sequen
         make_console(stderr=True).print(f"note: {note}", markup=False)
 
 
-def _explain_refused(refused: Mapping[str, str], incomplete: Sequence[str], advice: str) -> LabError:
-    lines = [f"{path}: {reason}" for path, reason in refused.items()]
-    counts = [f"{len(refused)} hand-in{'s' * (len(refused) != 1)} could not be read"] * bool(refused)
-    counts += [f"{len(incomplete)} could be read in part"] * bool(incomplete)
-    said = [*incomplete, *lines]
-    more = [f"… and {len(said) - _MOST_LINES} more"] if len(said) > _MOST_LINES else []
-    return LabError(f"{', '.join(counts)}:\n  " + "\n  ".join([*said[:_MOST_LINES], *more]), hint=advice)
-
-
-def _usual_places(build: Path) -> list[Path]:
+def _usual_places(build: Path) -> Sequence[Path]:
     """Where hand-ins lie if nobody says otherwise."""
     return [folder for folder in (build / "kits", build / "handins") if folder.is_dir()]
 

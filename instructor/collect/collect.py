@@ -4,32 +4,31 @@ The result is written beside `build/collected/` and takes its place when it is w
 hand-ins still arrive.
 """
 
-import os
 import shutil
-import sqlite3
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instructor.collect.handins import HandIn, HandIns, Progress, Terms, read_handins
+from instructor.collect.counting import Counts, check_counts, count_rows, known_runs
+from instructor.collect.disk import explain_full_disk, is_disk_full
+from instructor.collect.handin import Found
+from instructor.collect.handins import HandIn, HandIns, Place, Progress, Terms, read_handins
 from instructor.collect.isolation import Job, Outcome, run_isolated
 from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
 from instructor.collect.merge import merge_store
 from instructor.collect.review import COLUMNS, TABLE, name_reviewed
 from instructor.collect.scoring import score_best
+from instructor.collect.stores import make_store as make_store
+from instructor.collect.stores import replace_collected
+from instructor.collect.stores import stage as stage
 from instructor.collect.table import write_table
 from instructor.dataset.prepare import CHECKSUMS
 from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
-from lab_code.tracking.empty_store import make_from_script, script_name
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT
-
-_STAGING, _OLD = ".staging-collect-", ".collected-before"
+from lab_code.tracking.runs import DATABASE
 
 
 @dataclass
@@ -44,10 +43,14 @@ class Collected:
     notes: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)  # runs that came with two contents
+    mismatches: list[str] = field(default_factory=list)  # claims that do not follow from the logged predictions
+    found: list[Found] = field(default_factory=list)  # every hand-in that was read, taken or not
+    counts: dict[str, Counts] = field(default_factory=dict)  # of every group: what went in, and what came out
 
 
 def collect_handins(
-    workshop: Workshop, places: list[Path], build: Path, progress: Progress, *, unsigned: bool = False
+    workshop: Workshop, places: Sequence[Place], build: Path, progress: Progress, *, unsigned: bool = False
 ) -> Collected:
     """Collect every hand-in under `places` into `build/collected/`.
 
@@ -57,20 +60,23 @@ def collect_handins(
     if not test_set.is_dir():
         raise LabError(f"the hidden test set {test_set} is missing", hint="make provision")
     collected = Collected(final / "leaderboard.html", f"sqlite:///{(final / DATABASE).as_posix()}")
-    with stage(build) as scratch:
+    with explain_full_disk(build), stage(build) as scratch:
         store = scratch / "collected"
         make_store(store, final, build)
         empty = Path(shutil.copyfile(store / DATABASE, scratch / "empty.db"))
         handins = read_handins(places, Terms(workshop, Vault(build), unsigned), scratch, empty, progress)
         collected.refused, collected.incomplete = handins.refused, handins.incomplete
-        collected.notes = handins.notes
+        collected.notes, collected.conflicts, collected.found = handins.notes, handins.conflicts, handins.found
         if not handins.of_group:
             collected.missing = list(workshop.groups)
             return collected
         scores = _score_all(handins, workshop, test_set, progress)
+        advance = progress("merging", len(handins.of_group))
         for group in handins.of_group:
             row = _collect_group(group, handins, scores, store, final, collected)
             collected.rows += [row] if row else []
+            advance()
+        check_counts(store, collected.counts, collected.incomplete)
         _note_other_photographs(handins, build, collected)
         collected.rows = rank_rows(collected.rows)
         write_leaderboard(store, workshop.title, collected.rows)
@@ -78,48 +84,6 @@ def collect_handins(
         replace_collected(store, build)
     collected.missing = [group for group in workshop.groups if group not in {row.group for row in collected.rows}]
     return collected
-
-
-@contextmanager
-def stage(build: Path) -> Iterator[Path]:
-    """A folder of its own below `build` for what is unfinished; what killed commands left is tidied up first."""
-    build.mkdir(parents=True, exist_ok=True)
-    for leftover in build.glob(f"{_STAGING}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    old, final = build / _OLD, build / "collected"
-    if old.exists() and not final.exists():  # killed between the two renames below
-        os.replace(old, final)
-    with tempfile.TemporaryDirectory(dir=build, prefix=_STAGING, ignore_cleanup_errors=True) as scratch:
-        yield Path(scratch)
-
-
-def make_store(store: Path, final: Path, build: Path) -> None:
-    """An empty MLflow store with the one experiment, whose artifacts will lie in `final`; in milliseconds where
-    `build/` keeps the script of one."""
-    script = build / Path(script_name()).name
-    if not script.is_file():
-        from lab_code.tracking.tracker import create_store
-
-        create_store(store, EXPERIMENT, artifacts=final / ARTIFACTS / EXPERIMENT)
-        return
-    beside = store / script_name()
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(script, beside)
-    make_from_script(store)
-    shutil.rmtree(beside.parent)
-    with closing(sqlite3.connect(store / DATABASE)) as database, database:
-        address = (final.resolve() / ARTIFACTS / EXPERIMENT).as_uri()
-        database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (address, EXPERIMENT))
-
-
-def replace_collected(new: Path, build: Path) -> None:
-    """Put the new store in its place; what was there is removed last."""
-    old, final = build / _OLD, build / "collected"
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        os.replace(final, old)
-    os.replace(new, final)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _score_all(handins: HandIns, workshop: Workshop, test_set: Path, progress: Progress) -> dict[str, Outcome]:
@@ -134,13 +98,7 @@ def _collect_group(
     group: str, handins: HandIns, scores: dict[str, Outcome], store: Path, final: Path, collected: Collected
 ) -> Row | None:
     """Merge what a group handed in, and describe it in one row; None where nothing could be merged."""
-    merged: list[HandIn] = []
-    for handin in handins.of_group[group]:
-        try:
-            merge_store(handin.store, store, final, group, handin.skip | handin.unstored)
-            merged.append(handin)
-        except LabError as error:
-            collected.refused[handin.shown] = error.message
+    merged = _merge_group(group, handins, store, final, collected)
     if not merged:
         return None
     best = _best_score(merged, scores, collected)
@@ -160,6 +118,26 @@ def _collect_group(
         handed_in=merged[0].facts["written"],
         receipt=merged[0].facts["receipt"],
     )
+
+
+def _merge_group(group: str, handins: HandIns, store: Path, final: Path, collected: Collected) -> list[HandIn]:
+    """The hand-ins of a group that arrived in the collected store, each counted before it goes."""
+    merged, counts = [], collected.counts.setdefault(group, Counts())
+    for handin in handins.of_group[group]:
+        skip = handin.skip | handin.unstored
+        run_ids = known_runs(handin.store) - skip - known_runs(store)
+        counted = count_rows(handin.store, run_ids)
+        try:
+            merge_store(handin.store, store, final, group, skip)
+        except LabError as error:
+            if is_disk_full(error):
+                raise
+            collected.refused[handin.shown] = error.message
+            continue
+        merged.append(handin)
+        counts.add(run_ids, counted)
+        collected.mismatches += [f"{group}: {line}" for line in handin.facts["mismatches"]]
+    return merged
 
 
 def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Collected) -> dict[str, Any]:

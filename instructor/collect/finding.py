@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from instructor.collect.packing import is_kit
 from instructor.collect.parcels import (
     AGAIN,
     Budget,
@@ -26,6 +27,7 @@ from instructor.collect.parcels import (
 )
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
+from lab_code.files import canonical_json
 from lab_code.tracking.runs import ARTIFACTS
 from lab_code.workshop.handin_rules import MANIFEST, MAX_MANIFEST_BYTES
 from lab_code.workshop.kit import KIT_FILE
@@ -44,10 +46,16 @@ class Parcel:
     path: Path
     shown: str  # how the instructor knows it
     member: str = ""
+    original: str = ""  # SHA-256 of the file that holds it all
+    outermost: Path | None = None  # that file
+    kept: bool = False  # read from the inbox: its bytes are those that were collected before
+    brought: bool = True  # this time; False for what only the inbox has still
+    came_as: str = ""  # how the outermost file is known; empty: as this one
 
     def inner(self, path: Path, member: str) -> "Parcel":
         """A zip inside this one, which now lies at `path`."""
-        return Parcel(path, f"{self.shown} › {one_line(member)}", member)
+        shown, came_as = f"{self.shown} › {one_line(member)}", self.came_as or self.shown
+        return replace(self, path=path, shown=shown, member=member, came_as=came_as)
 
 
 @dataclass(frozen=True)
@@ -63,16 +71,18 @@ class Content:
     written: str = ""
     digest: str = ""  # of the manifest
     signature: str = ""
+    files: str = ""  # SHA-256 of the list of files with their SHA-256: the same for one state of one kit
+    parcel: Parcel | None = None  # in which it came
 
     @staticmethod
-    def from_json(document: dict[str, str]) -> "Content":
-        """What `look_into` has sent from its process."""
+    def from_json(document: dict[str, str], parcel: Parcel | None = None) -> "Content":
+        """What `look_into` has sent from its process, about a parcel."""
         texts = {key: value for key, value in document.items() if key != "path"}
-        return Content(Path(document["path"]), **texts)
+        return Content(Path(document["path"]), **texts, parcel=parcel)
 
 
 def find_parcels(places: Iterable[Path]) -> tuple[list[Parcel], dict[str, str]]:
-    """The zips among `places` and inside the folders among them, and folders that hold an unpacked hand-in, sorted.
+    """The zips among `places` and inside the folders among them, unpacked hand-ins, and kits with a store, sorted.
 
     Beside them, what looks like a hand-in and cannot be one, with the reason. Raises `LabError` for a place that is not
     there.
@@ -156,11 +166,12 @@ def _describe(path: Path, prefix: str, shown: str, archive: zipfile.ZipFile | No
             group=one_line(manifest["group"], 100),
             written=one_line(manifest["written"], 100),
             digest=hashlib.sha256(text).hexdigest(),
+            files=hashlib.sha256(canonical_json(manifest["files"])).hexdigest(),
             signature=members.read(SIGNATURE, 1000).decode("ascii", "replace") if signed else "",
         )
     except LabError as error:
         content = replace(content, fault=f"{error.message} (hint: {error.hint})")
-    return {key: str(value) for key, value in asdict(content).items()}
+    return {key: str(value) for key, value in asdict(content).items() if key != "parcel"}
 
 
 def _describe_names(names: list[str]) -> str:
@@ -180,7 +191,7 @@ def _find_in(place: Path, odd: dict[str, str]) -> Iterator[Path]:
         shown, ending = one_line(path, _LONGEST_SHOWN), path.suffix.lower()
         if ending == ".zip" or (ending in ("", *_OTHER_ARCHIVES) and _begins_like_a_zip(path)):
             yield path
-        elif path.name == MANIFEST and (path.parent / KIT_FILE).is_file():
+        elif path.name == KIT_FILE and ((path.parent / MANIFEST).is_file() or is_kit(path.parent)):
             yield path.parent
         elif ending in _OTHER_ARCHIVES:
             odd[shown] = f"it is no zip but a {ending} file; a hand-in is the zip in the kit's folder handin/, as it is"

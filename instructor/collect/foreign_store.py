@@ -74,7 +74,12 @@ class ForeignStore:
         self._theirs.close()
 
     def rows(self, table: str) -> Iterator[tuple[Row, str | None]]:
-        """Each row with the columns that both know, as ours are called, and what is wrong with it (None: nothing)."""
+        """Each row with the columns that both know, as ours are called, and what is wrong with it (None: nothing).
+
+        A table that ours does not have has none: it came with a later version of MLflow.
+        """
+        if not self._has(table):
+            return
         theirs = {row[1] for row in self._theirs.execute(f"PRAGMA table_info({table})")}
         ours = self._ours.execute(f"PRAGMA table_info({table})").fetchall()
         types = {row[1]: f"{row[2]}{' NOT NULL' * row[3]}" for row in ours if row[1] in theirs}
@@ -88,6 +93,10 @@ class ForeignStore:
                 if self._left < 0:
                     raise LabError("its MLflow store has more rows than a hand-in may", hint="raise limits.rows")
                 yield self._fit(table, types, values)
+
+    def _has(self, table: str) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        return self._ours.execute(query, (table,)).fetchone() is not None
 
     def count_others(self) -> dict[str, int]:
         """How many rows lie in tables that are not read."""
@@ -107,7 +116,7 @@ class ForeignStore:
                 raise LabError(
                     f"its database holds the {kind} {one_line(name)}, which MLflow never makes", hint=_EDITED
                 )
-        for table in sorted(_KNOWN_TABLES):
+        for table in sorted(filter(self._has, _KNOWN_TABLES)):
             self._check_table(table)
         fault = self._theirs.execute("PRAGMA quick_check(1)").fetchone()[0]
         if fault != "ok":

@@ -6,6 +6,7 @@ A process that takes too long, needs too much, or dies is named with the reason,
 is JSON, never a pickle: a process that has read a hostile file is not believed more than the file.
 """
 
+import errno
 import json
 import multiprocessing
 import os
@@ -25,6 +26,7 @@ from typing import Any
 
 import psutil
 
+from instructor.collect.disk import is_disk_full
 from instructor.workshop import HandinLimits
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
@@ -52,6 +54,7 @@ class Outcome:
 
     value: Any = None
     error: str | None = None
+    disk_full: bool = False  # ours: no fault of the job
 
 
 def describe_fault(error: BaseException) -> str:
@@ -70,7 +73,8 @@ def run_isolated(
 ) -> list[Outcome]:
     """The outcome of every job, in their order; `advance` is called after each.
 
-    Several run at once, one a core. Nothing that a job does can stop the others.
+    Several run at once, one a core. Nothing that a job does can stop the others; only our own full disk stops them all,
+    with an OSError.
     """
     context = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
     if os.name != "nt":
@@ -91,6 +95,8 @@ def run_isolated(
                 outcome = active[number].look()
                 if outcome is not None:
                     active.pop(number).end()
+                    if outcome.disk_full:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                     outcomes[number] = outcome
                     _tidy(jobs[number], outcome)
                     advance()
@@ -179,7 +185,7 @@ def _work(answers: Connection, job: Job, limits: HandinLimits, threads: int) -> 
         answer: dict[str, Any] = {"value": job.function(*job.arguments)}
         text = json.dumps(answer)
     except BaseException as error:
-        text = json.dumps({"error": describe_fault(error)})
+        text = json.dumps({"error": describe_fault(error), "disk_full": is_disk_full(error)})
     answers.send_bytes(text.encode())
 
 

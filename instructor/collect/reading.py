@@ -11,14 +11,17 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from instructor.collect.claims import check_claims
+from instructor.collect.filling import Filled, fill_store, hash_rows, place_of
 from instructor.collect.finding import Content, read_manifest
-from instructor.collect.merge import fill_store
 from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
+from instructor.collect.upgrade import make_older_store, read_revision, upgrade_store
 from instructor.workshop import HandinLimits, Workshop
 from lab_code.analysis.compare import choose_runs, load_confusion
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.tracking.runs import DATABASE, read_runs
+from lab_code.files import canonical_json
+from lab_code.tracking.runs import DATABASE, open_database, read_runs
 from lab_code.workshop.handin import receipt
 from lab_code.workshop.handin_rules import LARGEST, MANIFEST, belongs, is_clutter, is_portable
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json
@@ -43,9 +46,8 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
     kit, journal = _read_kit(folder), read_journal(folder)
     if (kit.workshop, kit.group) != (manifest["workshop"], manifest["group"]):
         raise LabError(f"its {MANIFEST} and its {KIT_FILE} name different groups", hint=AGAIN)
-    (folder / STORE).mkdir()
-    shutil.copyfile(empty_store, folder / STORE / DATABASE)
-    filled = fill_store(folder, folder / STORE, 1, workshop.limits.rows)
+    filled = _fill(folder, empty_store, workshop.limits.rows)
+    claims = check_claims(folder / STORE)
     return {
         "group": kit.group,
         "written": one_line(manifest["written"], 40),
@@ -54,14 +56,30 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "photographs": kit.files.get("data/SHA256SUMS", ""),
         "journal": _hash_lines(folder / JOURNAL),
         "receipts": [str(event.get("receipt"))[:20] for event in journal.of("handed_in")],
-        "notes": _first([*notes, *filled.notes]),
+        "notes": _first([*notes, *filled.notes, *claims["unchecked"]]),
+        "mismatches": _first(claims["mismatches"]),
         "faults": _first(journal.faults),
         "left_out": _first([f"run {run_id[:8]} was left out: {why}" for run_id, why in filled.left_out.items()]),
         "counts": filled.counts,
-        "runs": _describe_runs(folder / STORE),
+        "runs": _describe_runs(folder / STORE, manifest["files"]),
         "progress": _describe_progress(kit, journal, workshop),
         "review": _read_answers(folder),
     }
+
+
+def _fill(folder: Path, empty_store: Path, most_rows: int) -> Filled:
+    """The runs of a hand-in in a store of our own; that of an older MLflow is filled as it is, and then upgraded."""
+    store = folder / STORE
+    store.mkdir()
+    revision = read_revision(folder)
+    if revision in ("", read_revision(empty_store.parent, empty_store.name)):
+        shutil.copyfile(empty_store, store / DATABASE)
+        return fill_store(folder, store, most_rows)
+    make_older_store(revision, store)
+    filled = fill_store(folder, store, most_rows)
+    upgrade_store(store)
+    filled.notes.append(f"its store is of an older MLflow (schema {revision}): it was upgraded in a copy")
+    return filled
 
 
 def _first(lines: list[str]) -> list[str]:
@@ -115,18 +133,29 @@ def _hash_lines(journal: Path) -> list[str]:
     return [hashlib.sha256(line).hexdigest()[:16] for line in lines if line]
 
 
-def _describe_runs(store: Path) -> list[dict[str, Any]]:
-    """What tells whose runs they are, and which of two versions of one run is the newer."""
-    return [
-        {
-            "run_id": run.run_id,
-            "name": one_line(run.name, 80),
-            "owner": one_line(run.tags.get("group", ""), 60),
-            "ended_ms": run.ended_ms or 0,
-            "evidence": len(run.metrics) + sum(1 for _ in run.artifacts.glob("*")),
-        }
-        for run in read_runs(store)
-    ]
+def _describe_runs(store: Path, files: dict[str, str]) -> list[dict[str, Any]]:
+    """What tells whose runs they are, which of two versions of one run is the newer, and whether they are the same."""
+    with open_database(store / DATABASE) as database:
+        return [
+            {
+                "run_id": run.run_id,
+                "name": one_line(run.name, 80),
+                "owner": one_line(run.tags.get("group", ""), 60),
+                "status": run.status,
+                "ended_ms": run.ended_ms or 0,
+                "evidence": len(run.metrics) + sum(1 for _ in run.artifacts.glob("*")),
+                "rows": hash_rows(database, run.run_id),
+                "files": _hash_files(files, run.run_id),
+            }
+            for run in read_runs(store)
+        ]
+
+
+def _hash_files(files: dict[str, str], run_id: str) -> str:
+    """Stands for the files of a run; empty where it has none."""
+    place = f"{place_of(run_id).as_posix()}/"
+    mine = sorted((name, digest) for name, digest in files.items() if name.startswith(place))
+    return hashlib.sha256(canonical_json(mine)).hexdigest() if mine else ""
 
 
 def _describe_progress(kit: Kit, journal: Journal, workshop: Workshop) -> dict[str, int]:

@@ -5,9 +5,11 @@ The model is made by this project's code from a configuration and numbers, never
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from instructor.collect.claims import held_scores
 from lab_code.analysis.compare import best_runs
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
@@ -17,9 +19,18 @@ _TRIES = 3  # of the best runs, where weights are missing or damaged
 
 
 def find_best(store: Path, skip: list[str]) -> list[Run]:
-    """The runs that may count, the best first: finished, and with a score that can be one."""
-    runs = [run for run in read_runs(store) if run.run_id not in skip]
+    """The runs that may count, the best first: finished, and with a score that can be one.
+
+    What counts as a run's score follows from its predictions, where it has any.
+    """
+    held = held_scores(store)
+    runs = [_hold(run, held) for run in read_runs(store) if run.run_id not in skip]
     return best_runs([run for run in runs if 0 <= run.metrics.get("best_balanced_accuracy", math.nan) <= 1])
+
+
+def _hold(run: Run, held: dict[str, float]) -> Run:
+    score = held.get(run.run_id)
+    return run if score is None else replace(run, metrics={**run.metrics, "best_balanced_accuracy": score})
 
 
 def score_best(store: Path, skip: list[str], test_set: Path) -> dict[str, Any]:

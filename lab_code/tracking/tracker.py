@@ -252,11 +252,7 @@ def open_store(store: Path) -> Any:
     """
     if store.is_dir() and not os.access(store, os.W_OK):
         raise LabError(f"{store} cannot be written to", hint="copy the kit into a folder of your own")
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    import mlflow
-
-    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it prints tracebacks of what it raises as well
+    import_quietly()
     database = store / DATABASE
     with _explained(database):
         if has_store(store):
@@ -264,9 +260,24 @@ def open_store(store: Path) -> Any:
         else:
             database.unlink(missing_ok=True)  # an empty file, which a full disk leaves
             _make_database(database)
-        client = mlflow.MlflowClient(f"sqlite:///{database.as_posix()}")
+        client = open_client(f"sqlite:///{database.as_posix()}")
         client.search_experiments(max_results=1)
     return client
+
+
+def open_client(address: str) -> Any:
+    """MLflow's client of a store or a server; it tells nobody else, and prints nothing."""
+    return import_quietly().MlflowClient(address)
+
+
+def import_quietly() -> Any:
+    """MLflow, with its telemetry off and its log silent; whoever needs a part of it imports that afterwards."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it prints tracebacks of what it raises as well
+    return mlflow
 
 
 def _make_database(database: Path) -> None:

@@ -73,6 +73,10 @@ class Desk:
     def collect(self, *, unsigned: bool = False) -> Collected:
         return collect_handins(self.workshop, [self.inbox], self.build, no_progress, unsigned=unsigned)
 
+    def forget(self) -> None:
+        """As if nothing had been collected yet."""
+        shutil.rmtree(self.build / "inbox", ignore_errors=True)
+
     def members(self, group: str) -> Files:
         return read_zip(self.zips[group])
 

@@ -106,6 +106,7 @@ def test_what_a_killed_collect_left_is_tidied_up(desk: Desk, what: str) -> None:
         (desk.build / "collected").rename(desk.build / ".collected-before")
         shutil.rmtree(desk.inbox)
         desk.inbox.mkdir()
+        desk.forget()
         assert desk.collect().rows == [] and len(read_runs(desk.build / "collected")) == 5
         return
     assert desk.collect().rows == rows
@@ -132,6 +133,7 @@ def test_without_hand_ins_nothing_is_replaced(desk: Desk) -> None:
     desk.collect()
     shutil.rmtree(desk.inbox)
     desk.inbox.mkdir()
+    desk.forget()
     assert desk.collect().rows == []
     assert (desk.build / "collected" / "leaderboard.csv").is_file()
 
@@ -155,6 +157,7 @@ def score_of(collected, group: str) -> float | None:
 
 def test_a_copied_zip_under_another_name_does_not_count_and_the_honest_group_does(desk: Desk) -> None:
     honest = desk.collect()
+    desk.forget()
     copied = desk.members("group-1")
     edit_manifest(copied, group="group-2")
     put(copied, "kit.json", copied["kit.json"].replace(b'"group": "group-1"', b'"group": "group-2"'))
@@ -254,6 +257,7 @@ def take_runs(desk: Desk, *, claim: bool) -> None:
 
 def test_runs_of_another_group_do_not_count(desk: Desk) -> None:
     honest = score_of(desk.collect(), "group-1")
+    desk.forget()
     take_runs(desk, claim=False)
     collected = desk.collect()
     assert not collected.refused and score_of(collected, "group-1") == honest
@@ -265,10 +269,11 @@ def test_runs_of_another_group_do_not_count(desk: Desk) -> None:
 
 def test_runs_that_two_groups_claim_are_named_and_the_honest_group_is_not_refused(desk: Desk) -> None:
     honest = score_of(desk.collect(), "group-1")
+    desk.forget()
     take_runs(desk, claim=True)
     collected = desk.collect()
     assert not collected.refused and score_of(collected, "group-1") == honest
-    assert sum("was handed in by group-1 and group-2, each as its own" in line for line in collected.incomplete) == 3
+    assert sum("was handed in by group-1 and group-2, each as its own" in line for line in collected.conflicts) == 3
 
 
 def test_an_unsigned_hand_in_never_stands_beside_a_signed_one(desk: Desk) -> None:
@@ -305,7 +310,7 @@ def test_of_a_run_that_two_groups_claim_the_store_shows_the_one_with_more_to_sho
     collected = desk.collect()
     stored = {run.run_id: run for run in read_runs(desk.build / "collected")}
     assert stored[run_id].name == "mine" and stored[run_id].tags["group"] == "group-2" and stored[run_id].metrics
-    assert [line for line in collected.incomplete if "handed in by group-1 and group-2" in line]
+    assert [line for line in collected.conflicts if "handed in by group-1 and group-2" in line]
 
 
 def make_row(group: str, score: float | None) -> Row:

@@ -1,0 +1,56 @@
+"""The collected store: made beside its place, put there when it is whole; and empty stores in milliseconds."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from lab_code.tracking.empty_store import make_from_script, script_name
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT
+
+_STAGING, _OLD = ".staging-collect-", ".collected-before"
+
+
+@contextmanager
+def stage(build: Path) -> Iterator[Path]:
+    """A folder of its own below `build` for what is unfinished; what killed commands left is tidied up first."""
+    build.mkdir(parents=True, exist_ok=True)
+    for leftover in build.glob(f"{_STAGING}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    old, final = build / _OLD, build / "collected"
+    if old.exists() and not final.exists():  # killed between the two renames below
+        os.replace(old, final)
+    with tempfile.TemporaryDirectory(dir=build, prefix=_STAGING, ignore_cleanup_errors=True) as scratch:
+        yield Path(scratch)
+
+
+def make_store(store: Path, final: Path, build: Path) -> None:
+    """An empty MLflow store with the one experiment, whose artifacts will lie in `final`; in milliseconds where
+    `build/` keeps the script of one."""
+    script = build / Path(script_name()).name
+    if not script.is_file():
+        from lab_code.tracking.tracker import create_store
+
+        create_store(store, EXPERIMENT, artifacts=final / ARTIFACTS / EXPERIMENT)
+        return
+    beside = store / script_name()
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(script, beside)
+    make_from_script(store)
+    shutil.rmtree(beside.parent)
+    with closing(sqlite3.connect(store / DATABASE)) as database, database:
+        address = (final.resolve() / ARTIFACTS / EXPERIMENT).as_uri()
+        database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (address, EXPERIMENT))
+
+
+def replace_collected(new: Path, build: Path) -> None:
+    """Put the new store in its place; what was there is removed last."""
+    old, final = build / _OLD, build / "collected"
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(new, final)
+    shutil.rmtree(old, ignore_errors=True)
