@@ -49,7 +49,7 @@ def run_experiment(
     # 2. Data: photographs in memory, divided by lesion.
     started = time.perf_counter()
     train, validation, findings = load_split(config, root, reporter.start_reading)
-    timings = {"data_s": time.perf_counter() - started}
+    timings = {"time/data_s": time.perf_counter() - started}
     reporter.note(findings.summary())
 
     # 3. Learner: a model, what it is told to care about, and how it is trained.

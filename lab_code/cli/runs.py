@@ -225,7 +225,7 @@ def print_comparison(comparison: "Comparison", console: "Console") -> None:
     columns = [first, second, "difference"]
     did = make_table("what it did (validation)", title="Results of the best epoch", right=columns)
     for score in comparison.scores:
-        did.add_row(score.name.replace("_", " "), *score.texts, score.difference)
+        did.add_row(score.name.translate(str.maketrans("_/", "  ")), *score.texts, score.difference)
     console.print(changed if comparison.changed else "The two runs have the same settings.")
     console.print(did)
     if any("(" in text for score in comparison.scores for text in score.texts):
