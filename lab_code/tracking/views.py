@@ -95,7 +95,7 @@ def remember_view() -> str:
     Without it a page that is loaded again forgets the columns of its address. The panel of MLflow's assistant, which
     asks a computer elsewhere, stays closed until somebody opens it.
     """
-    nothing = {"runsExpanded": {}, "runsPinned": [], "runsHidden": [], "runsVisibilityMap": {}}
+    nothing: dict[str, object] = {"runsExpanded": {}, "runsPinned": [], "runsHidden": [], "runsVisibilityMap": {}}
     state = json.dumps(json.dumps({**describe_view(), **nothing, "autoRefreshEnabled": True})).replace("</", "<\\/")
     return (
         f'localStorage.setItem("{_ASSISTANT}", "true");'

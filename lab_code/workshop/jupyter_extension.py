@@ -6,6 +6,7 @@ account of the computer can listen to what cells print; over sockets in Jupyter'
 sockets are not to be had on Windows, nor where their paths were longer than about 100 characters: there the ports stay.
 """
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from traitlets.config import Config
 
+from lab_code.errors import LabError
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.mlflow_gate import LINK
 
@@ -36,8 +38,28 @@ class OpenMlflow(JupyterHandler):
         self.redirect(running[0].address)
 
 
+class ShowRun(JupyterHandler):
+    """A run as it stands in the kit now, for a page whose kernel draws elsewhere: see `notebook/live_table.js`."""
+
+    @web.authenticated
+    async def get(self, run_id: str) -> None:
+        """Answer with the HTML of the run; a header says whether it is still being trained."""
+        from lab_code.analysis.live import view_run
+        from lab_code.plots.live_run import draw_run
+
+        root = Path(self.settings["server_root_dir"]).expanduser()
+        try:
+            view, running = await asyncio.to_thread(view_run, root, run_id)
+        except LabError as error:
+            raise web.HTTPError(404, error.message) from error
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Lab-Run", "running" if running else "ended")
+        await self.finish(draw_run(view))
+
+
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     base = server.web_app.settings["base_url"]
-    server.web_app.add_handlers(".*$", [(url_path_join(base, LINK), OpenMlflow)])
+    for path, handler in ((LINK, OpenMlflow), ("lab-run/([0-9a-f]{32})", ShowRun)):
+        server.web_app.add_handlers(".*$", [(url_path_join(base, path), handler)])
     if os.name != "nt" and len(os.fsencode(server.runtime_dir)) + _SOCKET_NAME <= _LONGEST_PATH:
         server.kernel_manager.update_config(Config(KernelManager={"transport": "ipc"}))
