@@ -22,7 +22,7 @@ def runs_table(store: Path, unfinished: bool = False) -> "pd.DataFrame":
 
     `run_id`, `status`, `start_time` and `end_time` (UTC), then `params.…` (what was chosen), `metrics.…` (what came
     out) and `tags.…` (everything else: bets, machine, code). The run's name is `tags.mlflow.runName`, as in MLflow. A
-    setting is a number where it is one in every run, else text; what a run does not have is missing (NaN).
+    setting or bet is a number where it is one in every run, else text; what a run does not have is missing (NaN).
     """
     import pandas as pd
 
@@ -52,10 +52,10 @@ def _place(column: str) -> tuple[int, str]:
 
 
 def _to_numbers(column: "pd.Series") -> "pd.Series":
-    """A column of settings as numbers, where every value that is there is one."""
+    """A column of settings or bets as numbers, where every value that is there is one."""
     import pandas as pd
 
-    if not str(column.name).startswith("params.") or (column == "").any():
+    if not str(column.name).startswith(("params.", "tags.bet.")) or (column == "").any():
         return column
     try:
         return pd.to_numeric(column)

@@ -7,6 +7,7 @@ the kit as well: a page that was loaded again goes on from there (`live_table.js
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from lab_code.plots.live_run import EpochLine, RunView, describe_run, draw_run
 from lab_code.tracking.history import write_progress
 from lab_code.tracking.runs import read_runs
 from lab_code.training.reporter import Reporter
+from lab_code.workshop.desk import read_servers
+from lab_code.workshop.mlflow_gate import HOST, LINK
 
 if TYPE_CHECKING:
     from lab_code.training.trainer import EpochResult
@@ -31,7 +34,7 @@ class LiveTable(Reporter):
         self._notes: list[str] = []
         self._epochs: list[EpochLine] = []
         self._ghost: tuple[str, Sequence[float]] = ("", ())
-        self._store, self._run_id, self._length = Path(), "", 0
+        self._store, self._run_id, self._link, self._length = Path(), "", "", 0
         self._doing, self._done, self._total, self._before = "is getting ready …", 0, 0, 0
         self._started = self._shown = 0.0
         self._show()
@@ -47,7 +50,7 @@ class LiveTable(Reporter):
 
     def begin_run(self, store: Path, run_id: str) -> "LiveTable":
         """From here on the kit knows the run; the one that it will be compared with is drawn beside it."""
-        self._store, self._run_id = store, run_id
+        self._store, self._run_id, self._link = store, run_id, find_link(store, run_id)
         runs = read_runs(store)
         ghost = next((find_ghost(runs, run) for run in runs if run.run_id == run_id), None)
         if ghost is not None:
@@ -57,7 +60,8 @@ class LiveTable(Reporter):
     def show_again(self, store: Path, run_id: str) -> None:
         """A run that this cell does not train: it is finished, or another window trains it."""
         view, running = view_run(store, run_id)
-        self._publish(_enclose(draw_run(view), run_id if running else ""), describe_run(view))
+        page = draw_run(replace(view, link=find_link(store, run_id)))
+        self._publish(_enclose(page, run_id if running else ""), describe_run(view))
 
     def start(self, steps: int, past: Sequence["EpochResult"] = (), epochs: int = 1) -> Callable[[], object]:
         """Begin, after the `past` epochs of a run that goes on; the returned function is called after every step."""
@@ -92,7 +96,8 @@ class LiveTable(Reporter):
     def _show(self) -> None:
         self._shown = time.monotonic()
         state, total = self._say(), self._total
-        view = RunView(self._name, state, self._done, total, self._notes, self._epochs, self._length, *self._ghost)
+        shown = (self._notes, self._epochs, self._length, *self._ghost, self._link)
+        view = RunView(self._name, state, self._done, total, *shown)
         if self._run_id:
             write_progress(self._store, self._run_id, {"state": state, "done": self._done, "total": total})
         self._publish(_enclose(draw_run(view), self._run_id), describe_run(view))
@@ -106,6 +111,17 @@ class LiveTable(Reporter):
             minutes, seconds = divmod(round(pace * (self._total - self._done)), 60)
             left = f" · {minutes}:{seconds:02d} left"
         return f"{self._doing} {self._done} of {self._total}{left}"
+
+
+def find_link(store: Path, run_id: str = "") -> str:
+    """Where a run, or all of them, can be seen in MLflow's page; empty where it does not run beside a notebook.
+
+    The way leads through Jupyter: what is shown is saved with the notebook, and no token may stand in it.
+    """
+    running = {server.name: server for server in read_servers(store) if server.process()}
+    if not {"jupyter", "mlflow"} <= set(running):
+        return ""
+    return f"http://{HOST}:{running['jupyter'].port}/{LINK}" + (f"/{run_id}" if run_id else "")
 
 
 def _line(result: "EpochResult") -> EpochLine:

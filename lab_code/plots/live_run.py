@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 _WIDTH, _HEIGHT = 430, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 30, 40  # room around the curves
-_MINE, _GHOST, _PALE = "#1a5fb4", "#b5651d", "#808080"  # 3 : 1 and more on white and on JupyterLab's dark page
+_MINE, _GHOST, _PALE = "#2b72d6", "#b5651d", "#808080"  # 3 : 1 and more on white and on JupyterLab's dark page
 _CHANCE = 1 / 7  # balanced accuracy of always the same answer
 
 _Place = Callable[[int, float], tuple[float, float]]  # from an epoch and its score to a point of the picture
@@ -41,6 +41,7 @@ class RunView:
     length: int = 0
     ghost: str = ""  # its name; empty where there is nothing to compare with
     ghost_scores: Sequence[float] = ()  # balanced accuracy, epoch by epoch
+    link: str = ""  # where MLflow shows this run
 
 
 def draw_run(view: RunView) -> str:
@@ -49,8 +50,11 @@ def draw_run(view: RunView) -> str:
     bar = f'<progress value="{view.done}" max="{view.total}" aria-label="{name}"></progress> ' if view.total else ""
     notes = "".join(f"<div><small>{html.escape(note)}</small></div>" for note in view.notes)
     parts = f"{_draw_table(view)}{draw_curve(view)}" if view.epochs else ""
-    side_by_side = "display:flex;flex-wrap:wrap;gap:0.5em 2em;align-items:flex-start"
-    return f'<div><b>{name}</b> {bar}{html.escape(view.state)}</div>{notes}<div style="{side_by_side}">{parts}</div>'
+    side_by_side = "display:flex;flex-wrap:wrap;gap:0.5em 1em;align-items:flex-start"
+    address = html.escape(view.link)
+    link = f' · <a href="{address}" target="_blank" rel="noopener">this run in MLflow</a>' if view.link else ""
+    state = f"<div><b>{name}</b> {bar}{html.escape(view.state)}{link}</div>"
+    return f'{state}{notes}<div style="{side_by_side}">{parts}</div>'
 
 
 def describe_run(view: RunView) -> str:
@@ -81,7 +85,8 @@ def describe_curve(view: RunView) -> str:
 
 def _draw_table(view: RunView) -> str:
     headings = ["epoch", "loss", "accuracy", "balanced accuracy", *([f"beside {view.ghost}"] if view.ghost else [])]
-    cells = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in [*headings, "seconds"])
+    narrow = 'scope="col" style="white-space:normal;max-width:6em;vertical-align:bottom"'
+    cells = "".join(f"<th {narrow}>{html.escape(heading)}</th>" for heading in [*headings, "seconds"])
     best = max(view.epochs, key=lambda line: line.balanced_accuracy)
     rows = "".join(f"<tr>{_draw_line(view, line, line is best)}</tr>" for line in view.epochs)
     return f"<table><thead><tr>{cells}<td></td></tr></thead><tbody>{rows}</tbody></table>"
@@ -114,7 +119,7 @@ def draw_curve(view: RunView) -> str:
 
     said = html.escape(describe_curve(view))
     ghost = draw(view.ghost_scores, _GHOST_LINE, _SQUARE) if view.ghost else ""
-    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" style="width:{_WIDTH}px;max-width:100%"'
+    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" style="flex:1 1 20em;max-width:{_WIDTH}px"'
     return (
         f'<svg role="img" aria-label="{said}" {size} font-size="12" fill="currentColor">'
         f"{_draw_axes(place, last, top)}{ghost}{draw(mine, _MINE_LINE, _DOT)}{_draw_legend(view)}</svg>"
