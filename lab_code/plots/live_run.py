@@ -13,6 +13,7 @@ from typing import NamedTuple
 _WIDTH, _HEIGHT = 430, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 30, 40  # room around the curves
 _MINE, _GHOST, _PALE = "#2b72d6", "#b5651d", "#808080"  # 3 : 1 and more on white and on JupyterLab's dark page
+_NEWEST = 30  # epochs that a table lists: a longer one is read by nobody, and costs training something
 _CHANCE = 1 / 7  # balanced accuracy of always the same answer
 
 _Place = Callable[[int, float], tuple[float, float]]  # from an epoch and its score to a point of the picture
@@ -59,7 +60,8 @@ def draw_run(view: RunView) -> str:
 
 def describe_run(view: RunView) -> str:
     """The same as text."""
-    lines = [f"{view.name}: {view.state}", *view.notes, *map(describe_line, view.epochs)]
+    newest = view.epochs[-_NEWEST:]
+    lines = [f"{view.name}: {view.state}", *view.notes, *map(describe_line, newest)]
     return "\n".join(lines)
 
 
@@ -75,7 +77,8 @@ def describe_curve(view: RunView) -> str:
     """What the curve shows, in words."""
 
     def list_scores(name: str, scores: Sequence[float]) -> str:
-        return f"{name} {', '.join(f'{score:.3f}' for score in scores)}"
+        before = "…, " if len(scores) > _NEWEST else ""
+        return f"{name} {before}{', '.join(f'{score:.3f}' for score in scores[-_NEWEST:])}"
 
     said = list_scores(view.name, [line.balanced_accuracy for line in view.epochs])
     if view.ghost:
@@ -88,7 +91,8 @@ def _draw_table(view: RunView) -> str:
     narrow = 'scope="col" style="white-space:normal;max-width:6em;vertical-align:bottom"'
     cells = "".join(f"<th {narrow}>{html.escape(heading)}</th>" for heading in [*headings, "seconds"])
     best = max(view.epochs, key=lambda line: line.balanced_accuracy)
-    rows = "".join(f"<tr>{_draw_line(view, line, line is best)}</tr>" for line in view.epochs)
+    listed = [line for line in view.epochs if line is best or line.epoch > len(view.epochs) - _NEWEST]
+    rows = "".join(f"<tr>{_draw_line(view, line, line is best)}</tr>" for line in listed)
     return f"<table><thead><tr>{cells}<td></td></tr></thead><tbody>{rows}</tbody></table>"
 
 
@@ -115,7 +119,8 @@ def draw_curve(view: RunView) -> str:
     def draw(scores: Sequence[float], style: str, sign: str) -> str:
         places = [place(number, score) for number, score in enumerate(scores, 1)]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        return f'<polyline fill="none" {style} points="{points}"/>' + "".join(sign.format(x=x, y=y) for x, y in places)
+        signs = places if len(places) <= _NEWEST else places[-1:]
+        return f'<polyline fill="none" {style} points="{points}"/>' + "".join(sign.format(x=x, y=y) for x, y in signs)
 
     said = html.escape(describe_curve(view))
     ghost = draw(view.ghost_scores, _GHOST_LINE, _SQUARE) if view.ghost else ""

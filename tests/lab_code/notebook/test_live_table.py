@@ -106,6 +106,13 @@ def test_the_curve_says_in_words_and_signs_what_it_shows() -> None:
     assert heights[0] > heights[1]  # a higher score stands higher
 
 
+def test_of_a_long_run_the_newest_epochs_and_the_best_are_listed() -> None:
+    lines = [EpochLine(epoch, 1.0, 0.7, 0.6 if epoch == 5 else 0.2, 2.0) for epoch in range(1, 401)]
+    page = draw_run(RunView("mine", "", epochs=lines, length=400))
+    assert page.count("<tr>") == 1 + 1 + 30 and "<td>5</td>" in page and "<td>371</td>" in page
+    assert page.count("<circle") == 2 and len(page) < 12_000
+
+
 @pytest.mark.parametrize("scores", [(), (0.3,), (0.3,) * 12])
 def test_a_ghost_of_another_length_is_drawn_as_far_as_it_goes(scores: tuple[float, ...]) -> None:
     lines = [EpochLine(epoch, float("nan"), float("nan"), 0.2, float("nan")) for epoch in (1, 2, 3)]
