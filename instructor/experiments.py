@@ -94,7 +94,7 @@ def score_on_real(folder: Path, seeds: Sequence[int], photographs: int = 7000) -
         "low": low,
         "high": high,
         "mean_balanced_accuracy": statistics.mean(alone),
-        **{f"sensitivity_{dx}": scores.get(f"sensitivity_{dx}", float("nan")) for dx in DIAGNOSES},
+        **{f"sensitivity_{dx}": scores.get(f"sensitivity/{dx}", float("nan")) for dx in DIAGNOSES},
     }
 
 

@@ -49,7 +49,7 @@ def run_experiment(
     # 2. Data: photographs in memory, divided by lesion.
     started = time.perf_counter()
     train, validation, findings = load_split(config, root, reporter.start_reading)
-    timings = {"data_s": time.perf_counter() - started}
+    timings = {"time/data_s": time.perf_counter() - started}
     reporter.note(findings.summary())
 
     # 3. Learner: a model, what it is told to care about, and how it is trained.
@@ -60,7 +60,7 @@ def run_experiment(
             return _follow(learner, train, validation, config, past)
 
         # 4. Training: one result an epoch, tracked as it comes; the best weights are kept.
-        with track_run(root, EXPERIMENT, config, tags or {}, resume) as run, reporter:
+        with track_run(root, EXPERIMENT, config, tags or {}, resume) as run, reporter.begin_run(root, run.run_id):
             if not resume:
                 log_start(run, config, learner, train, validation)
             on_step = reporter.start(learner.count_steps(train), past.history, config.trainer.epochs)

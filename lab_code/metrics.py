@@ -46,7 +46,7 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
     """Every metric of this module under the names that are logged.
 
     `labels` (N,) int, `probabilities` (N, C), `names` of the C classes. Sensitivity and specificity are keyed
-    `sensitivity_mel`; those of absent classes are left out.
+    `sensitivity/mel`; those of absent classes are left out.
     """
     confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(names))
     sensitivities, specificities = sensitivity(confusion), specificity(confusion)
@@ -56,8 +56,8 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
         "macro_auc": macro_auc(labels, probabilities),
     }
     for name, found, spared in zip(names, sensitivities, specificities, strict=True):
-        metrics[f"sensitivity_{name}"] = float(found)
-        metrics[f"specificity_{name}"] = float(spared)
+        metrics[f"sensitivity/{name}"] = float(found)
+        metrics[f"specificity/{name}"] = float(spared)
     return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 

@@ -9,12 +9,11 @@ import numpy as np
 from lab_code.analysis.used_code import find_used
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError, suggest
+from lab_code.tracking.names import is_fact
 from lab_code.tracking.provenance import CODE, code_from_json, describe_difference, read_code
 from lab_code.tracking.runs import Run
 
-# Facts about the machine and the clock are not choices; they are shown only when everything else is equal.
-NOT_CHOICES = ("machine.", "code.")
-_METRICS = ("balanced_accuracy", "accuracy", "macro_auc", *(f"sensitivity_{dx}" for dx in DIAGNOSES))
+_METRICS = ("balanced_accuracy", "accuracy", "macro_auc", *(f"sensitivity/{dx}" for dx in DIAGNOSES))
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,20 @@ class Repetition:
 
 def compare_runs(first: Run, second: Run) -> Comparison:
     """Parameters that differ (the name of a run is not one), and the metrics of both."""
-    changed = [row for row in _differing(first, second) if row[0] != "name" and not row[0].startswith(NOT_CHOICES)]
+    changed = [row for row in _differing(first.params, second.params) if row[0] != "name"]
     return Comparison(first, second, changed, [_compare_score(name, first, second) for name in _METRICS])
 
 
 def compare_repeat(first: Run, second: Run) -> Repetition:
     """Every score that differs between a run and its repetition; then, what could be the reason."""
-    names = sorted(name for name in first.metrics if name.startswith("best_"))
+    names = sorted(name for name in first.metrics if name.startswith(("best_", "interval/")))
     scores = [
         (name, first.metrics[name], second.metrics.get(name, math.nan))
         for name in names
         if first.metrics[name] != second.metrics.get(name)
     ]
-    reasons = [row for row in _differing(first, second) if row[0].startswith(("machine.", "data.", "code."))]
+    choices = [row for row in _differing(first.params, second.params) if row[0].startswith("data.")]
+    reasons = [*choices, *(row for row in _differing(first.tags, second.tags) if is_fact(row[0]))]
     return Repetition(len(names), scores, reasons if scores else [])
 
 
@@ -68,7 +68,7 @@ def compare_code(first: Run, second: Run) -> str:
 
     Files that neither run has used are left out.
     """
-    if first.params.get("code.fingerprint") == second.params.get("code.fingerprint"):
+    if first.tags.get("code.fingerprint") == second.tags.get("code.fingerprint"):
         return ""
     before, after = _code_of(first), _code_of(second)
     if not before or not after:
@@ -77,9 +77,8 @@ def compare_code(first: Run, second: Run) -> str:
     return describe_difference(*({name: code[name] for name in used if name in code} for code in (before, after)))
 
 
-def _differing(first: Run, second: Run) -> list[tuple[str, str, str]]:
-    keys = sorted(set(first.params) | set(second.params))
-    rows = [(key, first.params.get(key, "–"), second.params.get(key, "–")) for key in keys]
+def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    rows = [(key, first.get(key, "–"), second.get(key, "–")) for key in sorted(set(first) | set(second))]
     return [row for row in rows if row[1] != row[2]]
 
 
@@ -90,7 +89,8 @@ def _compare_score(name: str, first: Run, second: Run) -> Score:
 
 
 def _describe_score(name: str, run: Run) -> str:
-    value, low, high = (run.metrics.get(f"best_{name}{end}") for end in ("", "_low", "_high"))
+    value = run.metrics.get(f"best_{name}")
+    low, high = (run.metrics.get(f"interval/{name}_{end}") for end in ("low", "high"))
     text = "–" if value is None else f"{value:.3f}"
     return text if low is None or high is None else f"{text}\n({low:.2f} to {high:.2f})"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lab_code.analysis.compare import NOT_CHOICES
 from lab_code.analysis.explain import explain
 from lab_code.config import load_config
 from lab_code.data.ham10000 import DIAGNOSES
@@ -20,8 +19,6 @@ from lab_code.experiment import load_learner, load_split
 from lab_code.plots.several import Look
 from lab_code.tracking.records import PREDICTIONS, WEIGHTS
 from lab_code.tracking.runs import Run
-
-_HIDDEN = (*NOT_CHOICES, "data.fingerprint")
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Disagreement:
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[str]]:
     """The settings in which the runs differ, each with its value in every run (`–` where a run has none)."""
-    keys = sorted({key for run in runs for key in run.params if key != "name" and not key.startswith(_HIDDEN)})
+    keys = sorted({key for run in runs for key in run.params if key != "name"})
     columns = {key: [run.params.get(key, "–") for run in runs] for key in keys}
     return {key: values for key, values in columns.items() if len(set(values)) > 1}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tqdm import tqdm
 
+from lab_code.plots.live_run import EpochLine, describe_line
 from lab_code.training.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ class ProgressBar(Reporter):
 
 def describe_epoch(result: "EpochResult") -> str:
     """One line: what an epoch brought."""
-    return (
-        f"epoch {result.epoch:>3}  loss {result.train_loss:.3f}  accuracy {result.metrics['accuracy']:.3f}"
-        f"  balanced accuracy {result.metrics['balanced_accuracy']:.3f}  {result.seconds:.1f} s"
-    )
+    scores = result.metrics
+    line = (result.epoch, result.train_loss, scores["accuracy"], scores["balanced_accuracy"], result.seconds)
+    return describe_line(EpochLine(*line))
 
 
 _make_reporter: Callable[[str], Reporter] = ProgressBar

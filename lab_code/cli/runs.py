@@ -244,7 +244,7 @@ def _name_score(name: str) -> str:
     from lab_code.data.ham10000 import DIAGNOSES, label_dx
 
     dx = next((dx for dx in DIAGNOSES if name.startswith("sensitivity") and name.endswith(dx)), None)
-    return label_dx(dx) if dx else name.replace("_", " ")
+    return label_dx(dx) if dx else name.translate(str.maketrans("_/", "  "))
 
 
 def print_notes(notes: list[str]) -> None:
@@ -325,12 +325,15 @@ def _go_on(kit: Kit, config: "Config") -> bool:
     Raises `LabError` where one is being trained by another process.
     """
     from lab_code.analysis.compare import find_same_run
+    from lab_code.cli.progress_bar import make_reporter
     from lab_code.config import flatten_config
     from lab_code.tracking.runs import can_resume, read_runs
 
     found = find_same_run(read_runs(kit.root), flatten_config(config))
     if found is None:
         return False
+    if found.status in ("RUNNING", "FINISHED"):
+        make_reporter(config.name).show_again(kit.root, found.run_id)
     if found.status == "RUNNING":
         raise LabError(f"run '{found.name}' is being trained right now, by another window", hint="wait: lab status")
     if found.status == "FINISHED":

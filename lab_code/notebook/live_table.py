@@ -1,23 +1,29 @@
-"""Training seen in a notebook: a bar with the time that is left, and a table that grows by one line an epoch.
+"""Training seen in a notebook: a bar with the time that is left, a table that grows by one line an epoch, its curve.
 
 `LiveTable` has the methods of `ProgressBar` and takes its place where a notebook looks (`in_notebook()`). It is one
-output that is replaced at most twice a second, so that it costs training nothing.
+output that is replaced at most twice a second, so that it costs training nothing. How far the run has come is noted in
+the kit as well: a page that was loaded again goes on from there (`live_table.js`), and a finished run is drawn again.
 """
 
-import html
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_code.cli.progress_bar import describe_epoch
+from lab_code.analysis.live import describe_end, find_ghost, name_ghost, view_run
+from lab_code.plots.live_run import EpochLine, RunView, describe_run, draw_run
+from lab_code.tracking.history import write_progress
+from lab_code.tracking.runs import read_runs
 from lab_code.training.reporter import Reporter
+from lab_code.workshop.desk import read_servers
+from lab_code.workshop.mlflow_gate import HOST, LINK
 
 if TYPE_CHECKING:
     from lab_code.training.trainer import EpochResult
 
 _PAUSE_S = 0.5  # between two pictures
-_BAR_EM = 8  # width of the bar that stands for a score of 1
-_HEADINGS = ("epoch", "loss", "accuracy", "balanced accuracy", "", "seconds")
+_SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 
 class LiveTable(Reporter):
@@ -26,7 +32,9 @@ class LiveTable(Reporter):
     def __init__(self, name: str, publish: Callable[[str, str], object] | None = None) -> None:
         self._name, self._publish = name, _make_output() if publish is None else publish
         self._notes: list[str] = []
-        self._results: list[EpochResult] = []
+        self._epochs: list[EpochLine] = []
+        self._ghost: tuple[str, Sequence[float]] = ("", ())
+        self._store, self._run_id, self._link, self._length = Path(), "", "", 0
         self._doing, self._done, self._total, self._before = "is getting ready …", 0, 0, 0
         self._started = self._shown = 0.0
         self._show()
@@ -35,14 +43,29 @@ class LiveTable(Reporter):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        stopped = "stopped" if kind is not None and issubclass(kind, KeyboardInterrupt) else "failed"
-        state = "finished" if kind is None else stopped
-        self._doing, self._total = f"{state} after {self._count_epochs()}", 0
+        stopped = "KILLED" if kind is not None and issubclass(kind, KeyboardInterrupt) else "FAILED"
+        self._doing = describe_end("FINISHED" if kind is None else stopped, len(self._epochs))
+        self._total, self._run_id = 0, ""
         self._show()
+
+    def begin_run(self, store: Path, run_id: str) -> "LiveTable":
+        """From here on the kit knows the run; the one that it will be compared with is drawn beside it."""
+        self._store, self._run_id, self._link = store, run_id, find_link(store, run_id)
+        runs = read_runs(store)
+        ghost = next((find_ghost(runs, run) for run in runs if run.run_id == run_id), None)
+        if ghost is not None:
+            self._ghost = name_ghost(store, ghost)
+        return self
+
+    def show_again(self, store: Path, run_id: str) -> None:
+        """A run that this cell does not train: it is finished, or another window trains it."""
+        view, running = view_run(store, run_id)
+        page = draw_run(replace(view, link=find_link(store, run_id)))
+        self._publish(_enclose(page, run_id if running else ""), describe_run(view))
 
     def start(self, steps: int, past: Sequence["EpochResult"] = (), epochs: int = 1) -> Callable[[], object]:
         """Begin, after the `past` epochs of a run that goes on; the returned function is called after every step."""
-        self._results = list(past)
+        self._epochs, self._length = [_line(result) for result in past], epochs
         return self._begin("training", "step", steps, steps * len(past) // epochs)
 
     def start_reading(self, photographs: int) -> Callable[[], object]:
@@ -56,7 +79,7 @@ class LiveTable(Reporter):
 
     def show_epoch(self, result: "EpochResult") -> None:
         """One line more."""
-        self._results.append(result)
+        self._epochs.append(_line(result))
         self._show()
 
     def _begin(self, doing: str, unit: str, total: int, done: int = 0) -> Callable[[], object]:
@@ -72,7 +95,12 @@ class LiveTable(Reporter):
 
     def _show(self) -> None:
         self._shown = time.monotonic()
-        self._publish(self._to_html(), self._to_text())
+        state, total = self._say(), self._total
+        shown = (self._notes, self._epochs, self._length, *self._ghost, self._link)
+        view = RunView(self._name, state, self._done, total, *shown)
+        if self._run_id:
+            write_progress(self._store, self._run_id, {"state": state, "done": self._done, "total": total})
+        self._publish(_enclose(draw_run(view), self._run_id), describe_run(view))
 
     def _say(self) -> str:
         if not self._total:
@@ -84,37 +112,26 @@ class LiveTable(Reporter):
             left = f" · {minutes}:{seconds:02d} left"
         return f"{self._doing} {self._done} of {self._total}{left}"
 
-    def _count_epochs(self) -> str:
-        count = len(self._results)
-        return f"{count} epoch" if count == 1 else f"{count} epochs"
 
-    def _to_text(self) -> str:
-        return "\n".join([f"{self._name}: {self._say()}", *self._notes, *map(describe_epoch, self._results)])
+def find_link(store: Path, run_id: str = "") -> str:
+    """Where a run, or all of them, can be seen in MLflow's page; empty where it does not run beside a notebook.
 
-    def _to_html(self) -> str:
-        name = html.escape(self._name)
-        bar = f'<progress value="{self._done}" max="{self._total}" aria-label="{name}"></progress> '
-        notes = "".join(f"<div><small>{html.escape(note)}</small></div>" for note in self._notes)
-        return f"<div><b>{name}</b> {bar if self._total else ''}{html.escape(self._say())}</div>{notes}{self._table()}"
-
-    def _table(self) -> str:
-        if not self._results:
-            return ""
-        best = max(self._results, key=lambda result: result.metrics["balanced_accuracy"])
-        rows = "".join(f"<tr>{_row(result, result is best)}</tr>" for result in self._results)
-        headings = "".join(f'<th scope="col">{heading}</th>' if heading else "<td></td>" for heading in _HEADINGS)
-        return f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>"
+    The way leads through Jupyter: what is shown is saved with the notebook, and no token may stand in it.
+    """
+    running = {server.name: server for server in read_servers(store) if server.process()}
+    if not {"jupyter", "mlflow"} <= set(running):
+        return ""
+    return f"http://{HOST}:{running['jupyter'].port}/{LINK}" + (f"/{run_id}" if run_id else "")
 
 
-def _row(result: "EpochResult", is_best: bool) -> str:
-    score = result.metrics["balanced_accuracy"]
-    bar = (
-        f'<span style="display:inline-block;height:0.7em;width:{_BAR_EM * score:.2f}em;background:#2b6cb0"></span>'
-        f"{' best' if is_best else ''}"
-    )
-    cells = [f"{result.train_loss:.3f}", f"{result.metrics['accuracy']:.3f}", f"{score:.3f}"]
-    numbers = "".join(f"<td>{cell}</td>" for cell in [str(result.epoch), *cells])
-    return f'{numbers}<td style="text-align:left;min-width:{_BAR_EM + 6}em">{bar}</td><td>{result.seconds:.1f}</td>'
+def _line(result: "EpochResult") -> EpochLine:
+    scores = result.metrics
+    return EpochLine(result.epoch, result.train_loss, scores["accuracy"], scores["balanced_accuracy"], result.seconds)
+
+
+def _enclose(page: str, run_id: str) -> str:
+    """A run that is being trained takes the script along that follows it."""
+    return f'<div data-lab-run="{run_id}"><div>{page}</div><script>{_SCRIPT}</script></div>' if run_id else page
 
 
 def _make_output() -> Callable[[str, str], object]:

@@ -21,6 +21,9 @@ _ABOVE: dict[str, Any] = {
 _BESIDE: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
 
 
+_SIGNS = "osD^vPX*"  # of points, in turn
+
+
 class Look(NamedTuple):
     """A photograph (H, W, 3) uint8, a map (H, W) of what in it counted, from 0 to 1 (None: not known), a title."""
 
@@ -73,6 +76,20 @@ def plot_parallel_coordinates(
     axes.set_xticks(range(len(heights)), keys, fontsize=9)
     axes.set(title="settings and result of every run", yticks=[], xlim=(-0.6, len(settings) + 1.6), ylim=(-0.08, 1.14))
     axes.set_frame_on(False)
+    return figure
+
+
+def plot_scores(accuracy: Sequence[float], balanced: Sequence[float], names: Sequence[str]) -> Figure:
+    """A point with its name for each run: share of the photographs that are right, and mean share of a diagnosis."""
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for run, (x, y, name) in enumerate(zip(accuracy, balanced, names, strict=True)):
+        axes.plot(x, y, _SIGNS[run % len(_SIGNS)], markersize=9, markeredgecolor="black")
+        axes.annotate(name, (x, y), **_BESIDE)
+    axes.axhline(1 / 7, color="grey", linestyle=":")
+    axes.annotate("always the same answer", (1, 1 / 7), xytext=(-4, 4), textcoords="offset points", ha="right")
+    axes.set(title="two scores of every run", xlabel="accuracy (0 to 1)", ylabel="balanced accuracy (0 to 1)")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
     return figure
 
 

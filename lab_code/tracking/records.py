@@ -18,6 +18,7 @@ from lab_code.data.lesions import Lesions
 from lab_code.frameworks import Learner
 from lab_code.metrics import bootstrap_intervals, confusion_matrix
 from lab_code.plots.one_run import plot_calibration, plot_confusion, plot_curves, plot_predictions, plot_roc
+from lab_code.tracking.names import name_best
 from lab_code.tracking.provenance import (
     CODE,
     code_fingerprint,
@@ -37,7 +38,7 @@ def log_start(run: TrackedRun, config: Config, learner: Learner, train: Lesions,
     """Everything that is known before the first step."""
     code = read_code()
     commit, difference = read_repository()
-    run.log_params(
+    run.log_facts(
         {
             "data.fingerprint": f"{train.fingerprint()}+{validation.fingerprint()}",
             "data.train_images": len(train),
@@ -65,21 +66,21 @@ def log_results(
     validation: Lesions,
     timings: Mapping[str, float],
 ) -> None:
-    """The best epoch's scores (under `best_…`), figures, predictions and weights."""
+    """The best epoch's scores (under `best_…`) with their intervals, figures, predictions and weights."""
     assert best.result is not None
     result, labels = best.result, validation.labels
     predicted = result.probabilities.argmax(axis=1)
-    scores = {f"best_{key}": value for key, value in result.metrics.items()}
+    scores = name_best(result.metrics)
     for key, (low, high) in bootstrap_intervals(labels, predicted, validation.lesion_ids, len(DIAGNOSES)).items():
-        scores |= {f"best_{key}_low": low, f"best_{key}_high": high}
-    times = {**timings, "train_s": sum(entry.seconds for entry in history)}
+        scores |= {f"interval/{key}_low": low, f"interval/{key}_high": high}
+    times = {**timings, "time/train_s": sum(entry.seconds for entry in history)}
     run.log_weights(best.weights, WEIGHTS)
     run.log_model(config.model.name, flatten_config(config), WEIGHTS)
     run.log_text(predictions_to_csv(validation, result.probabilities), PREDICTIONS)
     confusion = confusion_matrix(labels, predicted, len(DIAGNOSES))
     run.log_text("\n".join(",".join(map(str, row)) for row in [DIAGNOSES, *confusion.tolist()]), "confusion_matrix.csv")
     _log_figures(run, config.name, result, history, validation, confusion)
-    run.log_metrics({**scores, "best_epoch": result.epoch, **times, "tracking_s": run.seconds})
+    run.log_metrics({**scores, "best_epoch": result.epoch, **times, "time/tracking_s": run.seconds})
 
 
 def log_interrupted(run: TrackedRun, best: BestEpoch) -> None:

@@ -7,15 +7,17 @@ MLflow writes into its database when the folder has moved, and brings back an ex
 
 import math
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab_code.tracking.names import name_metric, separate_facts
 from lab_code.tracking.running import is_running, run_folder
 from lab_code.tracking.store import ARTIFACTS as ARTIFACTS  # for those who need no more of it than its names
 from lab_code.tracking.store import DATABASE, EXPERIMENT, open_database, own_tail, read_rows
 from lab_code.tracking.store import artifact_tail as artifact_tail
+from lab_code.tracking.views import add_view
 
 _LISTED = 3  # names in a note
 _LARGEST = 1e308  # MLflow writes infinity as the largest number there is
@@ -25,7 +27,7 @@ _PARAMETER = "trainer.epochs"
 
 @dataclass(frozen=True)
 class Run:
-    """One run: parameters as text, the last value of every metric, tags, and the folder of its artifacts."""
+    """One run: its choices as text, the last value of every metric, tags (facts as well), folder of its artifacts."""
 
     run_id: str
     name: str
@@ -77,15 +79,15 @@ def read_content(store: Path, database: sqlite3.Connection) -> StoreContent:
     rows = [row for row in read_rows(database, "runs") if isinstance(row["run_uuid"], str)]
     deleted = _deleted_experiments(database)
     params, tags = _read_pairs(database, "params", _text), _read_pairs(database, "tags", _text)
-    metrics = _read_pairs(database, "latest_metrics", _number)
+    metrics = _read_pairs(database, "latest_metrics", _number, name_metric)
     runs, foreign, restored = [], [], 0
     for row in rows:
         identity, gone = row["run_uuid"], row["lifecycle_stage"] != "active"
         if gone and row["experiment_id"] not in deleted:
             continue
-        values = (params.get(identity, {}), metrics.get(identity, {}), tags.get(identity, {}))
-        if is_own(row, values[0], values[2]):
-            runs.append(_make_run(store, row, *values))
+        if is_own(row, params.get(identity, {}), tags.get(identity, {})):
+            choices, facts = separate_facts(params.get(identity, {}), tags.get(identity, {}))
+            runs.append(_make_run(store, row, choices, metrics.get(identity, {}), facts))
             restored += gone
         elif not gone:
             foreign.append(_one_line(row.get("name")) or identity[:8])
@@ -131,12 +133,15 @@ def read_states(store: Path) -> dict[str, str]:
 def reroot_store(store: Path) -> int:
     """Point every artifact address of the lab at `store` itself; returns how many were changed (0: nothing had moved).
 
-    The lab's experiment is brought back where it was deleted or renamed in MLflow's page. What is not the lab's stays
-    as it is.
+    The lab's experiment is brought back where it was deleted or renamed in MLflow's page, and gets the view in which
+    the page opens. What is not the lab's stays as it is.
     """
     changed = 0
     with open_database(store / DATABASE) as database, database:
         _bring_back_experiment(database)
+        for row in read_rows(database, "experiments"):
+            if own_tail(row["artifact_location"]) == Path(ARTIFACTS, EXPERIMENT):
+                add_view(database, row["experiment_id"])
         for table, key, column in (
             ("experiments", "experiment_id", "artifact_location"),
             ("runs", "run_uuid", "artifact_uri"),
@@ -217,13 +222,15 @@ def _true_status(store: Path, run_id: str, status: str) -> str:
     return "KILLED" if status in ("RUNNING", "SCHEDULED") and not is_running(store, run_id) else status
 
 
-def _read_pairs(database: sqlite3.Connection, table: str, read: Any) -> dict[str, dict[str, Any]]:
+def _read_pairs(
+    database: sqlite3.Connection, table: str, read: Any, name: Callable[[str], str] = str
+) -> dict[str, dict[str, Any]]:
     """`{run id: {key: value}}` of one of MLflow's key-value tables; what `read` turns into None is left out."""
     pairs: dict[str, dict[str, Any]] = {}
     for row in read_rows(database, table):
         value = None if row.get("is_nan") else read(row["value"])
         if value is not None:
-            pairs.setdefault(row["run_uuid"], {})[_text(row["key"])] = value
+            pairs.setdefault(row["run_uuid"], {})[name(_text(row["key"]))] = value
     return pairs
 
 

@@ -27,9 +27,11 @@ from lab_code.config import Config, config_to_yaml, flatten_config
 from lab_code.errors import LabError
 from lab_code.tracking.empty_store import make_beside, make_from_script
 from lab_code.tracking.interrupts import hold_interrupts, was_interrupted
+from lab_code.tracking.names import choose_curves
 from lab_code.tracking.running import forget_run, hold_run
-from lab_code.tracking.runs import has_store, read_runs, reroot_store
+from lab_code.tracking.runs import has_store, read_runs, read_states, reroot_store
 from lab_code.tracking.store import ARTIFACTS, DATABASE, explain_fault, open_database
+from lab_code.tracking.views import choose_colour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,8 +73,16 @@ class TrackedRun:
 
     def log_epoch(self, result: "EpochResult") -> None:
         """Everything one epoch brought, with the epoch as step."""
-        timing = {"train_loss": result.train_loss, "learning_rate": result.learning_rate, "epoch_s": result.seconds}
-        self.log_metrics({**result.metrics, **timing, **read_machine()}, step=result.epoch)
+        scores = choose_curves(result.metrics)
+        learning = {"train_loss": result.train_loss, "learning_rate": result.learning_rate}
+        times = {"time/epoch_s": result.seconds}
+        self.log_metrics({**scores, **learning, **times, **read_machine()}, step=result.epoch)
+
+    def log_facts(self, facts: Mapping[str, Any]) -> None:
+        """Tags: what belongs to the run and was not chosen. One transaction for all of them."""
+        from mlflow.entities import RunTag
+
+        self._write("log_batch", tags=[RunTag(key, str(value)) for key, value in facts.items()])
 
     def set_tag(self, key: str, value: str) -> None:
         """A note on the run that is neither a choice nor a result."""
@@ -224,7 +234,8 @@ def track_group(
 def _create_run(client: Any, store: Path, experiment: str, name: str, tags: Mapping[str, str]) -> str:
     with _explained(store / DATABASE):
         experiment_id = _find_or_create_experiment(client, store, experiment)
-        return client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
+        colour = choose_colour(len(read_states(store)))
+        return client.create_run(experiment_id, run_name=name, tags={**colour, **tags}).info.run_id
 
 
 def _begin_again(client: Any, store: Path, run_id: str) -> None:
@@ -255,11 +266,10 @@ def open_store(store: Path) -> Any:
     import_quietly()
     database = store / DATABASE
     with _explained(database):
-        if has_store(store):
-            reroot_store(store)
-        else:
+        if not has_store(store):
             database.unlink(missing_ok=True)  # an empty file, which a full disk leaves
             _make_database(database)
+        reroot_store(store)
         client = open_client(f"sqlite:///{database.as_posix()}")
         client.search_experiments(max_results=1)
     return client

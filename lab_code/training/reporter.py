@@ -1,6 +1,7 @@
 """Whoever shows a run while it goes on: a bar in a terminal, a table in a notebook. This one shows nothing."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """`with reporter:` while it trains; `start_reading` and `note` may be called before."""
+    """`with reporter.begin_run(store, run_id):` while it trains; `start_reading` and `note` may be called before."""
 
     def __enter__(self) -> "Reporter":
         return self
@@ -22,6 +23,13 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """A line that is not an epoch."""
+
+    def begin_run(self, store: Path, run_id: str) -> "Reporter":
+        """The store has the run, where everybody can look at it from now on; returns the reporter itself."""
+        return self
+
+    def show_again(self, store: Path, run_id: str) -> None:
+        """Show a run that is not trained here: it is finished, or another process trains it."""
 
     def start(self, steps: int, past: "Sequence[EpochResult]" = (), epochs: int = 1) -> Callable[[], object]:
         """Training begins, after the `past` epochs of a run that goes on; what is returned is called after each step.

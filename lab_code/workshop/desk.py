@@ -34,6 +34,7 @@ import psutil
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
+from lab_code.tracking.views import KEY
 from lab_code.workshop.kit import Kit
 from lab_code.workshop.mlflow_gate import HOST, TOKEN_FILE
 from lab_code.workshop.private import is_private, make_private, restrict, write_private
@@ -248,7 +249,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     if name == "mlflow":
         experiment = read_experiment_id(kit.root, EXPERIMENT)
         page = "experiments" if experiment is None else f"experiments/{experiment}/runs"
-        page += "?workflowType=machine_learning"
+        page += f"?workflowType=machine_learning&viewStateShareKey={KEY}"
     log = log_of(kit.root, name)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
     environment = {**os.environ, **_QUIET, **_write_jupyter_settings(kit.root)}

@@ -6,7 +6,9 @@ account of the computer can listen to what cells print; over sockets in Jupyter'
 sockets are not to be had on Windows, nor where their paths were longer than about 100 characters: there the ports stay.
 """
 
+import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from jupyter_server.base.handlers import JupyterHandler
@@ -15,29 +17,56 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from traitlets.config import Config
 
+from lab_code.errors import LabError
+from lab_code.tracking.runs import EXPERIMENT, read_experiment_id
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.mlflow_gate import LINK
 
+_RUN = "([0-9a-f]{32})"
 _LONGEST_PATH = 103  # of a socket on macOS; 107 on Linux
 _SOCKET_NAME = len("/kernel-01234567-89ab-cdef-0123-456789abcdef-ipc-5000")
 
 
 class OpenMlflow(JupyterHandler):
-    """Sends the browser on to MLflow's page."""
+    """Sends the browser on to MLflow's page: to all runs, or to one."""
 
     @web.authenticated
-    def get(self) -> None:
+    def get(self, run_id: str | None = None) -> None:
         """Answer with MLflow's address, or say that it does not run."""
         root = Path(self.settings["server_root_dir"]).expanduser()
         running = [server for server in read_servers(root) if server.name == "mlflow" and server.process()]
         if not running:
             raise web.HTTPError(404, "MLflow is not running: lab ui")
         self.set_header("Cache-Control", "no-store")
-        self.redirect(running[0].address)
+        address = running[0].address
+        if run_id:
+            address = f"{address.partition('#')[0]}#/experiments/{read_experiment_id(root, EXPERIMENT)}/runs/{run_id}"
+        self.redirect(address)
+
+
+class ShowRun(JupyterHandler):
+    """A run as it stands in the kit now, for a page whose kernel draws elsewhere: see `notebook/live_table.js`."""
+
+    @web.authenticated
+    async def get(self, run_id: str) -> None:
+        """Answer with the HTML of the run; a header says whether it is still being trained."""
+        from lab_code.analysis.live import view_run
+        from lab_code.plots.live_run import draw_run
+
+        root = Path(self.settings["server_root_dir"]).expanduser()
+        try:
+            view, running = await asyncio.to_thread(view_run, root, run_id)
+        except LabError as error:
+            raise web.HTTPError(404, error.message) from error
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Lab-Run", "running" if running else "ended")
+        link = url_path_join(self.settings["base_url"], LINK, run_id)
+        await self.finish(draw_run(replace(view, link=link)))
 
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     base = server.web_app.settings["base_url"]
-    server.web_app.add_handlers(".*$", [(url_path_join(base, LINK), OpenMlflow)])
+    for path, handler in ((LINK, OpenMlflow), (f"{LINK}/{_RUN}", OpenMlflow), (f"lab-run/{_RUN}", ShowRun)):
+        server.web_app.add_handlers(".*$", [(url_path_join(base, path), handler)])
     if os.name != "nt" and len(os.fsencode(server.runtime_dir)) + _SOCKET_NAME <= _LONGEST_PATH:
         server.kernel_manager.update_config(Config(KernelManager={"transport": "ipc"}))

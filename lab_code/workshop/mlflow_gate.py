@@ -17,12 +17,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from lab_code.tracking.views import remember_view
+
 HOST, TOKEN_FILE, LINK = "127.0.0.1", "LAB_TOKEN_FILE", "lab-mlflow"
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Callable[[dict[str, Any]], Awaitable[None]]], Awaitable[None]]
 
 # From here to the page itself, without the token in the address; what stands behind # is only known to the browser.
-_ENTER = '<!DOCTYPE html><title>MLflow</title><script>location.replace("/" + location.hash)</script>Opening MLflow …'
+_ENTER = (
+    "<!DOCTYPE html><title>MLflow</title><script>try {{ {remember} }} catch (none) {{ }}"
+    ' location.replace("/" + location.hash)</script>Opening MLflow …'
+)
 _HEADERS = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -47,7 +52,7 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
         elif self._enters(scope):
             cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
-            await _answer(send, 200, _ENTER, [(b"set-cookie", cookie.encode("ascii"))])
+            await _answer(send, 200, _ENTER.format(remember=remember_view()), [(b"set-cookie", cookie.encode("ascii"))])
         else:
             await _answer(send, 403, self.refusal())
 

@@ -14,6 +14,7 @@ import numpy as np
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
+from lab_code.tracking.names import name_metrics
 from lab_code.tracking.runs import Run
 
 REVIEW, ANSWERS = "review.json", "review-answers.json"
@@ -50,7 +51,7 @@ def review_from_json(document: dict[str, Any], root: Path) -> Review:
     """The review in a parsed `review.json`. Raises what Python raises where it is none: it comes from elsewhere."""
     entries = [document["runs"][index] for index in (0, 1)]
     runs = [
-        Run("", name, "FINISHED", 0, 0, root, _texts(entry["params"]), _numbers(entry["metrics"]))
+        Run("", name, "FINISHED", 0, 0, root, _texts(entry["params"]), name_metrics(_numbers(entry["metrics"])))
         for name, entry in zip("AB", entries, strict=True)
     ]
     confusions = [np.array(entry["confusion"], np.int64) for entry in entries]

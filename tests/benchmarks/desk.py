@@ -63,7 +63,7 @@ LiveTable._show = timed
 started = time.perf_counter()
 lab("train name=shown")
 total = time.perf_counter() - started
-print("FIGURES", spent, read_runs(Path("."))[-1].metrics["tracking_s"], total)
+print("FIGURES", spent, read_runs(Path("."))[-1].metrics["time/tracking_s"], total)
 """
 
 

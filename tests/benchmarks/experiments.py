@@ -59,7 +59,7 @@ def measure(scratch: Path) -> Iterator[tuple]:
         seconds = _time([sys.executable, "lab", "train", f"experiment={name}"], kit)
         yield f"experiment: {name}, from command to prompt", seconds, "s", 60.0
     for run in read_runs(kit):
-        share = run.metrics["tracking_s"] / (run.seconds or 1)
+        share = run.metrics["time/tracking_s"] / (run.seconds or 1)
         yield f"experiment: {run.name}, MLflow's calls over all of it", share, "ratio", 0.02
     help_s, typer_s = [], []
     for _ in range(_REPEATS):

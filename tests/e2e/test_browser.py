@@ -177,7 +177,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
     page.screenshot(path=tmp_path / "compare.png")
     expect(page.get_by_alt_text("Photographs on which the two runs disagree")).to_be_attached()
     pictures = page.locator(".jp-OutputArea-output img")
-    assert pictures.count() == 5 == page.locator(".jp-OutputArea-output img[alt]").count()
+    assert pictures.count() == 6 == page.locator(".jp-OutputArea-output img[alt]").count()
 
     for runs in (open_page(browser, sent_on["MLflow"], asked), linked):
         for name in ("baseline", "balanced"):

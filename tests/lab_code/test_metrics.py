@@ -32,8 +32,8 @@ def test_every_metric_agrees_with_scikit_learn(seed: int) -> None:
     assert found["macro_auc"] == pytest.approx(expected, abs=1e-9)
     for number, name in enumerate(NAMES):
         truth, said = labels == number, predicted == number
-        assert found[f"sensitivity_{name}"] == pytest.approx(recall_score(truth, said), abs=1e-9)
-        assert found[f"specificity_{name}"] == pytest.approx(recall_score(~truth, ~said), abs=1e-9)
+        assert found[f"sensitivity/{name}"] == pytest.approx(recall_score(truth, said), abs=1e-9)
+        assert found[f"specificity/{name}"] == pytest.approx(recall_score(~truth, ~said), abs=1e-9)
 
 
 @pytest.mark.parametrize("digits", [1, 8])
@@ -119,4 +119,4 @@ def test_an_absent_class_is_left_out_of_the_means() -> None:
     labels = np.array([0, 1, 0, 1])
     found = metrics.evaluate(labels, np.eye(3)[labels], ("a", "b", "c"))
     assert found["balanced_accuracy"] == 1.0
-    assert "sensitivity_c" not in found and found["specificity_c"] == 1.0
+    assert "sensitivity/c" not in found and found["specificity/c"] == 1.0

@@ -65,6 +65,8 @@ lab_code/workshop/missing_runs.py lab_code/workshop/mlflow_gate.py lab_code/work
 lab_code/workshop/mark.py lab_code/workshop/reports.py lab_code/workshop/standing.py
 lab_code/workshop/points.py lab_code/workshop/private.py lab_code/workshop/progress.py lab_code/workshop/quiz.py
 lab_code/workshop/review.py lab_code/workshop/signature.py lab_code/workshop/spelling.py lab_code/workshop/unlock.py
+lab_code/analysis/live.py lab_code/analysis/table.py lab_code/notebook/live_table.js lab_code/plots/live_run.py
+lab_code/tracking/description.py lab_code/tracking/history.py lab_code/tracking/names.py lab_code/tracking/views.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/kit.py
 notebooks/starter.ipynb
 """.split()  # noqa: SIM905 - a list one can read

@@ -37,7 +37,7 @@ def test_every_framework_learns_and_says_the_same_things(shared_store: Path, fra
     learner, results, validation = learn(shared_store, *changes)
     assert results[-1].probabilities.shape == (validation, 7) and results[-1].probabilities.dtype == np.float32
     assert np.allclose(results[-1].probabilities.sum(axis=1), 1, atol=1e-5)
-    assert {"accuracy", "balanced_accuracy", "macro_auc", "sensitivity_mel"} <= set(results[-1].metrics)
+    assert {"accuracy", "balanced_accuracy", "macro_auc", "sensitivity/mel"} <= set(results[-1].metrics)
     assert max(result.metrics["macro_auc"] for result in results) > 0.8
     assert {"model.parameters", "machine.device", "machine.python"} <= set(learner.facts())
 

@@ -1,0 +1,108 @@
+"""What a group sees of its runs in a real browser: MLflow's list and charts, and training after a reload."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from lab_code.tracking.runs import Run, read_runs
+from lab_code.workshop.desk import read_servers, write_redirect
+from tests.conftest import KitOnDisk
+from tests.e2e.test_browser import cell_of, find_violations, open_page, wait_for_kernel
+
+pytestmark = pytest.mark.slow
+SIZES: dict[str, ViewportSize] = {
+    "laptop": {"width": 1366, "height": 768},
+    "projector": {"width": 1920, "height": 1080},
+}
+_LONG = "train experiment=baseline name=watched trainer.epochs=400"
+_FIRST = "import os, sys; os.chdir('..'); sys.path.insert(0, os.getcwd())"
+
+
+@pytest.fixture
+def kit(kit: KitOnDisk) -> KitOnDisk:
+    """With a run that is finished, and a notebook of three cells."""
+    kit.lab("unlock", "--answers", kit.answers[0])
+    kit.lab("train", "experiment=baseline", "trainer.epochs=2")
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+        for n, source in enumerate((_FIRST, "from lab_code.notebook import lab", f'lab("{_LONG}")'))
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (kit.root / "notebooks" / "watched.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    return kit
+
+
+def wait_for_epochs(page: Page, more_than: int) -> None:
+    rows = cell_of(page, "name=watched").locator("tbody tr")
+    expect(rows.nth(more_than)).to_be_attached(timeout=60_000)
+
+
+def test_a_group_sees_its_runs_while_and_after_they_are_trained(
+    kit: KitOnDisk, desk: dict[str, str], browser: Browser, tmp_path: Path
+) -> None:
+    page = open_page(browser, desk["JupyterLab"].replace("starter", "watched"), [])
+    page.on("dialog", lambda dialog: dialog.accept())
+    wait_for_kernel(page, "watched.ipynb")
+    load_again_while_it_trains(page)
+    cell = cell_of(page, "name=watched")
+    for name, size in SIZES.items():
+        page.set_viewport_size(size)
+        cell_of(page, "name=watched")
+        page.screenshot(path=tmp_path / f"training-{name}.png")
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_text("Interrupt Kernel", exact=True).first.click()
+    expect(cell.get_by_text("stopped after")).to_be_visible()
+    with page.context.expect_page() as opened:
+        cell.get_by_role("link", name="this run in MLflow").click()
+    expect(opened.value.get_by_role("heading", name="watched")).to_be_visible()
+    finished, watched = read_runs(kit.root)
+    assert opened.value.url.endswith(watched.run_id) and "token" not in opened.value.url
+
+    server = next(server for server in read_servers(kit.root) if server.name == "mlflow")
+    page = open_page(browser, write_redirect(kit.root, server).as_uri(), [])
+    look_at_the_list(page, finished)
+    page.screenshot(path=tmp_path / "mlflow-list.png")
+    look_at_the_charts(page)
+    page.screenshot(path=tmp_path / "mlflow-charts.png")
+
+
+def load_again_while_it_trains(page: Page) -> None:
+    """The page is loaded again, and the table goes on, although the kernel draws into a page that is gone."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    wait_for_epochs(page, 2)
+    page.keyboard.press("ControlOrMeta+s")
+    expect(page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty")).to_have_count(0)
+    page.reload()
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    cell = cell_of(page, "name=watched")
+    expect(cell.locator("table")).to_be_visible()
+    wait_for_epochs(page, cell.locator("tbody tr").count() + 2)
+    expect(cell.get_by_text("training: step")).to_be_visible()
+    said = re.compile(r"watched 0\..* for comparison baseline 0\.")
+    expect(cell.get_by_role("img")).to_have_attribute("aria-label", said)
+    assert find_violations(page, "[data-lab-run]") == []
+
+
+def look_at_the_list(page: Page, run: Run) -> None:
+    """Scores and choices stand in the list, also after the page was loaded again."""
+    for _ in range(2):
+        expect(page.get_by_role("link", name="baseline").first).to_be_visible()
+        for column in ("best_balanced_accuracy", "best_accuracy", "optimizer.lr", "loss.name", "data.augment"):
+            expect(page.get_by_role("columnheader", name=column).first).to_be_visible()
+        expect(page.get_by_text(str(run.metrics["best_balanced_accuracy"])[:6]).first).to_be_visible()
+        expect(page.get_by_text(run.params["optimizer.lr"], exact=True).first).to_be_visible()
+        expect(page.get_by_text("MLflow Assistant")).to_have_count(0)
+        page.reload()
+
+
+def look_at_the_charts(page: Page) -> None:
+    """The curves and the settings are drawn, and no single number is."""
+    page.goto(page.url + "&compareRunsMode=CHART")
+    for chart in ("Parallel Coordinates", "balanced_accuracy", "train_loss", "learning_rate"):
+        expect(page.get_by_text(chart, exact=True).first).to_be_visible()
+    assert page.get_by_text("best_epoch").count() == 0
