@@ -21,7 +21,7 @@ ORDER = [
     "experiment", "sweep",
     "analysis.compare", "analysis.dry_run", "analysis.explain", "analysis.differences",
     "workshop",
-    "cli.printable", "cli.rich_hook", "cli.terminal", "cli.progress_bar", "cli.trial", "cli.runs", "cli.predict",
+    "cli.printable", "cli.rich_hook", "cli.terminal", "cli.progress_bar", "cli.trial", "cli.statements", "cli.runs", "cli.predict",
     "cli.desk", "cli.app", "cli.__main__",
     "notebook.live_table", "notebook.progress_strip", "notebook.picture", "notebook.command_form",
     "notebook.quiz_widget", "notebook.opinion_widgets", "notebook",

@@ -69,8 +69,10 @@ class SecretSearch:
             self.add_bytes(what, raw)
 
     def add_bytes(self, what: str, value: bytes) -> None:
-        """A value exactly as it is."""
-        self.patterns.append((what, re.compile(re.escape(value))))
+        """A value exactly as it is; one that several groups share is looked for once."""
+        pattern = re.compile(re.escape(value))
+        if (what, pattern) not in self.patterns:
+            self.patterns.append((what, pattern))
 
     def add_source(self, what: str, content: bytes) -> None:
         """A locked file: found by the half of its lines, or compiled by the half of its names and texts."""

@@ -17,6 +17,7 @@ import typer
 
 from lab_code.cli import desk as desk_commands
 from lab_code.cli import runs as run_commands
+from lab_code.cli import statements as statement_commands
 from lab_code.cli.predict import predict
 from lab_code.cli.terminal import escape, make_console, make_table, run_app, wrap
 from lab_code.errors import LabError
@@ -150,6 +151,7 @@ def hint(
 
 run_commands.add_commands(app)
 app.command()(predict)
+statement_commands.add_commands(app)
 desk_commands.add_commands(app)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab_code.cli.statements import print_bet
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
 from lab_code.workshop.kit import Kit, find_kit, locked_file
@@ -281,6 +282,7 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
         f"[bold green]Run '{escape(config.name)}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
         f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
     )
+    print_bet(kit, run_id)
     return run_id
 
 
@@ -303,6 +305,7 @@ def _go_on(kit: Kit, config: "Config") -> bool:
             f"Run '{escape(found.name)}' is finished already ({found.run_id[:8]}): balanced accuracy "
             f"[bold]{found.metrics['best_balanced_accuracy']:.3f}[/]. Without --once it is made again."
         )
+        print_bet(kit, found.run_id)
         return True
     if can_resume(kit.root, found):
         _run(kit, config, {}, resume=found.run_id)
