@@ -8,6 +8,9 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
+// Text in which `lab train` is code.
+const write = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
+
 // What a command has said: no `error:`, but a sign and a word, and after an arrow the next thing to do.
 const SIGNS = { "error: ": ["✗", "Not yet: "], "hint: ": ["→", "Next: "], "note: ": ["!", "Note: "] };
 
@@ -38,14 +41,14 @@ function render({ model, el }) {
   function describe(field, number) {
     const note = make("span", { className: "lab-note", id: `${id}-${field.name}-note`, textContent: field.note });
     if (field.look_in) note.append(field.note ? "; look in " : "look in ", make("code", { textContent: field.look_in }));
-    return [`${number}. ${field.question} `, note];
+    return [write(`${number}. ${field.question} `), note];
   }
 
   function drawOptions(field, number) {
     const type = field.kind === "one" ? "radio" : "checkbox";
     const chosen = new Set((model.get("values")[field.name] ?? "").split("+"));
     const [question, note] = describe(field, number);
-    const group = make("fieldset", {}, make("legend", { textContent: question }), note);
+    const group = make("fieldset", {}, make("legend", {}, ...question), note);
     group.setAttribute("aria-describedby", note.id);
     if (field.options.every(([, text]) => text.length < 3)) group.className = "lab-scale";
     for (const [value, text] of field.options) {
@@ -76,7 +79,7 @@ function render({ model, el }) {
       }
       set(field.name, input.value);
     });
-    const label = make("label", { htmlFor: input.id, textContent: question });
+    const label = make("label", { htmlFor: input.id }, ...question);
     return make("div", { className: "lab-text" }, label, note, input);
   }
 
@@ -93,7 +96,7 @@ function render({ model, el }) {
     };
     input.addEventListener("input", move);
     input.addEventListener("click", move);  // the middle can be meant, too
-    const label = make("label", { htmlFor: input.id, textContent: question });
+    const label = make("label", { htmlFor: input.id }, ...question);
     return make("div", { className: "lab-text lab-share" }, label, note, make("div", {}, input, shown));
   }
 
@@ -102,14 +105,15 @@ function render({ model, el }) {
     const box = make("div", { className: "lab-hint" });
     const tell = () => {
       const { taken = [], price = "" } = (model.get("hints") ?? {})[field.name] ?? {};
-      const lines = taken.map((text, index) => make("div", {}, make("b", { textContent: `Hint ${index + 1}: ` }), text));
+      const lines = taken.map((text, index) => make("div", {}, make("b", { textContent: `Hint ${index + 1}: ` }), ...write(text)));
       box.replaceChildren(...lines);
       if (!price) return;
-      const ask = make("button", { type: "button", className: "lab-small", textContent: `${price} …` });
+      const what = taken.length ? "One more hint" : "A hint";
+      const ask = make("button", { type: "button", className: "lab-small", textContent: `${what}: ${price} …` });
       ask.addEventListener("click", () => {
         const buy = make("button", { type: "button", className: "lab-small", textContent: "Yes, buy it" });
         const leave = make("button", { type: "button", className: "lab-small", textContent: "No" });
-        const question = make("span", { textContent: `Buy ${price}? It is taken from yours. ` });
+        const question = make("span", { textContent: `${what} costs ${price}. Buy it? ` });
         question.setAttribute("role", "status");
         const confirm = make("div", {}, question, buy, " ", leave);
         buy.addEventListener("click", () => press({ hint: field.name }));
@@ -134,7 +138,7 @@ function render({ model, el }) {
   // In place of a form whose stage is open: the lock, the points, and every question with the reason for its answer.
   function drawOpened(opened, isNew) {
     const lock = make("div", { className: isNew ? "lab-lock lab-now" : "lab-lock" });
-    lock.innerHTML = `<svg role="img" aria-label="an open lock" viewBox="0 0 100 120" width="4.2em" height="5em">
+    lock.innerHTML = `<svg role="img" aria-label="an open lock" viewBox="-2 -16 112 136" width="4.6em" height="5.6em">
       <path class="lab-shackle" d="M28 62 V38 a22 22 0 0 1 44 0 V62" fill="none" stroke="${model.get("colour")}"
         stroke-width="11" stroke-linecap="round"/>
       <rect x="10" y="56" width="80" height="60" rx="9" fill="${model.get("colour")}"/></svg>`;
@@ -146,8 +150,8 @@ function render({ model, el }) {
     const parts = [make("div", { className: "lab-opening" }, lock, make("div", {}, said, points))];
     if (opened.reasons.length) {
       parts.push(make("ol", { className: "lab-reasons" }, ...opened.reasons.map(({ question, answer, why }) => make(
-        "li", {}, make("div", { textContent: question }), make("div", {}, make("b", { textContent: `✓ ${answer}` })),
-        make("div", { className: "lab-why", textContent: why })))));
+        "li", {}, make("div", {}, ...write(question)), make("div", {}, make("b", { textContent: `✓ ${answer}` })),
+        make("div", { className: "lab-why" }, ...write(why))))));
     }
     return make("section", { className: "lab-opened" }, ...parts);
   }

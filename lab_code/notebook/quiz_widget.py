@@ -121,7 +121,9 @@ def make_field(question: Question) -> Field:
 
 
 def _name_button(state: HintState) -> str:
-    return f"Buy {name_price(state)}" if state.price is not None else "There is no further hint"
+    if state.price is None:
+        return "There is no further hint"
+    return f"Buy {'one more' if state.taken else 'a'} hint for {name_price(state)}"
 
 
 def _describe_hints(title: str, state: HintState) -> str:

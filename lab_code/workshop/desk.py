@@ -44,7 +44,7 @@ _NOTES = "desk.json"
 _FIRST_PORT, _PORTS = 20_000, 12_000  # below those that systems give to outgoing connections
 _PATIENCE_S = 90  # until a server answers; a cold disk is slow
 _GRACE_S = 5  # between asking a server to stop and making it
-_EXTENSION = "lab_code.workshop.jupyter_extension"
+_EXTENSION, _PLUGIN = "lab_code.workshop.jupyter_extension", "lab-kit"
 _NOT_PRIVATE = (
     "note: this disk keeps no access rights (a USB stick?): other accounts of this computer could read the key to your "
     "pages; copy the kit into your home folder"
@@ -63,6 +63,8 @@ _QUIET = {
 _SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"scrollPastEnd": False},
+    # What is typed is soon on the disk: Ctrl-C in the terminal ends the server without asking the page.
+    "@jupyterlab/docmanager-extension/plugin": {"autosaveInterval": 3},
 }
 
 
@@ -283,6 +285,16 @@ def _write_jupyter_settings(root: Path) -> dict[str, str]:
     return {name: str(folder) for name, folder in folders.items()}
 
 
+def _write_plugin(root: Path) -> Path:
+    """Put our plugin for JupyterLab's page where it looks for extensions that are already built; returns that folder."""
+    script, folder = Path(__file__).with_name("jupyter_plugin.js").read_bytes(), root / FOLDER / "labextensions"
+    name = f"static/plugin.{hashlib.sha256(script).hexdigest()[:12]}.js"  # a browser may keep another version
+    about = {"name": _PLUGIN, "version": "1.0.0", "jupyterlab": {"_build": {"load": name, "extension": "./extension"}}}
+    write_whole(folder / _PLUGIN / name, script)
+    write_whole(folder / _PLUGIN / "package.json", to_json(about))
+    return folder
+
+
 def _jupyter_command(root: Path, port: int) -> list[str]:
     options = {
         "ServerApp.ip": HOST,
@@ -291,6 +303,7 @@ def _jupyter_command(root: Path, port: int) -> list[str]:
         "ServerApp.open_browser": False,
         f"ServerApp.jpserver_extensions={_EXTENSION}": True,
         "ServerApp.root_dir": root.as_posix(),
+        "LabApp.extra_labextensions_path": _write_plugin(root).as_posix(),
         "LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
         "LabApp.news_url": "None",
         "LabApp.extension_manager": "readonly",

@@ -32,10 +32,8 @@ def list_hints(kit: Kit, stage: Stage) -> list[HintState]:
 
 
 def name_price(state: HintState) -> str:
-    """What the next hint costs, for a button: `a hint: 1 point`; empty where there is none."""
-    if state.price is None:
-        return ""
-    return f"{'one more' if state.taken else 'a'} hint: {state.price} point{'s' if state.price != 1 else ''}"
+    """What the next hint costs, to be said after "for": `1 point`; empty where there is none."""
+    return "" if state.price is None else f"{state.price} point{'s' if state.price != 1 else ''}"
 
 
 def take_hint(kit: Kit, stage: Stage, number: int) -> tuple[str, int]:
