@@ -14,6 +14,7 @@ from typing import Any
 from instructor.collect.finding import Content, read_manifest
 from instructor.collect.merge import fill_store
 from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
+from instructor.collect.statements import describe_statements
 from instructor.workshop import HandinLimits, Workshop
 from lab_code.analysis.compare import choose_runs, load_confusion
 from lab_code.cli.printable import one_line
@@ -61,6 +62,7 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "runs": _describe_runs(folder / STORE),
         "progress": _describe_progress(kit, journal, workshop),
         "review": _read_answers(folder),
+        "statements": describe_statements(folder, folder / STORE, kit),
     }
 
 

@@ -72,7 +72,8 @@ def draw_table(
         "<tr>" + "".join(draw("td" if number else "th-row", number, text) for number, text in enumerate(row)) + "</tr>"
         for row in rows
     )
-    return f'<table style="border-top:3px solid {_find_colour()}">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    rows_html = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<table style="border-top:3px solid {_find_colour()}">{caption}{rows_html}</table>'
 
 
 def _to_text(cell: Any) -> str:

@@ -39,10 +39,12 @@ def bet(
     make_console().print(f"Your bet on {escape(run)}: balanced accuracy {score:.3f}{instead}. Now train it.")
 
 
-def sentence(text: Annotated[str, typer.Argument(help="What was changed, what it did, what you cannot conclude.")]) -> None:
+def sentence(
+    text: Annotated[str, typer.Argument(help="What was changed, what it did, what you cannot conclude.")],
+) -> None:
     """Keep your honest sentence about the two experiments; a later one takes its place. It travels in the hand-in.
 
-    Example: lab sentence "balanced recognises 30 of 35 melanomas, baseline 12; four settings differ, so which one did it?"
+    Example: lab sentence "balanced sees 30 of 35 melanomas, baseline 12; four settings differ, so which one did it?"
     """
     from lab_code.workshop.statements import write_sentence
 

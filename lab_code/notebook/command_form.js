@@ -38,10 +38,12 @@ function render({ model, el }) {
     drafts.write(model.get("keep"), model.get("values"));
   };
 
+  const several = model.get("fields").length > 1;
+
   function describe(field, number) {
     const note = make("span", { className: "lab-note", id: `${id}-${field.name}-note`, textContent: field.note });
     if (field.look_in) note.append(field.note ? "; look in " : "look in ", make("code", { textContent: field.look_in }));
-    return [write(`${number}. ${field.question} `), note];
+    return [write(`${several ? `${number}. ` : ""}${field.question} `), note];
   }
 
   function drawOptions(field, number) {

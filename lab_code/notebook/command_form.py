@@ -4,8 +4,8 @@
 
 The button does nothing but run the command, and what the command says is shown below; so both roads are one. In the
 browser (`command_form.js`) it is an ordinary HTML form: fieldsets with legends, radio buttons that arrow keys move in,
-labelled fields. Nothing that counts is kept here: it stands in the kit. What is filled in and not sent yet is kept by the
-browser (`keep`), so it outlives the kernel.
+labelled fields. Nothing that counts is kept here: it stands in the kit. What is filled in and not sent yet is kept by
+the browser (`keep`), so it outlives the kernel.
 """
 
 import io

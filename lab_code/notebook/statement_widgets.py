@@ -28,7 +28,7 @@ _shown: "weakref.WeakSet[BetForm]" = weakref.WeakSet()
 
 
 class BetForm(CommandForm):
-    """A bet on a run. `outcome` holds the bet and what came out, once the run is finished; the form makes room for it."""
+    """A bet on a run. Once that is finished, `outcome` holds the bet and what came out, in the place of the form."""
 
     outcome = traitlets.Dict().tag(sync=True)
 
@@ -51,8 +51,8 @@ class BetForm(CommandForm):
         placed, runs = read_statements(self._kit.root).bet_on(self._run), read_runs(self._kit.root)
         experiments = experiments_of(self._kit)
         if placed is None:
-            finished = [run for run in runs_of(self._run, runs, experiments) if SCORE in run.metrics]
-            return f"{finished[0].name} is finished: {finished[0].metrics[SCORE]:.3f}, without a bet." if finished else ""
+            done = [run for run in runs_of(self._run, runs, experiments) if SCORE in run.metrics][:1]
+            return "".join(f"{run.name} is finished: {run.metrics[SCORE]:.3f}, without a bet." for run in done)
         result = find_result(placed, runs, experiments)
         if result is None:
             return ""
@@ -72,10 +72,8 @@ def bet(run: str) -> BetForm:
 
 def sentence() -> CommandForm:
     """One honest sentence about the two experiments; a later one takes its place."""
-    question = "What was changed, what did it do (a number), and what can you not conclude, since several settings changed?"
-    form = CommandForm(
-        "Your honest sentence", [Field("text", "lines", question)], "Keep it", lambda values: ["sentence", "--", values["text"]]
-    )
+    fields = [Field("text", "lines", "What was changed, what did it do (a number), and what can you not conclude?")]
+    form = CommandForm("Your honest sentence", fields, "Keep it", lambda values: ["sentence", "--", values["text"]])
     kept = read_statements(find_kit().root).sentence
     if kept:
         form.values = {"text": kept}

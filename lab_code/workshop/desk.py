@@ -286,7 +286,7 @@ def _write_jupyter_settings(root: Path) -> dict[str, str]:
 
 
 def _write_plugin(root: Path) -> Path:
-    """Put our plugin for JupyterLab's page where it looks for extensions that are already built; returns that folder."""
+    """Put our plugin for JupyterLab's page where it looks for extensions that are built already; returns the folder."""
     script, folder = Path(__file__).with_name("jupyter_plugin.js").read_bytes(), root / FOLDER / "labextensions"
     name = f"static/plugin.{hashlib.sha256(script).hexdigest()[:12]}.js"  # a browser may keep another version
     about = {"name": _PLUGIN, "version": "1.0.0", "jupyterlab": {"_build": {"load": name, "extension": "./extension"}}}

@@ -2,9 +2,11 @@
 
 A link in a notebook is saved with it, so it holds no token: it leads to an address of Jupyter (`/lab-mlflow`), which
 asks for Jupyter's own token and then knows MLflow's. Which paths of a notebook are files to be opened, and where one
-begins to read them, `jupyter_plugin.js` asks at `/lab-files`. A kernel speaks to its server over ports of 127.0.0.1, where every
-account of the computer can listen to what cells print; over sockets in Jupyter's private folder nobody else can. Such
-sockets are not to be had on Windows, nor where their paths were longer than about 100 characters: there the ports stay.
+begins to read them, `jupyter_plugin.js` asks at `/lab-files`.
+
+A kernel speaks to its server over ports of 127.0.0.1, where every account of the computer can listen to what cells
+print; over sockets in Jupyter's private folder nobody else can. Such sockets are not to be had on Windows, nor where
+their paths were longer than about 100 characters: there the ports stay.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A group's mark: a colour and a shape, on its sheet as in its notebook, so that everybody knows whose things these are.
+"""A group's mark: a colour and a shape, on its sheet as in its notebook, so that all see whose things these are.
 
     mark = mark_of(kit.group_number)       # Mark(name="blue circle", colour="#0b5fa5", …)
     draw_mark(mark, size_em=1.5)           # as SVG
@@ -20,11 +20,11 @@ _COLOURS = (
 
 def _corners(count: int, radii: tuple[float, ...] = (0.5,), middle: float = 0.5) -> _Points:
     """Corners around the middle, the first one on top; `radii` are taken in turn."""
-    angles = [math.pi / 2 + 2 * math.pi * k / count for k in range(count)]
-    return tuple(
-        (round(0.5 + radii[k % len(radii)] * math.cos(angle), 4), round(middle - radii[k % len(radii)] * math.sin(angle), 4))
-        for k, angle in enumerate(angles)
-    )
+    points = []
+    for k in range(count):
+        angle, radius = math.pi / 2 + 2 * math.pi * k / count, radii[k % len(radii)]
+        points.append((round(0.5 + radius * math.cos(angle), 4), round(middle - radius * math.sin(angle), 4)))
+    return tuple(points)
 
 
 # Name, corners in a square of side 1 (none: a circle), how far the number hangs below the middle.

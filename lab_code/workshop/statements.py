@@ -1,8 +1,8 @@
 """What a group says about its runs, in `statements.json`: a bet before each of them, and one honest sentence after.
 
-A bet is the balanced accuracy that a run will reach, and why. It can be changed until there is a score to be seen of that
-run, and then stands. The bet on `own` is the prediction for the group's own experiment, and says what it changes. All of
-it travels with the hand-in.
+A bet is the balanced accuracy that a run will reach, and why. It can be changed until there is a score to be seen of
+that run, and then stands. The bet on `own` is the prediction for the group's own experiment, and says what it changes.
+All of it travels with the hand-in.
 """
 
 import json
@@ -64,7 +64,9 @@ def statements_from_json(document: dict[str, Any]) -> Statements:
     ]
     if any(not 0 <= bet.score <= 1 for bet in bets):
         raise ValueError("a bet is no number from 0 to 1")
-    shortened = [replace(bet, run=bet.run[:LONGEST], why=bet.why[:LONGEST], change=bet.change[:LONGEST]) for bet in bets]
+    shortened = [
+        replace(bet, run=bet.run[:LONGEST], why=bet.why[:LONGEST], change=bet.change[:LONGEST]) for bet in bets
+    ]
     return Statements(tuple(shortened), str(document["sentence"])[:LONGEST])
 
 
@@ -82,7 +84,7 @@ def place_bet(kit: Kit, bet: Bet, runs: Sequence[Run]) -> Bet | None:
     seen = next((run for run in about if any(key.endswith("balanced_accuracy") for key in run.metrics)), None)
     if seen is not None:
         raise LabError(
-            f"run '{seen.name}' has scores already: a bet is made before its run", hint="bet on the next one: lab status"
+            f"run '{seen.name}' has scores already: a bet is made before its run", hint="bet on the next one"
         )
     said = read_statements(kit.root)
     others = tuple(other for other in said.bets if other.run != bet.run)
