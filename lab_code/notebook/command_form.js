@@ -140,7 +140,7 @@ function render({ model, el }) {
   // In place of a form whose stage is open: the lock, the points, and every question with the reason for its answer.
   function drawOpened(opened, isNew) {
     const lock = make("div", { className: isNew ? "lab-lock lab-now" : "lab-lock" });
-    lock.innerHTML = `<svg role="img" aria-label="an open lock" viewBox="-2 -16 112 136" width="4.6em" height="5.6em">
+    lock.innerHTML = `<svg role="img" aria-label="an open lock" viewBox="-2 -16 112 136" width="6.4em" height="7.8em">
       <path class="lab-shackle" d="M28 62 V38 a22 22 0 0 1 44 0 V62" fill="none" stroke="${model.get("colour")}"
         stroke-width="11" stroke-linecap="round"/>
       <rect x="10" y="56" width="80" height="60" rx="9" fill="${model.get("colour")}"/></svg>`;

@@ -32,8 +32,9 @@ from pathlib import Path
 import psutil
 
 from lab_code.errors import LabError
-from lab_code.files import to_json, write_whole
+from lab_code.files import to_json
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
+from lab_code.workshop.jupyter_page import write_plugin, write_settings
 from lab_code.workshop.kit import Kit
 from lab_code.workshop.mlflow_gate import HOST, TOKEN_FILE
 from lab_code.workshop.private import is_private, make_private, restrict, write_private
@@ -44,7 +45,7 @@ _NOTES = "desk.json"
 _FIRST_PORT, _PORTS = 20_000, 12_000  # below those that systems give to outgoing connections
 _PATIENCE_S = 90  # until a server answers; a cold disk is slow
 _GRACE_S = 5  # between asking a server to stop and making it
-_EXTENSION, _PLUGIN = "lab_code.workshop.jupyter_extension", "lab-kit"
+_EXTENSION = "lab_code.workshop.jupyter_extension"
 _NOT_PRIVATE = (
     "note: this disk keeps no access rights (a USB stick?): other accounts of this computer could read the key to your "
     "pages; copy the kit into your home folder"
@@ -56,15 +57,6 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PYTHONUTF8": "1",
-}
-
-
-# Nothing asks questions in front of a class or looks for news on the network, and no notebook ends in a white page.
-_SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/notebook-extension/tracker": {"scrollPastEnd": False},
-    # What is typed is soon on the disk: Ctrl-C in the terminal ends the server without asking the page.
-    "@jupyterlab/docmanager-extension/plugin": {"autosaveInterval": 3},
 }
 
 
@@ -253,7 +245,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
         page += "?workflowType=machine_learning"
     log = log_of(kit.root, name)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
-    environment = {**os.environ, **_QUIET, **_write_jupyter_settings(kit.root)}
+    environment = {**os.environ, **_QUIET, **write_settings(kit.root / FOLDER)}
     environment[SPELLED] = spell_commands("lab status").split()[0]
     environment[{"jupyter": "JUPYTER_TOKEN_FILE", "mlflow": TOKEN_FILE}[name]] = str(_token_file(kit.root, name))
     environment.pop("JUPYTER_TOKEN", None)
@@ -274,27 +266,6 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     return Server(name, process.pid, started, port, token, page), process
 
 
-def _write_jupyter_settings(root: Path) -> dict[str, str]:
-    """JupyterLab's settings and open tabs belong to the kit, so that nobody's own ones mix in; returns environment."""
-    folders = {name: root / FOLDER / name.lower() for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")}
-    for plugin, settings in _SETTINGS.items():
-        path = folders["JUPYTERLAB_SETTINGS_DIR"] / f"{plugin}.jupyterlab-settings"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, to_json(settings))
-    return {name: str(folder) for name, folder in folders.items()}
-
-
-def _write_plugin(root: Path) -> Path:
-    """Put our plugin for JupyterLab's page where it looks for extensions that are built already; returns the folder."""
-    script, folder = Path(__file__).with_name("jupyter_plugin.js").read_bytes(), root / FOLDER / "labextensions"
-    name = f"static/plugin.{hashlib.sha256(script).hexdigest()[:12]}.js"  # a browser may keep another version
-    about = {"name": _PLUGIN, "version": "1.0.0", "jupyterlab": {"_build": {"load": name, "extension": "./extension"}}}
-    write_whole(folder / _PLUGIN / name, script)
-    write_whole(folder / _PLUGIN / "package.json", to_json(about))
-    return folder
-
-
 def _jupyter_command(root: Path, port: int) -> list[str]:
     options = {
         "ServerApp.ip": HOST,
@@ -303,7 +274,7 @@ def _jupyter_command(root: Path, port: int) -> list[str]:
         "ServerApp.open_browser": False,
         f"ServerApp.jpserver_extensions={_EXTENSION}": True,
         "ServerApp.root_dir": root.as_posix(),
-        "LabApp.extra_labextensions_path": _write_plugin(root).as_posix(),
+        "LabApp.extra_labextensions_path": write_plugin(root / FOLDER).as_posix(),
         "LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
         "LabApp.news_url": "None",
         "LabApp.extension_manager": "readonly",

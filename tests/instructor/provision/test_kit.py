@@ -66,8 +66,8 @@ lab_code/workshop/locks.py lab_code/workshop/missing_runs.py lab_code/workshop/m
 lab_code/workshop/points.py lab_code/workshop/private.py lab_code/workshop/progress.py lab_code/workshop/quiz.py
 lab_code/workshop/review.py lab_code/workshop/signature.py lab_code/workshop/spelling.py lab_code/workshop/unlock.py
 lab_code/cli/notebook_console.py lab_code/cli/statements.py lab_code/notebook/statement_widgets.py
-lab_code/workshop/jupyter_plugin.js lab_code/workshop/mark.py lab_code/workshop/openable.py
-lab_code/workshop/reasons.py lab_code/workshop/statements.py
+lab_code/workshop/jupyter_page.py lab_code/workshop/jupyter_plugin.js lab_code/workshop/mark.py
+lab_code/workshop/openable.py lab_code/workshop/reasons.py lab_code/workshop/statements.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/starter.ipynb
 """.split()  # noqa: SIM905 - a list one can read
 KIT_FILES.append(script_name())
