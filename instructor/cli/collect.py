@@ -57,12 +57,16 @@ def collect(
 
 def _print_collected(collected: "Collected") -> None:
     """The ranking, where everything lies, and what the instructor should know."""
+    from instructor.collect.statements import BETS, SENTENCES
+
     console, notes = make_console(), make_console(stderr=True)
     if collected.rows:
         console.print(_make_leaderboard(collected.rows))
         if collected.reviews:
             groups = "1 group" if collected.reviews == 1 else f"{collected.reviews} groups"
             console.print(f"Reviews: {collected.html.with_name('reviews.csv')}   ({groups})")
+        for name in filter(Path.is_file, map(collected.html.with_name, (BETS, SENTENCES))):
+            console.print(f"What the groups said: {name}")
         console.print(f"Leaderboard: {collected.html}   All runs: mlflow ui --backend-store-uri {collected.store_uri}")
     for group in collected.missing:
         notes.print(f"note: nothing from {group} yet")

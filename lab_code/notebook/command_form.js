@@ -90,7 +90,7 @@ function render({ model, el }) {
     const kept = model.get("values")[field.name] ?? "";
     const input = make("input", { id: `${id}-${field.name}`, type: "range", min: "0", max: "1", step: "0.01" });
     input.value = kept || "0.5";
-    const shown = make("output", { htmlFor: input.id, textContent: kept || "move it" });
+    const shown = make("span", { className: "lab-shown", textContent: kept || "move it" });
     input.setAttribute("aria-describedby", note.id);
     const move = () => {
       shown.textContent = input.value;
