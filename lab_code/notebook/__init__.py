@@ -60,7 +60,7 @@ class StoppedByHandError(StoppedError):
     """Ends a cell whose command the group has stopped itself (■): "Run all" goes no further, and nothing is wrong."""
 
 
-def tell_stop(*_: Any) -> None:
+def tell_stop(*_: Any, **__: Any) -> None:
     """What a cell shows that was stopped by hand, in the place of an error."""
     text = "■ Stopped by you. Nothing is lost: run the cell again, and it goes on."
     display({"text/html": f"<div>{text}</div>", "text/plain": text}, raw=True)

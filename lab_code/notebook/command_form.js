@@ -222,8 +222,8 @@ function render({ model, el }) {
   if (!model.get("done")) {
     const draft = drafts.read(model.get("keep"));
     const known = model.get("fields").map((field) => field.name).filter((name) => name in draft);
-    if (known.length && !Object.values(model.get("values")).some(Boolean)) {
-      model.set("values", Object.fromEntries(known.map((name) => [name, String(draft[name])])));
+    if (known.length) {  // what was typed last, even where something else was sent before
+      model.set("values", { ...model.get("values"), ...Object.fromEntries(known.map((name) => [name, String(draft[name])])) });
       model.save_changes();
     }
   }

@@ -199,7 +199,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
         expect(cell_of(page, f"quiz({number})").get_by_text(f"Stage {number} is open: go on below.")).to_be_visible()
     expect(cell_of(page, 'bet("baseline")').get_by_text("your bet was 0.530")).to_be_visible()
     run_all(page)
-    cell_of(page, "sentence()").get_by_role("textbox").fill("typed, and not sent")
+    cell_of(page, "sentence()").locator("textarea").fill("typed, and not sent")
     button = cell_of(page, "handin()").get_by_role("button", name="Hand in")
     expect(button).to_be_visible()
     assert not (kit.root / "handin").exists()  # running the cell hands nothing in
@@ -214,7 +214,7 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
     expect(cell_of(page, "handin()").get_by_text("Receipt:")).to_have_count(0, timeout=_LONG_MS)
     expect(button).to_be_visible(timeout=_LONG_MS)
     assert len(list((kit.root / "handin").glob("*.zip"))) == 1 and len(read_journal(kit.root).of("hint")) == 1
-    expect(cell_of(page, "sentence()").get_by_role("textbox")).to_have_value("typed, and not sent")
+    expect(cell_of(page, "sentence()").locator("textarea")).to_have_value("typed, and not sent")
     expect(cell_of(page, "quiz(1)").get_by_text("+10 points − 1 for hints.")).to_be_visible()
     linked = follow_mlflow_link(page)
 
