@@ -190,12 +190,16 @@ def _print_store_notes(kit: Kit) -> None:
 
 
 def _print_unlocked(kit: Kit, done: "Unlocked") -> None:
+    from lab_code.workshop.reasons import read_reasons
+
     console = make_console()
     console.print(f"[bold green]Stage {kit.number(done.stage)} '{escape(done.stage.title)}' is open.[/]")
     for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
         for name in names:
             if name in done.stage.opens:
                 console.print(f"  {heading}: {name}")
+    for number, reason in enumerate(read_reasons(kit, done.stage), 1):
+        console.print(wrap(f"{reason.right}: {reason.why}", "     ", f"  {number}. "), markup=False)
     if done.kept:
         note = "To get an original back, rename your file and run the same unlock again."
         make_console(stderr=True).print(note)

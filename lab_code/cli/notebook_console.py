@@ -15,6 +15,7 @@ from rich.text import Text
 from lab_code.cli.printable import strip_controls
 from lab_code.errors import LabError
 from lab_code.workshop.kit import find_kit
+from lab_code.workshop.mark import Mark, draw_mark
 
 
 class NotebookConsole(Console):
@@ -56,32 +57,34 @@ def show_table(
 def draw_table(
     headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", right: Collection[int] = ()
 ) -> str:
-    """A table as HTML, with the group's colour above it."""
-
-    def draw(tag: str, column: int, text: str) -> str:
-        if not text and tag != "td":  # an empty heading is read aloud as if it meant something
-            tag = "td"
-        scope = {"th": ' scope="col"', "th-row": ' scope="row"', "td": ""}[tag]
-        side = "right" if column in right else "left"
-        style = f"text-align:{side};vertical-align:top;white-space:pre-wrap"
-        return f'<{tag[:2]}{scope} style="{style}">{html.escape(text)}</{tag[:2]}>'
-
-    caption = f'<caption style="text-align:left;font-weight:bold">{html.escape(title)}</caption>' if title else ""
-    head = "".join(draw("th", number, text) for number, text in enumerate(headings))
-    body = "".join(
-        "<tr>" + "".join(draw("td" if number else "th-row", number, text) for number, text in enumerate(row)) + "</tr>"
-        for row in rows
+    """A table as HTML, under the group's mark and colour."""
+    sides = ["right" if number in right else "left" for number in range(len(headings))]
+    head = "".join(_draw_cell(text, side, "col") for text, side in zip(headings, sides, strict=True))
+    scopes = ["row", *[""] * (len(headings) - 1)]
+    lines = ["".join(map(_draw_cell, row, sides, scopes)) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    mark = _find_mark()
+    colour, shape = (mark.colour, f"{draw_mark(mark)} ") if mark else ("currentColor", "")
+    heading = (
+        f'<caption style="text-align:left;font-weight:bold">{shape}{html.escape(title)}</caption>' if title else ""
     )
-    rows_html = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<table style="border-top:3px solid {_find_colour()}">{caption}{rows_html}</table>'
+    rest = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<table style="border-top:3px solid {colour}">{heading}{rest}</table>'
+
+
+def _draw_cell(text: str, side: str, scope: str) -> str:
+    """A cell; `scope` is what it is the heading of: col, row, or nothing. An empty one is none, or it is read aloud."""
+    tag, of = ("th", f' scope="{scope}"') if scope and text else ("td", "")
+    style = f"text-align:{side};vertical-align:top;white-space:pre-wrap"
+    return f'<{tag}{of} style="{style}">{html.escape(text)}</{tag}>'
 
 
 def _to_text(cell: Any) -> str:
     return strip_controls(Text.from_markup(cell).plain if isinstance(cell, str) else str(cell))
 
 
-def _find_colour() -> str:
+def _find_mark() -> Mark | None:
     try:
-        return find_kit().mark.colour
+        return find_kit().mark
     except LabError:
-        return "currentColor"
+        return None

@@ -60,6 +60,14 @@ function activate(app) {
     return button;
   }
 
+  const settled = new WeakSet();  // text beside our buttons: it has been looked at
+
+  function settle(text) {
+    const node = document.createTextNode(text);
+    settled.add(node);
+    return node;
+  }
+
   // Returns whether a path was found that no file has (yet).
   function link(node) {
     const pieces = [];
@@ -69,17 +77,17 @@ function activate(app) {
       const path = resolve(text);
       unknown ||= !path && text.includes("/");
       if (!path) continue;
-      pieces.push(node.data.slice(at, match.index));
+      pieces.push(settle(node.data.slice(at, match.index)));
       if (node.parentElement.closest("label")) {  // a click on an option chooses it; what opens its file stands behind it
         const button = makeButton("↗", path, Number(line));
         button.setAttribute("aria-label", `open ${path}`);
-        pieces.push(match[0], " ", button);
+        pieces.push(settle(`${match[0]} `), button);
       } else {
         pieces.push(makeButton(match[0], path, Number(line)));
       }
       at = match.index + match[0].length;
     }
-    if (pieces.length) node.replaceWith(...pieces, node.data.slice(at));
+    if (pieces.length) node.replaceWith(...pieces, settle(node.data.slice(at)));
     return unknown;
   }
 
@@ -92,7 +100,7 @@ function activate(app) {
       const texts = [];
       while (walker.nextNode()) texts.push(walker.currentNode);
       for (const text of texts) {
-        if (/[./]/.test(text.data) && !text.parentElement.closest(NOT_IN) && !text.parentElement.querySelector(":scope > .lab-path"))
+        if (/[./]/.test(text.data) && !settled.has(text) && !text.parentElement.closest(NOT_IN))
           unknown = link(text) || unknown;
       }
     }
