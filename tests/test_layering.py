@@ -23,10 +23,10 @@ ORDER = [
     "analysis.used_code", "analysis.compare", "analysis.live", "analysis.table", "analysis.in_words",
     "analysis.dry_run", "analysis.explain", "analysis.differences",
     "workshop",
-    "cli.printable", "cli.rich_hook", "cli.terminal", "cli.progress_bar", "cli.trial", "cli.runs", "cli.predict",
-    "cli.desk", "cli.app", "cli.__main__",
+    "cli.printable", "cli.rich_hook", "cli.notebook_console", "cli.terminal", "cli.progress_bar", "cli.trial",
+    "cli.statements", "cli.runs", "cli.predict", "cli.desk", "cli.app", "cli.__main__",
     "notebook.live_table", "notebook.progress_strip", "notebook.picture", "notebook.command_form",
-    "notebook.quiz_widget", "notebook.opinion_widgets", "notebook",
+    "notebook.quiz_widget", "notebook.opinion_widgets", "notebook.statement_widgets", "notebook",
 ]  # fmt: skip
 ROOMS = list(dict.fromkeys(entry.split(".")[0] for entry in ORDER))
 CHAIN = ORDER[: ORDER.index("workshop")]

@@ -19,6 +19,7 @@ from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
 from instructor.collect.merge import merge_store
 from instructor.collect.review import COLUMNS, TABLE, name_reviewed
 from instructor.collect.scoring import score_best
+from instructor.collect.statements import write_statements
 from instructor.collect.stores import make_store as make_store
 from instructor.collect.stores import replace_collected
 from instructor.collect.stores import stage as stage
@@ -81,6 +82,7 @@ def collect_handins(
         collected.rows = rank_rows(collected.rows)
         write_leaderboard(store, workshop.title, collected.rows)
         collected.reviews = _collect_reviews(handins, workshop, build, store, collected)
+        collected.notes += write_statements([(each.group, each.facts["statements"]) for each in handins.all()], store)
         replace_collected(store, build)
     collected.missing = [group for group in workshop.groups if group not in {row.group for row in collected.rows}]
     return collected

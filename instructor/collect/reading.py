@@ -15,6 +15,7 @@ from instructor.collect.claims import check_claims
 from instructor.collect.filling import Filled, fill_store, hash_rows, place_of
 from instructor.collect.finding import Content, read_manifest
 from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
+from instructor.collect.statements import describe_statements
 from instructor.collect.upgrade import make_older_store, read_revision, upgrade_store
 from instructor.workshop import HandinLimits, Workshop
 from lab_code.analysis.compare import choose_runs, load_confusion
@@ -64,6 +65,7 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "runs": _describe_runs(folder / STORE, manifest["files"]),
         "progress": _describe_progress(kit, journal, workshop),
         "review": _read_answers(folder),
+        "statements": describe_statements(folder, folder / STORE, kit),
     }
 
 

@@ -31,6 +31,7 @@ from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
 from lab_code.workshop.locks import RESCUE_BYTES
 from lab_code.workshop.plan import UNLOCK
 from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
+from lab_code.workshop.reasons import Reason, reasons_file, reasons_to_json
 from lab_code.workshop.signature import KEY_FILE
 
 SHEET = "instructions.pdf"
@@ -56,6 +57,19 @@ class StagePlan:
     @property
     def answers(self) -> list[str]:
         return [question.answer for question in self.questions]
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """What the stage tells once it is open."""
+        return [
+            Reason(question.shown.id, question.answer, ", ".join(question.source.rights), question.source.explanation)
+            for question in self.questions
+        ]
+
+    @property
+    def payload(self) -> dict[str, bytes]:
+        """Everything in the lock but the chain value."""
+        return {**self.files, reasons_file(self.stage.id): reasons_to_json(self.reasons).encode("utf-8")}
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,7 @@ class KitPlan:
         copied = {name: path for name, path in self.copied.items() if not name.startswith(_MADE)}
         known = self.shared.digests
         described = {
-            "group": self.group,
+            "group": [self.group, self.number],
             "workshop": [
                 self.workshop.id,
                 self.workshop.title,
@@ -103,7 +117,7 @@ class KitPlan:
             "written": {name: hashlib.sha256(content).hexdigest() for name, content in self.written.items()},
             "data": sha256_file(self.data.folder / CHECKSUMS),
             "stages": [
-                [plan.stage.id, plan.answers, {name: hashlib.sha256(c).hexdigest() for name, c in plan.files.items()}]
+                [plan.stage.id, plan.answers, {name: hashlib.sha256(c).hexdigest() for name, c in plan.payload.items()}]
                 for plan in self.stages
             ],
         }
@@ -229,7 +243,7 @@ def start_locks(plan: KitPlan, vault: Vault, pool: Executor, test: Future[bytes]
             room_code=vault.room_code(plan.workshop.id, stage.stage.id) if plan.workshop.locks.room_code else None,
         )
         extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
-        futures.append(pool.submit(write_lock, spec, secrets, {**stage.files, **extra}))
+        futures.append(pool.submit(write_lock, spec, secrets, {**stage.payload, **extra}))
     return StartedLocks(futures, test, list(chains.values()))
 
 
@@ -243,6 +257,8 @@ def gather_secrets(plans: Sequence[KitPlan], started: Sequence[StartedLocks], va
             secrets.add_answers(f"answers of {name}", stage.answers)
             raw = vault.rescue_secret(plan.workshop.id, plan.group, stage.stage.id)
             secrets.add_code(f"rescue code of {name}", code, raw)
+            for reason in stage.reasons:
+                secrets.add_bytes(f"the reason of question {reason.question}", reason.why.encode())
     for locks in started:
         for chain in locks.chains:
             secrets.add_code("a chain value", chain.decode(), bytes.fromhex(chain.decode()))
@@ -332,4 +348,5 @@ def _identify(plan: KitPlan, kit: KitFolder) -> Kit:
     stages = tuple(stage.stage for stage in plan.stages)
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
     made = Kit(kit.root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
+    made = replace(made, group_number=plan.number)
     return replace(made, plan=workshop.schedule.plan(), report_to=workshop.board.report_to)

@@ -108,9 +108,10 @@ class SecretSearch:
             self.add_bytes(what, raw)
 
     def add_bytes(self, what: str, value: bytes) -> None:
-        """A value exactly as it is."""
-        self.values.append((what, value))
-        self._forget()
+        """A value exactly as it is; one that several groups share is looked for once."""
+        if (what, value) not in self.values:
+            self.values.append((what, value))
+            self._forget()
 
     def add_source(self, what: str, content: bytes) -> None:
         """A locked file: found by the half of its lines, or compiled by the half of its names and texts."""

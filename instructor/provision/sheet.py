@@ -3,26 +3,19 @@
     write_group_sheet(kit / "instructions.pdf", title=…, group="group-1", number=1, stages=[…])
     write_key(vault / "key.pdf", title=…, groups={"group-1": […]})
 
-How a page looks is in `sheet.typ` and `key.typ` beside this file. They get their texts as JSON, never as Typst source,
-so a question may hold any character. The same input gives the same bytes on every machine: only the fonts inside Typst
-are used, and the document carries no date.
+How a page looks is in `sheet.typ` and `key.typ` beside this file. `instructor/typeset.py` compiles
+them: texts reach them as JSON, so a question may hold any character.
 """
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import typst
-
+from instructor.typeset import set_pages
 from lab_code.data.ham10000 import DIAGNOSES, label_dx
-from lab_code.errors import LabError
 from lab_code.files import write_whole
 
 _TEMPLATES = Path(__file__).parent
 _SHEET, _KEY, _CATCH_UP = "sheet.typ", "key.typ", "catch_up.typ"
-# Accessible PDF: tagged text to be read aloud. Typst then also refuses text that none of its fonts can show, which it
-# would otherwise print as empty boxes.
-_STANDARD: Final = "ua-1"
 
 
 def write_group_sheet(
@@ -37,7 +30,7 @@ def write_group_sheet(
     """
     names = [label_dx(dx) for dx in DIAGNOSES]
     data = {"title": title, "group": group, "number": number, "stages": stages, "paper": paper, "diagnoses": names}
-    write_whole(path, _set_pdf(_SHEET, data))
+    write_whole(path, set_pages(_TEMPLATES / _SHEET, data))
 
 
 def write_key(path: Path, *, title: str, groups: dict[str, list[dict[str, Any]]], paper: str = "a4") -> None:
@@ -47,7 +40,7 @@ def write_key(path: Path, *, title: str, groups: dict[str, list[dict[str, Any]]]
     cannot be set.
     """
     rows = [{"number": number, "name": name, "stages": groups[name]} for number, name in enumerate(groups, 1)]
-    write_whole(path, _set_pdf(_KEY, {"title": title, "groups": rows, "paper": paper}))
+    write_whole(path, set_pages(_TEMPLATES / _KEY, {"title": title, "groups": rows, "paper": paper}))
 
 
 def write_catch_up(
@@ -59,22 +52,4 @@ def write_catch_up(
     question `{"text", "answer", "right", "explanation"}`. Raises `LabError` where a sheet cannot be set.
     """
     data = {"title": title, "stage": stage, "groups": groups, "paper": paper}
-    write_whole(path, _set_pdf(_CATCH_UP, data))
-
-
-def _set_pdf(template: str, data: dict[str, Any]) -> bytes:
-    source = _TEMPLATES / template
-    try:
-        return typst.compile(
-            source,
-            root=_TEMPLATES,
-            ignore_system_fonts=True,
-            sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-            format="pdf",
-            pdf_standards=_STANDARD,
-        )
-    except typst.TypstError as error:
-        raise LabError(
-            f"{source} cannot be set: {error}",
-            hint="change the text it names in quiz/bank.yaml or workshop.yaml; if it names none, mend the template",
-        ) from error
+    write_whole(path, set_pages(_TEMPLATES / _CATCH_UP, data))

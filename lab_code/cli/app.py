@@ -18,6 +18,7 @@ import typer
 
 from lab_code.cli import desk as desk_commands
 from lab_code.cli import runs as run_commands
+from lab_code.cli import statements as statement_commands
 from lab_code.cli.predict import predict
 from lab_code.cli.terminal import escape, make_console, make_table, run_app, wrap
 from lab_code.errors import LabError
@@ -170,6 +171,7 @@ def hint(
 
 run_commands.add_commands(app)
 app.command()(predict)
+statement_commands.add_commands(app)
 desk_commands.add_commands(app)
 
 
@@ -208,12 +210,16 @@ def _print_store_notes(kit: Kit) -> None:
 
 
 def _print_unlocked(kit: Kit, done: "Unlocked") -> None:
+    from lab_code.workshop.reasons import read_reasons
+
     console = make_console()
     console.print(f"[bold green]Stage {kit.number(done.stage)} '{escape(done.stage.title)}' is open.[/]")
     for heading, names in (("new", done.written), ("there already", done.present), ("yours, kept", done.kept)):
         for name in names:
             if name in done.stage.opens:
                 console.print(f"  {heading}: {name}")
+    for number, reason in enumerate(read_reasons(kit, done.stage), 1):
+        console.print(wrap(f"{reason.right}: {reason.why}", "     ", f"  {number}. "), markup=False)
     if done.kept:
         note = "To get an original back, rename your file and run the same unlock again."
         make_console(stderr=True).print(note)

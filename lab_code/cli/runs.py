@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab_code.cli.statements import print_bet
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
 from lab_code.workshop.kit import Kit, find_kit, locked_choice
@@ -300,6 +301,7 @@ def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = 
         f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
     )
     _print_mistake(find_run(read_runs(kit.root), run_id), "")
+    print_bet(kit, run_id)
     return run_id
 
 
@@ -342,6 +344,7 @@ def _go_on(kit: Kit, config: "Config") -> bool:
             f"[bold]{found.metrics['best_balanced_accuracy']:.3f}[/]. Without --once it is made again."
         )
         _print_mistake(found, "")
+        print_bet(kit, found.run_id)
         return True
     if can_resume(kit.root, found):
         _run(kit, config, {}, resume=found.run_id)

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from lab_code.errors import LabError
+from lab_code.workshop.by_hand import in_notebook
 from lab_code.workshop.spelling import spell_commands
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_INTERRUPTED = 130
-_NOTEBOOK_COLUMNS = 100
+INTERRUPTED = 130
 
 
 # rich is imported only where something is printed with it: `lab --help` starts in half the time.
@@ -38,11 +38,14 @@ def make_console(*, stderr: bool = False) -> "Console":
     from lab_code.cli.rich_hook import ControlsStripped
 
     heard = isinstance(sys.stderr if stderr else sys.stdout, io.StringIO)  # by a form in a notebook: text and no more
-    plain = False if heard else None
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
+    if in_notebook() and not heard:
+        from lab_code.cli.notebook_console import NotebookConsole
+
+        console: Console = NotebookConsole()
+    else:
+        plain = False if heard else None
+        console = Console(stderr=stderr, highlight=False, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
     console.push_render_hook(ControlsStripped())
-    if console.is_jupyter:  # its output does not wrap by itself, and what must be scrolled the keyboard cannot reach
-        console.soft_wrap, console.width = False, _NOTEBOOK_COLUMNS
     return console
 
 
@@ -95,8 +98,8 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, log_folder: Path) -> i
         app(args=None if argv is None else list(argv))
     except SystemExit as finished:
         code = finished.code if isinstance(finished.code, int) else int(finished.code is not None)
-        if code == _INTERRUPTED:  # Typer turns Ctrl-C into this exit without a word
-            print_error(LabError("interrupted", hint="nothing is lost; the same command can be run again"))
+        if code == INTERRUPTED and not in_notebook():  # Typer turns Ctrl-C into this exit without a word
+            make_console(stderr=True).print("interrupted: nothing is lost; the same command can be run again")
         return code
     except LabError as error:
         print_error(error)

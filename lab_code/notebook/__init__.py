@@ -1,17 +1,21 @@
 """What the notebooks use: the same commands as in a terminal, forms, and figures with a text alternative.
 
-from lab_code.notebook import feedback, handin, hint, lab, mlflow_page, progress, quiz, review, show, show_file
+from lab_code.notebook import bet, lab, progress, quiz, show   # and more: __all__
 """
 
 import importlib
 import shlex
+import sys
 from collections.abc import Callable
+from typing import Any
 
 from IPython.display import HTML, Code, display
 from matplotlib.figure import Figure
 
 from lab_code.cli.app import main
+from lab_code.cli.notebook_console import show_table
 from lab_code.cli.progress_bar import report_by
+from lab_code.cli.terminal import INTERRUPTED
 from lab_code.errors import LabError, suggest
 from lab_code.notebook.command_form import CommandForm
 from lab_code.notebook.live_table import LiveTable
@@ -19,6 +23,7 @@ from lab_code.notebook.opinion_widgets import feedback, handin, review
 from lab_code.notebook.picture import Picture
 from lab_code.notebook.progress_strip import progress, refresh
 from lab_code.notebook.quiz_widget import hint, quiz
+from lab_code.notebook.statement_widgets import bet, look_again, sentence
 from lab_code.plots.one_run import to_png
 from lab_code.workshop.by_hand import in_notebook
 from lab_code.workshop.desk import read_servers
@@ -28,6 +33,7 @@ from lab_code.workshop.spelling import spell_commands
 
 __all__ = [
     "StoppedError",
+    "bet",
     "feedback",
     "handin",
     "hint",
@@ -36,13 +42,11 @@ __all__ = [
     "progress",
     "quiz",
     "review",
+    "sentence",
     "show",
     "show_file",
+    "show_table",
 ]
-
-
-if in_notebook():
-    report_by(LiveTable)
 
 
 class StoppedError(LabError):
@@ -50,6 +54,21 @@ class StoppedError(LabError):
 
     def _render_traceback_(self) -> list[str]:
         return [self.message]
+
+
+class StoppedByHandError(StoppedError):
+    """Ends a cell whose command the group has stopped itself (■): "Run all" goes no further, and nothing is wrong."""
+
+
+def tell_stop(*_: Any, **__: Any) -> None:
+    """What a cell shows that was stopped by hand, in the place of an error."""
+    text = "■ Stopped by you. Nothing is lost: run the cell again, and it goes on."
+    display({"text/html": f"<div>{text}</div>", "text/plain": text}, raw=True)
+
+
+if in_notebook():
+    report_by(LiveTable)
+    sys.modules["IPython"].get_ipython().set_custom_exc((StoppedByHandError, KeyboardInterrupt), tell_stop)
 
 
 def lab(command: str) -> None:
@@ -72,6 +91,9 @@ def lab(command: str) -> None:
         return
     code = main(words)
     refresh()
+    look_again()
+    if code == INTERRUPTED:
+        raise StoppedByHandError(f"lab {words[0]} was stopped by hand")
     if code:
         raise StoppedError(f"lab {command.split()[0]} did not succeed: see the message above")
 
@@ -114,4 +136,4 @@ def show_file(path: str) -> Code:
 
 def show(figure: Figure, text: str) -> None:
     """Show a figure as a picture, with a text for people (and programs) that cannot see it."""
-    display(Picture(to_png(figure), text))
+    display(Picture(to_png(figure), text, find_kit().mark))

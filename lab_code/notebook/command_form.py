@@ -4,7 +4,8 @@
 
 The button does nothing but run the command, and what the command says is shown below; so both roads are one. In the
 browser (`command_form.js`) it is an ordinary HTML form: fieldsets with legends, radio buttons that arrow keys move in,
-labelled fields. Nothing is kept here: what counts stands in the kit.
+labelled fields. Nothing that counts is kept here: it stands in the kit. What is filled in and not sent yet is kept by
+the browser (`keep`), so it outlives the kernel.
 """
 
 import io
@@ -23,6 +24,8 @@ import traitlets
 from lab_code.cli.app import main
 from lab_code.notebook.progress_strip import refresh
 from lab_code.workshop.by_hand import by_hand
+from lab_code.workshop.kit import find_kit
+from lab_code.workshop.mark import draw_mark
 from lab_code.workshop.spelling import spell_commands
 
 Values = Mapping[str, str]  # what every field holds, by its name; empty where nothing is filled in
@@ -30,7 +33,8 @@ Values = Mapping[str, str]  # what every field holds, by its name; empty where n
 
 @dataclass(frozen=True)
 class Field:
-    """One question. `kind` is one (of the options), several (of them), line or lines (of text)."""
+    """One question. `kind` is one (of the options), several (of them), number, share (a slider from 0 to 1), line or
+    lines (of text)."""
 
     name: str
     kind: str
@@ -60,6 +64,9 @@ class CommandForm(anywidget.AnyWidget):
     busy = traitlets.Bool(False).tag(sync=True)
     heard = traitlets.Int(0).tag(sync=True)  # the number of the last press of the button that has been answered
     done = traitlets.Unicode().tag(sync=True)  # shown instead of the form, once there is nothing more to do
+    colour = traitlets.Unicode().tag(sync=True)  # of the group, and its mark as SVG
+    mark = traitlets.Unicode().tag(sync=True)
+    keep = traitlets.Unicode().tag(sync=True)  # under what name the browser keeps what is not sent yet
 
     def __init__(
         self,
@@ -70,7 +77,15 @@ class CommandForm(anywidget.AnyWidget):
         after: Callable[[], str] = lambda: "",
     ) -> None:
         self._fields, self._make_argv, self._after = fields, make_argv, after
-        super().__init__(title=title, button=button, fields=[asdict(field) for field in fields])
+        kit = find_kit()
+        super().__init__(
+            title=title,
+            button=button,
+            fields=[asdict(field) for field in fields],
+            colour=kit.mark.colour,
+            mark=draw_mark(kit.mark),
+            keep=f"lab/{kit.workshop}/{kit.group}/{title}",
+        )
         self.observe(self._tell, "values")
         self.on_msg(self._hear)
         self._tell()
@@ -79,21 +94,29 @@ class CommandForm(anywidget.AnyWidget):
         """Run the command, as a click on the button does; nothing happens while something is missing."""
         if self.missing or self.busy or self.done:
             return
+        self.run_command(self._make_argv(self._filled()))
+        self.done = self._after()
+
+    def run_command(self, argv: list[str]) -> int:
+        """Run a command and show what it says; returns its exit code."""
         self.busy, self.said = True, ""
         try:
             with by_hand(), redirect_stdout(_Heard(self)) as heard, redirect_stderr(heard):
-                main(self._make_argv(self._filled()))
+                return main(argv)
         finally:
             self.busy = False
-        self.done = self._after()
-        refresh()
+            refresh()
+
+    def hear(self, content: Mapping[str, Any]) -> None:
+        """What a press in the browser asks for; forms with more than one button find their own there."""
+        self.values = dict(content["values"])
+        self.run()
 
     def _hear(self, _form: object, content: Mapping[str, Any], _buffers: object) -> None:
         if content["press"] <= self.heard:  # once more, from another view of the form
             return
-        self.values = dict(content["values"])
         try:
-            self.run()
+            self.hear(content)
         finally:
             self.heard = content["press"]
 

@@ -17,6 +17,7 @@ from lab_code.cli.app import next_step
 from lab_code.tracking.runs import Run, read_runs
 from lab_code.workshop.clock import begin_sitting, find_lateness, minutes_left
 from lab_code.workshop.kit import Kit, find_kit
+from lab_code.workshop.mark import draw_mark
 from lab_code.workshop.points import count_points
 from lab_code.workshop.progress import read_journal
 from lab_code.workshop.spelling import spell_commands
@@ -67,7 +68,8 @@ def describe_progress(kit: Kit) -> str:
         facts.append(f"{left} of {kit.minutes} minutes left" if left else f"the {kit.minutes} minutes are over")
     late = find_lateness(kit, journal)
     return (
-        f'<div><ul aria-label="Stages" style="list-style:none;margin:0;padding:0">{chips}</ul>'
+        f"<div>{draw_mark(kit.mark)} <b>{html.escape(kit.group)}</b>, the {kit.mark.name}"
+        f'<ul aria-label="Stages" style="list-style:none;margin:0;padding:0">{chips}</ul>'
         f"<div>{html.escape(' · '.join(facts))}</div>"
         f"{f'<div><strong>⏱ {html.escape(late.text[0].upper() + late.text[1:])}</strong></div>' if late else ''}"
         f"<div>Next: {_describe_step(*next_step(kit, runs))}</div></div>"

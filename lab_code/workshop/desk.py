@@ -32,9 +32,10 @@ from pathlib import Path
 import psutil
 
 from lab_code.errors import LabError
-from lab_code.files import to_json, write_whole
+from lab_code.files import to_json
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
 from lab_code.tracking.views import KEY
+from lab_code.workshop.jupyter_page import write_plugin, write_settings
 from lab_code.workshop.kit import Kit
 from lab_code.workshop.mlflow_gate import HOST, TOKEN_FILE
 from lab_code.workshop.private import is_private, make_private, restrict, write_private
@@ -57,13 +58,6 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PYTHONUTF8": "1",
-}
-
-
-# Nothing asks questions in front of a class or looks for news on the network, and no notebook ends in a white page.
-_SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/notebook-extension/tracker": {"scrollPastEnd": False},
 }
 
 
@@ -252,7 +246,7 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
         page += f"?workflowType=machine_learning&viewStateShareKey={KEY}"
     log = log_of(kit.root, name)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
-    environment = {**os.environ, **_QUIET, **_write_jupyter_settings(kit.root)}
+    environment = {**os.environ, **_QUIET, **write_settings(kit.root / FOLDER)}
     environment[SPELLED] = spell_commands("lab status").split()[0]
     environment[{"jupyter": "JUPYTER_TOKEN_FILE", "mlflow": TOKEN_FILE}[name]] = str(_token_file(kit.root, name))
     environment.pop("JUPYTER_TOKEN", None)
@@ -273,17 +267,6 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     return Server(name, process.pid, started, port, token, page), process
 
 
-def _write_jupyter_settings(root: Path) -> dict[str, str]:
-    """JupyterLab's settings and open tabs belong to the kit, so that nobody's own ones mix in; returns environment."""
-    folders = {name: root / FOLDER / name.lower() for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")}
-    for plugin, settings in _SETTINGS.items():
-        path = folders["JUPYTERLAB_SETTINGS_DIR"] / f"{plugin}.jupyterlab-settings"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, to_json(settings))
-    return {name: str(folder) for name, folder in folders.items()}
-
-
 def _jupyter_command(root: Path, port: int) -> list[str]:
     options = {
         "ServerApp.ip": HOST,
@@ -292,6 +275,7 @@ def _jupyter_command(root: Path, port: int) -> list[str]:
         "ServerApp.open_browser": False,
         f"ServerApp.jpserver_extensions={_EXTENSION}": True,
         "ServerApp.root_dir": root.as_posix(),
+        "LabApp.extra_labextensions_path": write_plugin(root / FOLDER).as_posix(),
         "LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
         "LabApp.news_url": "None",
         "LabApp.extension_manager": "readonly",

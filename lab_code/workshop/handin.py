@@ -31,11 +31,13 @@ from lab_code.workshop.missing_runs import describe_missing
 from lab_code.workshop.progress import HEAD, JOURNAL, append_event
 from lab_code.workshop.review import ANSWERS
 from lab_code.workshop.signature import SIGNATURE, read_key, sign
+from lab_code.workshop.statements import STATEMENTS
 
 HANDIN_FOLDER = "handin"
 _LOCK, _PATIENCE_S = ".handin.lock", 60
 _COLLECTING = ".collecting-"
 _RECEIPT_BYTES = 5
+_SMALL = (JOURNAL, HEAD, FEEDBACK, STATEMENTS, ANSWERS)  # what is there of these
 _SUFFIXES = {".csv", ".json", ".md", ".png", ".safetensors", ".txt", ".yaml"}
 
 
@@ -82,7 +84,7 @@ def _collect_members(kit: Kit, scratch: Path) -> tuple[dict[str, Path], list[Run
     """Names in the zip and the files they come from, in a fixed order; and the runs they belong to."""
     runs = copy_own_runs(kit.root, scratch / DATABASE)
     members = {KIT_FILE: kit.root / KIT_FILE, DATABASE: scratch / DATABASE}
-    members |= {name: kit.root / name for name in (JOURNAL, HEAD, FEEDBACK, ANSWERS) if (kit.root / name).is_file()}
+    members |= {name: kit.root / name for name in _SMALL if (kit.root / name).is_file()}
     for run in runs:
         for path in sorted(run.artifacts.rglob("*")):
             name = unicodedata.normalize("NFC", path.relative_to(kit.root).as_posix())

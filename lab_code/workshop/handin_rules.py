@@ -17,12 +17,15 @@ from lab_code.workshop.feedback import FEEDBACK
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import HEAD, JOURNAL
 from lab_code.workshop.review import ANSWERS
+from lab_code.workshop.statements import STATEMENTS
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 1_000_000_000  # of all members together, unpacked
 MAX_MANIFEST_BYTES = 5_000_000
 # Bytes of a small file; of the journal an afternoon of unlocking and training writes some thousand.
-LARGEST = {KIT_FILE: 5_000_000, JOURNAL: 2_000_000, FEEDBACK: 200_000, ANSWERS: 200_000, HEAD: 1000}
+LARGEST = {
+    KIT_FILE: 5_000_000, JOURNAL: 2_000_000, FEEDBACK: 200_000, ANSWERS: 200_000, STATEMENTS: 200_000, HEAD: 1000,
+}  # fmt: skip
 MOST_MEMBERS = 20_000
 _DEEPEST, _LONGEST_NAME = 12, 200
 _CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave behind

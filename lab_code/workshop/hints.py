@@ -31,6 +31,11 @@ def list_hints(kit: Kit, stage: Stage) -> list[HintState]:
     return states
 
 
+def name_price(state: HintState) -> str:
+    """What the next hint costs, to be said after "for": `1 point`; empty where there is none."""
+    return "" if state.price is None else f"{state.price} point{'s' if state.price != 1 else ''}"
+
+
 def take_hint(kit: Kit, stage: Stage, number: int) -> tuple[str, int]:
     """The next hint to question `number` (counted from 1) and what it cost. Raises `LabError` after the last one."""
     states = list_hints(kit, stage)

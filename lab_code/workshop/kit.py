@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_code.errors import LabError, find_near, suggest
+from lab_code.workshop.mark import Mark, mark_of
 from lab_code.workshop.plan import Section
 from lab_code.workshop.points import PointRules
 
@@ -42,6 +43,12 @@ class Kit:
     minutes: int = 30  # that the group has for answering and training
     plan: tuple[Section, ...] = ()  # what of them each section of the notebook should take
     report_to: str = ""  # address of the instructor's board; empty: nothing is sent to anybody
+    group_number: int = 1  # among the groups of the workshop, counted from 1: it chooses the group's colour and shape
+
+    @property
+    def mark(self) -> Mark:
+        """The group's colour and shape, as on its sheet."""
+        return mark_of(self.group_number)
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
@@ -93,7 +100,8 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     minutes = int(document.get("minutes", 30))
     plan = tuple(Section(**section) for section in document.get("plan", ()))
     kit = Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes, plan)
-    return replace(kit, report_to=str(document.get("report_to", "")))
+    number = max(1, int(document.get("group_number", 1)))
+    return replace(kit, report_to=str(document.get("report_to", "")), group_number=number)
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -103,6 +111,7 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "workshop": kit.workshop,
         "title": kit.title,
         "group": kit.group,
+        "group_number": kit.group_number,
         "stages": [asdict(stage) for stage in kit.stages],
         "points": asdict(kit.points),
         "minutes": kit.minutes,

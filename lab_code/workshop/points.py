@@ -20,7 +20,18 @@ class PointRules:
 
 def count_points(journal: Journal, stages: list[str], rules: PointRules) -> int:
     """What a group has now; never below zero. Only the first opening of a stage counts, and every hint once."""
-    opened = {stage: journal.of("unlocked", stage)[:1] for stage in stages}
-    earned = sum(rules.rescued if e.get("by") == "rescue" else rules.stage for first in opened.values() for e in first)
-    taken = {(str(e.get("question")), number) for e in journal.of("hint") if isinstance(number := e.get("number"), int)}
-    return max(0, earned - sum(rules.price(number) for _, number in taken if number >= 1))
+    earned = sum(earned_by(journal, stage, rules) for stage in stages)
+    return max(0, earned - spent_on_hints(journal, None, rules))
+
+
+def earned_by(journal: Journal, stage: str, rules: PointRules) -> int:
+    """What opening this stage has brought; 0 while it is locked."""
+    first = journal.of("unlocked", stage)[:1]
+    return sum(rules.rescued if event.get("by") == "rescue" else rules.stage for event in first)
+
+
+def spent_on_hints(journal: Journal, stage: str | None, rules: PointRules) -> int:
+    """What hints have cost, in one stage or (None) in all."""
+    events = journal.of("hint", stage)
+    taken = {(str(e.get("question")), number) for e in events if isinstance(number := e.get("number"), int)}
+    return sum(rules.price(number) for _, number in taken if number >= 1)

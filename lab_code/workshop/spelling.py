@@ -7,7 +7,10 @@ from pathlib import Path
 
 SPELLED = "LAB_SPELLED"  # in the environment of a notebook: `lab` or `./lab`
 # Of `lab`, as `spell_commands` finds them in a text.
-_COMMANDS = "status|start|ui|doctor|feedback|review|unlock|hint|data|train|resume|repeat|sweep|compare|predict|handin"
+_COMMANDS = (
+    "status|start|ui|doctor|feedback|review|unlock|hint|data|train|resume|repeat|sweep|compare|predict"
+    "|bet|sentence|handin"
+)
 
 
 def spell_commands(text: str) -> str:

@@ -68,7 +68,7 @@ def answer_by_keyboard(page: Page, form: Locator, answers: str, key: str = "Ente
     form.locator("input").first.focus()
     for number, answer in enumerate(answers.split(",")):
         if number:
-            page.keyboard.press("Tab")
+            tab_to(page, "input, textarea")
         if page.evaluate("document.activeElement.type") == "radio":
             page.keyboard.press("Space")
             at = int(page.evaluate("document.activeElement.value"))
@@ -77,9 +77,17 @@ def answer_by_keyboard(page: Page, form: Locator, answers: str, key: str = "Ente
         else:
             page.keyboard.press("ControlOrMeta+a")
             page.keyboard.type(answer)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.type") == "submit"
+    tab_to(page, "[type=submit]")
     page.keyboard.press(key)
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until something of that kind has the focus: paths and hints stand between the fields."""
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab does not reach {selector}")
 
 
 def press_by_keyboard(page: Page, button: Locator) -> None:
@@ -107,6 +115,41 @@ def follow_mlflow_link(page: Page) -> Page:
     return opened.value
 
 
+def read_beside(page: Page, path: Locator, begins: str) -> None:
+    """Open a file by its path in the notebook, which stays where it is, and read on at the right line."""
+    press_by_keyboard(page, path)
+    editor = page.locator(".jp-FileEditor:visible")
+    expect(editor.locator(".cm-line").filter(has_text=begins).first).to_be_in_viewport()
+    expect(page.locator(".jp-NotebookPanel")).to_be_visible()
+
+
+def buy_a_hint(page: Page, form: Locator) -> None:
+    """The first hint of a form, after thinking it over once."""
+    press_by_keyboard(page, form.get_by_role("button", name="A hint: 1 point").first)
+    press_by_keyboard(page, form.get_by_role("button", name="No", exact=True))
+    press_by_keyboard(page, form.get_by_role("button", name="A hint: 1 point").first)
+    expect(form.get_by_text("A hint costs 1 point. Buy it?")).to_be_visible()
+    press_by_keyboard(page, form.get_by_role("button", name="Yes, buy it"))
+    expect(form.get_by_text("Hint 1:")).to_be_visible()
+
+
+def bet_by_keyboard(page: Page, form: Locator, steps: int) -> None:
+    """So many steps of a hundredth more than a half."""
+    form.get_by_role("slider").focus()
+    for _ in range(steps):
+        page.keyboard.press("ArrowRight")
+    tab_to(page, "[type=submit]")
+    page.keyboard.press("Enter")
+    expect(form.get_by_role("status")).to_contain_text(f"balanced accuracy 0.5{steps}0")
+
+
+def run_cell(page: Page, code: str) -> Locator:
+    cell = cell_of(page, code)
+    cell.locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Shift+Enter")
+    return cell
+
+
 def restart_and_run_all(page: Page) -> None:
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel and Run All Cells…", exact=True).first.click()
@@ -127,13 +170,25 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
 
     form = cell_of(page, "quiz(1)")
     assert find_violations(page, ".lab-form") == []
+    read_beside(page, form.get_by_role("button", name="lab_code/experiment.py").first, "def run_experiment(")
+    the_map = page.locator(".jp-RenderedMarkdown table")
+    read_beside(page, the_map.get_by_role("button", name="lab_code/metrics.py"), "def ")
+    buy_a_hint(page, form)
     answer_by_keyboard(page, form, make_wrong(kit.answers[0]), key="Shift")
     form.locator("form").evaluate(
         "form => { for (let n = 0; n < 3; n++) form.requestSubmit(); }"
     )  # an impatient finger
-    expect(form.get_by_role("status")).to_contain_text("these answers do not open stage 1")
+    expect(form.get_by_role("status")).to_contain_text("Not yet: these answers do not open stage 1")
+    expect(form.get_by_role("status")).to_contain_text("Next: at least one of them is wrong")
+    page.emulate_media(reduced_motion="reduce")
     answer_by_keyboard(page, form, kit.answers[0])
     expect(form.get_by_text("Stage 1 is open: go on below.")).to_be_visible()
+    expect(form.get_by_text("+10 points − 1 for hints. You have 9.")).to_be_visible()
+    assert form.locator(".lab-reasons li").count() == 3
+    shackle = form.get_by_role("img", name="an open lock").locator(".lab-shackle")
+    assert shackle.evaluate("shackle => getComputedStyle(shackle).animationName") == "none"
+    expect(form.get_by_role("img", name="the blue circle")).to_be_visible()
+    bet_by_keyboard(page, run_cell(page, 'bet("baseline")'), 3)
     expect(cell_of(page, "progress()").get_by_label("Stages")).to_contain_text("Where the settings live: ✓ open")
 
     for number in (2, 3):
@@ -142,7 +197,9 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
         expect(cell_of(page, f"train experiment={name}").locator("table")).to_be_visible()
         answer_by_keyboard(page, cell_of(page, f"quiz({number})"), kit.answers[number - 1])
         expect(cell_of(page, f"quiz({number})").get_by_text(f"Stage {number} is open: go on below.")).to_be_visible()
+    expect(cell_of(page, 'bet("baseline")').get_by_text("your bet was 0.530")).to_be_visible()
     run_all(page)
+    cell_of(page, "sentence()").locator("textarea").fill("typed, and not sent")
     button = cell_of(page, "handin()").get_by_role("button", name="Hand in")
     expect(button).to_be_visible()
     assert not (kit.root / "handin").exists()  # running the cell hands nothing in
@@ -156,7 +213,9 @@ def test_the_half_hour_in_a_browser_by_keyboard(kit, desk: dict[str, str], brows
     restart_and_run_all(page)
     expect(cell_of(page, "handin()").get_by_text("Receipt:")).to_have_count(0, timeout=_LONG_MS)
     expect(button).to_be_visible(timeout=_LONG_MS)
-    assert len(list((kit.root / "handin").glob("*.zip"))) == 1 and not read_journal(kit.root).of("hint")
+    assert len(list((kit.root / "handin").glob("*.zip"))) == 1 and len(read_journal(kit.root).of("hint")) == 1
+    expect(cell_of(page, "sentence()").locator("textarea")).to_have_value("typed, and not sent")
+    expect(cell_of(page, "quiz(1)").get_by_text("+10 points − 1 for hints.")).to_be_visible()
     linked = follow_mlflow_link(page)
 
     form = cell_of(page, "feedback()")

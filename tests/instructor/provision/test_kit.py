@@ -65,6 +65,9 @@ lab_code/workshop/missing_runs.py lab_code/workshop/mlflow_gate.py lab_code/work
 lab_code/workshop/mark.py lab_code/workshop/reports.py lab_code/workshop/standing.py
 lab_code/workshop/points.py lab_code/workshop/private.py lab_code/workshop/progress.py lab_code/workshop/quiz.py
 lab_code/workshop/review.py lab_code/workshop/signature.py lab_code/workshop/spelling.py lab_code/workshop/unlock.py
+lab_code/cli/notebook_console.py lab_code/cli/statements.py lab_code/notebook/statement_widgets.py
+lab_code/workshop/jupyter_page.py lab_code/workshop/jupyter_plugin.js
+lab_code/workshop/openable.py lab_code/workshop/reasons.py lab_code/workshop/statements.py
 lab_code/analysis/live.py lab_code/analysis/table.py lab_code/notebook/live_table.js lab_code/plots/live_run.py
 lab_code/tracking/description.py lab_code/tracking/history.py lab_code/tracking/names.py lab_code/tracking/views.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/kit.py
@@ -108,6 +111,8 @@ def test_nothing_of_the_key_or_the_locked_files_is_in_a_kit(build: Path, worksho
     for path in sorted((PROJECT / "locked").rglob("*")):
         if path.is_file():
             secrets.add_source(path.name, path.read_bytes())
+    for question in load_bank(workshop, data=build / "data"):
+        secrets.add_bytes(f"why the answer to {question.id} is right", question.explanation.encode())
     secrets.add_vault(build / "vault")
     secrets.add_bytes("master key", bytes.fromhex((build / "vault" / "master.key").read_text(encoding="ascii")))
     assert find_leaks(build / "kits", secrets) == []

@@ -15,6 +15,7 @@ from instructor.quizbank.variants import make_variants
 from instructor.vault import Vault
 from instructor.workshop import read_workshop
 from lab_code.errors import LabError
+from lab_code.workshop.mark import mark_of
 
 TITLE = "Experiment management in 50 minutes"
 CODE = "K7QM-2XRT-9VDA-P10E-5"
@@ -195,6 +196,7 @@ def test_groups_differ_in_colour_or_shape(tmp_path):
         text = PdfReader(write(tmp_path / "sheet.pdf", [], number)).pages[0].extract_text()
         marks.append(text.split("the ")[1].split(f" {number}\n")[0])
     assert len(set(marks)) == 13
+    assert marks == [mark_of(number).name for number in range(1, 14)]  # as the notebook has it
     colours, shapes = zip(*(mark.split() for mark in marks[:6]), strict=True)
     assert len(set(colours)) == len(set(shapes)) == 6
 

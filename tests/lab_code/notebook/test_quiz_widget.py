@@ -42,7 +42,7 @@ def test_the_form_shows_every_question_and_option(kit) -> None:
     for question, field in zip(questions, form.fields, strict=True):
         assert (field["question"], field["look_in"]) == (question.text, question.look_in)
         assert [text.split("  ", 1)[1] for _, text in field["options"]] == list(question.options)
-        assert field["kind"] == "line" or field["options"]
+        assert field["kind"] in ("line", "number") or field["options"]
 
 
 def test_the_command_follows_the_answers_and_the_button_waits_for_all_of_them(kit) -> None:
@@ -73,6 +73,38 @@ def test_wrong_answers_are_counted_and_the_form_stays(kit) -> None:
     assert "error: these answers do not open stage 1" in form.said and "hint: " in form.said
     assert len(read_journal(kit.root).of("unlock_failed")) == 1
     assert not form.done and not form.busy
+
+
+def test_an_open_stage_adds_the_points_up_and_gives_the_reason_for_every_answer(kit) -> None:
+    form = quiz(1)
+    form._handle_custom_msg({"press": 1, "values": {}, "hint": form.fields[1]["name"]}, [])
+    answer(form, kit.answers[0])
+    assert form.opened == {} and not list(kit.root.glob("locked/*.reasons.json"))
+    press(form)
+    assert form.opened["points"] == "+10 points − 1 for hints. You have 9."
+    told = [(reason["question"], reason["answer"]) for reason in form.opened["reasons"]]
+    for (text, right), typed, field in zip(told, kit.answers[0].split(","), form.fields, strict=True):
+        options = {number: option.split("  ", 1)[1] for number, option in field["options"]}
+        assert (text, right) == (field["question"], options.get(typed, typed))
+    assert all(len(reason["why"]) > 20 for reason in form.opened["reasons"])
+    assert quiz(1).opened == form.opened  # another kernel tells the same
+
+
+def test_a_rescued_stage_tells_the_answers_and_what_it_is_worth(kit) -> None:
+    assert cli.main(["unlock", "--rescue", kit.rescue[0]]) == 0
+    assert quiz(1).opened["points"] == "+4 points. You have 4." and len(quiz(1).opened["reasons"]) == 3
+
+
+def test_a_hint_is_bought_inside_the_form_for_the_question_and_stage_that_it_stands_at(kit) -> None:
+    form = quiz(2)  # while stage 1 is locked as well
+    name = form.fields[2]["name"]
+    assert form.hints[name] == {"taken": [], "price": "1 point"}
+    form._handle_custom_msg({"press": 1, "values": {name: "3"}, "hint": name}, [])
+    form._handle_custom_msg({"press": 1, "values": {}, "hint": name}, [])  # once more, from another view of the form
+    (event,) = read_journal(kit.root).of("hint")
+    assert (event["stage"], event["question"]) == ("2-imbalance", name)
+    assert len(form.hints[name]["taken"]) == 1 and quiz(2).hints == form.hints and not form.said
+    assert form.fields[0]["name"] not in [event["question"] for event in read_journal(kit.root).of("hint")]
 
 
 def test_a_press_that_arrives_twice_is_one_try(kit) -> None:
@@ -169,7 +201,7 @@ def test_a_stage_that_wants_the_room_code_has_a_field_for_it(kit) -> None:
     [
         (Question("q", "choice", "?", ("a", "b"), "x"), "one", 2),
         (Question("q", "several", "?", ("a", "b", "c"), "x"), "several", 3),
-        (Question("q", "number", "?", (), "x"), "line", 0),
+        (Question("q", "number", "?", (), "x"), "number", 0),
         (Question("q", "name", "?", (), "x"), "line", 0),
     ],
 )

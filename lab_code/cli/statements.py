@@ -1,0 +1,67 @@
+"""The commands of `lab` for what a group says: bet, sentence; and how a bet is told beside its result.
+
+Each parses, calls and prints.
+"""
+
+from typing import Annotated
+
+import typer
+
+from lab_code.cli.terminal import escape, make_console
+from lab_code.workshop.kit import Kit, find_kit
+from lab_code.workshop.spelling import spell_commands
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (bet, sentence):
+        app.command()(command)
+
+
+def bet(
+    run: Annotated[str, typer.Argument(help="Name of the run to come; own for your own experiment.")],
+    score: Annotated[float, typer.Argument(help="The balanced accuracy that it will reach, from 0 to 1.")],
+    why: Annotated[str, typer.Option(help="Why you think so.")] = "",
+    change: Annotated[str, typer.Option(help="Of your own experiment: the one thing that it changes.")] = "",
+) -> None:
+    """Bet on a run before it is made: which balanced accuracy will it reach, and why?
+
+    A bet can be changed until its run has a score. It travels in the hand-in.
+
+    Example: lab bet baseline 0.4 --why "two of three photographs are naevi"
+    """
+    from lab_code.tracking.runs import read_runs
+    from lab_code.workshop.statements import Bet, place_bet
+
+    kit = find_kit()
+    before = place_bet(kit, Bet(run.strip(), score, why.strip(), change.strip()), read_runs(kit.root))
+    instead = "" if before is None else f", instead of {before.score:.3f}"
+    make_console().print(f"Your bet on {escape(run)}: balanced accuracy {score:.3f}{instead}. Now train it.")
+
+
+def sentence(
+    text: Annotated[str, typer.Argument(help="What was changed, what it did, what you cannot conclude.")],
+) -> None:
+    """Keep your honest sentence about the two experiments; a later one takes its place. It travels in the hand-in.
+
+    Example: lab sentence "balanced sees 30 of 35 melanomas, baseline 12; four settings differ, so which one did it?"
+    """
+    from lab_code.workshop.statements import write_sentence
+
+    write_sentence(find_kit().root, text)
+    console = make_console()
+    console.print(spell_commands("Your sentence is kept, and goes with the next lab handin."))
+    if not any(letter.isdigit() for letter in text):
+        console.print("It names no number yet: which one would convince somebody who was not here?")
+
+
+def print_bet(kit: Kit, run_id: str) -> None:
+    """What the group had bet on this run, beside what came out; nothing where it had not."""
+    from lab_code.tracking.runs import read_runs
+    from lab_code.workshop.statements import SCORE, describe_result, experiments_of, find_result, read_statements
+
+    runs = read_runs(kit.root)
+    for placed in read_statements(kit.root).bets:
+        found = find_result(placed, runs, experiments_of(kit))
+        if found is not None and found.run_id == run_id:
+            make_console().print(f"  {describe_result(placed, found.metrics[SCORE])}", markup=False)
