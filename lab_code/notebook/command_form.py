@@ -24,8 +24,9 @@ import traitlets
 from lab_code.cli.app import main
 from lab_code.notebook.progress_strip import refresh
 from lab_code.workshop.by_hand import by_hand
-from lab_code.workshop.kit import find_kit
+from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.mark import draw_mark
+from lab_code.workshop.progress import read_journal
 from lab_code.workshop.spelling import spell_commands
 
 Values = Mapping[str, str]  # what every field holds, by its name; empty where nothing is filled in
@@ -84,7 +85,7 @@ class CommandForm(anywidget.AnyWidget):
             fields=[asdict(field) for field in fields],
             colour=kit.mark.colour,
             mark=draw_mark(kit.mark),
-            keep=f"lab/{kit.workshop}/{kit.group}/{title}",
+            keep=_name_draft(kit, title),
         )
         self.observe(self._tell, "values")
         self.on_msg(self._hear)
@@ -130,6 +131,12 @@ class CommandForm(anywidget.AnyWidget):
         wanted = {field.name: values[field.name] or ("" if field.optional else "?") for field in self._fields}
         words = ["lab", *self._make_argv(wanted)]
         self.command = spell_commands(subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words))
+
+
+def _name_draft(kit: Kit, title: str) -> str:
+    """Of this form in this kit: what somebody typed into an earlier copy, to try it out, is not shown to its group."""
+    began = next((str(event.get("time")) for event in read_journal(kit.root).events), "")
+    return f"lab/{kit.workshop}/{kit.group}/{began}/{title}"
 
 
 class _Heard(io.StringIO):

@@ -1,8 +1,8 @@
 """What a group says about its runs, in `statements.json`: a bet before each of them, and one honest sentence after.
 
 A bet is the balanced accuracy that a run will reach, and why. It can be changed until there is a score to be seen of
-that run, and then stands. The bet on `own` is the prediction for the group's own experiment, and says what it changes.
-All of it travels with the hand-in.
+that run, and then stands; the journal notes when it was made. The bet on `own` is the prediction for the group's own
+experiment, and says what it changes. All of it travels with the hand-in.
 """
 
 import json
@@ -15,6 +15,7 @@ from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.tracking.runs import Run
 from lab_code.workshop.kit import Kit
+from lab_code.workshop.progress import append_event
 
 STATEMENTS = "statements.json"
 OWN = "own"  # stands for the first run that is none of those that every group makes
@@ -89,6 +90,7 @@ def place_bet(kit: Kit, bet: Bet, runs: Sequence[Run]) -> Bet | None:
     said = read_statements(kit.root)
     others = tuple(other for other in said.bets if other.run != bet.run)
     _write(kit.root, replace(said, bets=(*others, bet)))
+    append_event(kit.root, "bet", run=bet.run, score=bet.score)
     return said.bet_on(bet.run)
 
 
@@ -98,6 +100,7 @@ def write_sentence(root: Path, text: str) -> None:
         raise LabError("the sentence is empty", hint='lab sentence "balanced sees 30 of 35 melanomas, baseline saw 12"')
     _check_length(sentence=text)
     _write(root, replace(read_statements(root), sentence=text.strip()))
+    append_event(root, "sentence")
 
 
 def experiments_of(kit: Kit) -> list[str]:

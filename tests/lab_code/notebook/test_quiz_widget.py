@@ -107,6 +107,14 @@ def test_a_hint_is_bought_inside_the_form_for_the_question_and_stage_that_it_sta
     assert form.fields[0]["name"] not in [event["question"] for event in read_journal(kit.root).of("hint")]
 
 
+def test_what_was_not_sent_is_kept_for_this_group_and_this_copy_of_its_kit(kit) -> None:
+    assert cli.main(["hint", "1"]) == 0  # which begins the journal
+    kept = quiz(1).keep
+    assert quiz(1).keep == kept and len({kept, quiz(2).keep, feedback().keep}) == 3
+    (kit.root / "progress.jsonl").write_text('{"event": "began", "time": "2031"}\n', encoding="utf-8")
+    assert quiz(1).keep == kept.replace(kept.split("/")[3], "2031") != kept
+
+
 def test_a_press_that_arrives_twice_is_one_try(kit) -> None:
     form = quiz(1)
     answer(form, make_wrong(kit.answers[0]))

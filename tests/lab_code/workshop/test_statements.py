@@ -12,6 +12,7 @@ from lab_code.notebook.statement_widgets import bet, look_again, sentence
 from lab_code.tracking.runs import Run
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import Kit, Stage, read_kit
+from lab_code.workshop.progress import read_journal
 from lab_code.workshop.statements import (
     OWN,
     Bet,
@@ -45,6 +46,9 @@ def test_a_bet_is_kept_and_takes_the_place_of_an_earlier_one_on_the_same_run(ide
     assert place_bet(identity, Bet("baseline", 0.35), []) == Bet("baseline", 0.3, "few")
     write_sentence(identity.root, "  0.2 more  ")
     assert read_statements(identity.root) == Statements((Bet("balanced", 0.5), Bet("baseline", 0.35)), "0.2 more")
+    noted = [(event["event"], event.get("run"), event.get("score")) for event in read_journal(identity.root).events]
+    bets = [("bet", "baseline", 0.3), ("bet", "balanced", 0.5), ("bet", "baseline", 0.35)]
+    assert noted == [*bets, ("sentence", None, None)]
 
 
 @pytest.mark.parametrize(
