@@ -13,7 +13,7 @@ import numpy as np
 
 from lab_code.analysis.explain import explain
 from lab_code.config import load_config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.ham10000 import DIAGNOSES, label_dx
 from lab_code.errors import LabError
 from lab_code.experiment import load_learner, load_split
 from lab_code.plots.several import Look
@@ -60,7 +60,7 @@ def look_again(root: Path, runs: tuple[Run, Run], chosen: Sequence[Disagreement]
     Both runs are rebuilt from their records, and see the photographs in the size that they were trained with.
     """
     photographs = _load(root, runs[1], chosen)
-    rows = [[Look(image, None, f"is {found.dx}")] for found, image in zip(chosen, photographs, strict=True)]
+    rows = [[Look(image, None, f"is {label_dx(found.dx)}")] for found, image in zip(chosen, photographs, strict=True)]
     for run in runs:
         config = load_config(run.artifacts / "config.yaml")
         learner = load_learner(config, run.artifacts / WEIGHTS)

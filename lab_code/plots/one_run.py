@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from lab_code.data.ham10000 import DIAGNOSES, label_dx
 from lab_code.metrics import calibration, roc_curve, sensitivity
 
 _HATCHES = ("", "//", "..", "xx", "\\\\", "oo")  # bars differ in more than colour
@@ -25,14 +26,14 @@ def to_png(figure: Figure) -> bytes:
 
 def plot_confusion(confusion: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """The confusion matrix (C, C) with counts, shaded by the share of each true class."""
-    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    figure = Figure(figsize=(7.2, 5.0), layout="constrained")
     draw_confusion(figure.add_subplot(), confusion, names, title)
     return figure
 
 
 def plot_confusions(matrices: dict[str, np.ndarray], names: Sequence[str]) -> Figure:
     """Several confusion matrices side by side, by the names of their runs."""
-    figure = Figure(figsize=(5.2 * len(matrices), 5.0), layout="constrained")
+    figure = Figure(figsize=(6.4 * len(matrices), 5.0), layout="constrained")
     for axes, (title, confusion) in zip(
         np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True
     ):
@@ -44,13 +45,14 @@ def draw_confusion(axes: Axes, confusion: np.ndarray, names: Sequence[str], titl
     """Draw one matrix; each row is labelled with its sensitivity."""
     with np.errstate(invalid="ignore"):
         shares = np.nan_to_num(confusion / confusion.sum(axis=1, keepdims=True))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")  # long names take their room from the cells
     for row, column in np.ndindex(*confusion.shape):
         colour = "white" if shares[row, column] > 0.55 else "black"
         axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
     found = [f"{value:.0%}" if not np.isnan(value) else "none" for value in sensitivity(confusion)]
     axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), [f"{name}  {share}" for name, share in zip(names, found, strict=True)])
+    rows = [label_dx(name) if name in DIAGNOSES else name for name in names]
+    axes.set_yticks(range(len(names)), [f"{name}  {share}" for name, share in zip(rows, found, strict=True)])
     axes.set_xlabel("predicted diagnosis (photographs)")
     axes.set_ylabel("true diagnosis, and the share recognised")
     axes.set_title(title)

@@ -8,7 +8,7 @@ import pytest
 from lab_code.analysis.compare import best_runs, find_same_run
 from lab_code.analysis.differences import differing_settings, find_disagreements, look_again
 from lab_code.config import flatten_config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.ham10000 import DIAGNOSES, label_dx
 from lab_code.errors import LabError
 from lab_code.experiment import run_experiment
 from lab_code.plots.one_run import to_png
@@ -51,7 +51,11 @@ def test_both_runs_say_again_what_they_said(trained: Path) -> None:
     rows = look_again(trained, (learned, hardly), chosen)
     for row, found in zip(rows, chosen, strict=True):
         assert [look.title.split(",")[-1].strip() for look in row[1:]] == ["right", "wrong"]
-        assert found.said[0] in row[1].title and found.said[1] in row[2].title and row[0].title == f"is {found.dx}"
+        assert (
+            found.said[0] in row[1].title
+            and found.said[1] in row[2].title
+            and row[0].title == f"is {label_dx(found.dx)}"
+        )
         assert row[1].heat is not None and row[1].heat.shape == row[1].image.shape[:2]
     assert to_png(plot_looks(rows, "two")).startswith(b"\x89PNG")
 
