@@ -45,7 +45,9 @@ class OpenMlflow(JupyterHandler):
         self.set_header("Cache-Control", "no-store")
         address = running[0].address
         if run_id:
-            address = f"{address.partition('#')[0]}#/experiments/{read_experiment_id(root, EXPERIMENT)}/runs/{run_id}"
+            experiment = read_experiment_id(root, EXPERIMENT)
+            one = f"experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+            address = f"{address.partition('#')[0]}#/{one}"
         self.redirect(address)
 
 
