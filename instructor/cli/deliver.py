@@ -167,7 +167,7 @@ def find_inventory(workshop: Path) -> "Inventory":
 def make_room(workshop: Path, build: Path, only: Sequence[str] | None, *, spare: bool = False) -> "Room":
     """The laptops that are meant and the kits for them, everything checked before anybody is called."""
     from instructor.deliver.cargo import read_cargos, read_extras
-    from instructor.deliver.over_ssh import Room, choose_laptops
+    from instructor.deliver.over_ssh import Room, check_paths, choose_laptops
     from instructor.deliver.ssh import check_programs
 
     check_programs()
@@ -177,7 +177,9 @@ def make_room(workshop: Path, build: Path, only: Sequence[str] | None, *, spare:
     if not known.known_hosts.is_file():
         raise LabError(f"no host key is pinned yet: {known.known_hosts} is missing", hint="instructor deliver pin")
     groups = dict.fromkeys(laptop.group for laptop in laptops if laptop.group)
-    return Room(known, laptops, read_cargos(build, groups), read_extras(build))
+    room = Room(known, laptops, read_cargos(build, groups), read_extras(build))
+    check_paths(room)
+    return room
 
 
 def _run_with_bar(room: "Room", work: Callable[..., Any]) -> "list[Row]":

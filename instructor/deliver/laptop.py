@@ -14,7 +14,7 @@ import tarfile
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from instructor.deliver.cargo import SUMS, Cargo, Item, parse_sums
@@ -31,6 +31,7 @@ _SCRIPTS = Path(__file__).parent / "remote"
 _DONE, _CANNOT, _FILES = "lab-done", "cannot", "files"
 _NOT_UNDERSTOOD = (1, 2, 4)  # how rsync ends where the two of them speak different dialects
 _BLOCK, _CHUNK = 512, 1 << 16
+_CLOCK, _CLOCK_IS_COARSE_S = "%Y%m%d%H%M.%S", 2  # as touch takes it; FAT counts every other second
 # Windows: a script comes through the connection, whatever shell the account has there.
 _BOOTSTRAP = "[Console]::InputEncoding = [Text.Encoding]::UTF8; Invoke-Expression ([Console]::In.ReadToEnd())"
 
@@ -77,10 +78,14 @@ def quote_powershell(text: str) -> str:
     return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", text) + "'"
 
 
-async def look(link: Link, *, is_kit: bool = True, path: str | None = None) -> Found:
-    """What lies there; nothing is changed."""
-    values = {"root": link.laptop.path if path is None else path, "is_kit": "yes" if is_kit else "no"}
-    return parse_look(await link.run_script("look", values))
+async def look(link: Link, *, is_kit: bool = True, path: str | None = None, before: Found | None = None) -> Found:
+    """What lies there; nothing is changed. After `before`, only what is new is read there."""
+    since = before.now if before else ""
+    values = {"root": link.laptop.path if path is None else path, "is_kit": "yes" if is_kit else "no", "since": since}
+    found = parse_look(await link.run_script("look", values))
+    if since and before:
+        found.files, found.sums = {**before.files, **found.files}, before.sums
+    return found
 
 
 def parse_look(out: str) -> Found:
@@ -96,6 +101,9 @@ def parse_look(out: str) -> Found:
             found.root = value
         elif word == "state":
             found.state = value
+        elif word == "now":
+            clock = datetime.strptime(value, _CLOCK).replace(tzinfo=UTC)
+            found.now = f"{clock - timedelta(seconds=_CLOCK_IS_COARSE_S):{_CLOCK}}"
         elif word == "free" and value.strip().isdigit():
             found.free = int(value) * 1024
         found.has_rsync, found.unsettled = found.has_rsync or word == "rsync", found.unsettled or word == "unsettled"
@@ -130,9 +138,11 @@ def _take_file(found: Found, line: str) -> None:
         found.files[name] = digest
 
 
-async def plan_for(link: Link, cargo: Cargo, path: str | None = None) -> tuple[Plan, Found]:
+async def plan_for(
+    link: Link, cargo: Cargo, path: str | None = None, before: Found | None = None
+) -> tuple[Plan, Found]:
     """What a delivery would do there, with what was found."""
-    found = await look(link, is_kit=cargo.identity is not None, path=path)
+    found = await look(link, is_kit=cargo.identity is not None, path=path, before=before)
     plan = plan_delivery(cargo, found)
     too_long = find_too_long(found.root, cargo) if link.is_windows else ""
     if too_long:
@@ -146,13 +156,14 @@ async def deliver(link: Link, cargo: Cargo, path: str | None = None) -> Plan:
     refuse_plan(plan)
     if plan.send:
         await send(link, cargo, found, plan.send)
-        arrived, found = await plan_for(link, cargo, path)
+        arrived, found = await plan_for(link, cargo, path, found)
         refuse_plan(arrived)
         if arrived.send:
             raise LabError(
                 f"{len(arrived.send)} files did not arrive as they were sent, first {arrived.send[0]}", hint="again"
             )
         await settle(link, cargo, found, arrived)
+        plan.kept = arrived.kept  # what the group has changed meanwhile is among it
     elif plan.changes:
         await settle(link, cargo, found, plan)
     return plan
@@ -228,7 +239,7 @@ async def settle(link: Link, cargo: Cargo, found: Found, plan: Plan) -> None:
     if plan.identity is not None:
         values["document"] = f"{name_document(plan.identity)}.json"
         built = datetime.fromtimestamp((cargo.folder / KIT_FILE).stat().st_mtime, UTC)
-        values["touched"] = f"{built:%Y%m%d%H%M.%S}"
+        values["touched"] = f"{built:{_CLOCK}}"
         text = plan.identity.decode("utf-8")
     if link.is_windows:
         lists = {"stale": plan.stale, "obsolete": plan.obsolete, "empty": folders_of(plan.obsolete)}

@@ -9,9 +9,10 @@ A laptop that cannot be reached, is full or is frozen has its reason in its row;
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from instructor.deliver.cargo import Cargo
-from instructor.deliver.inventory import Inventory, Laptop
+from instructor.deliver.cargo import Cargo, refuse
+from instructor.deliver.inventory import WINDOWS, Inventory, Laptop
 from instructor.deliver.laptop import Link, deliver, plan_for
+from instructor.deliver.medium import find_too_long
 from instructor.deliver.plan import Plan
 from instructor.deliver.supervise import Outcome, everywhere
 from lab_code.errors import LabError
@@ -84,6 +85,16 @@ async def _all(room: Room, job: Callable[[Laptop], Awaitable[Row]], tell: Tell) 
     terms = room.inventory.terms
     outcomes = await everywhere(room.laptops, job, terms, lambda laptop, outcome: tell(as_row(laptop, outcome)))
     return [as_row(laptop, outcome) for laptop, outcome in zip(room.laptops, outcomes, strict=True)]
+
+
+def check_paths(room: Room) -> None:
+    """Raise `LabError` for every path of the inventory below which a kit is too long for Windows, by line."""
+    faults = []
+    for laptop in room.laptops:
+        if laptop.platform == WINDOWS and laptop.group:
+            fault = find_too_long(laptop.path, room.kits[laptop.group])
+            faults += [f"{room.inventory.path} line {laptop.line}: path '{laptop.path}': {fault}"] if fault else []
+    refuse(faults, "write a shorter path")
 
 
 def choose_laptops(inventory: Inventory, names: Sequence[str], *, spare: bool = False) -> list[Laptop]:
