@@ -42,14 +42,15 @@ def stick(
     """
     from instructor.deliver.stick import apply_stick, plan_stick
 
-    cargos = _read_all(read_workshop(workshop), build)
-    plan = plan_stick(cargos, folder, build)
-    _note(plan.notes)
-    if dry_run:
-        _print_plans([(name, "", mine, "") for name, mine in plan.plans.items()], "kit")
+    described = read_workshop(workshop)
     with alone(build):
+        plan = plan_stick(_read_all(described, build), folder, build)
+        _note(plan.notes)
+        if dry_run:
+            _print_plans([(name, "", mine, "") for name, mine in plan.plans.items()], "kit")
         files = sum(len(mine.send) for mine in plan.plans.values())
-        failed = {} if dry_run and not plan.faults else apply_stick(plan, show_progress("files", files))
+        failed = {name: "; ".join(mine.faults) for name, mine in plan.plans.items() if mine.faults}
+        failed = failed if dry_run and not plan.faults else apply_stick(plan, show_progress("files", files))
     if not dry_run:
         _print_done([(name, "", mine, failed.get(name, "")) for name, mine in plan.plans.items()], "kit")
         make_console().print(f"{folder}: take it out only after you have ejected it", markup=False)

@@ -1,6 +1,7 @@
 """A kit's place on another laptop, over SSH: the same steps as in `folder.py`, as scripts that run there.
 
-    delivered = await deliver(Link(laptop, inventory), cargo)
+    async with connect(laptop, inventory) as link:
+        plan = await deliver(link, cargo)
 
 rsync carries where both sides have it, and goes on in the middle of a file; else tar through ssh, which goes on after
 the last whole file. What is shown and what is done there are the scripts in `remote/`.
@@ -13,6 +14,7 @@ import shutil
 import tarfile
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +24,8 @@ from instructor.deliver.folder import EARLIER, folders_of, name_document, tops_o
 from instructor.deliver.inventory import WINDOWS, Inventory, Laptop
 from instructor.deliver.medium import find_too_long
 from instructor.deliver.plan import PARTIAL, STAGING, Found, Plan, parse_document, plan_delivery
-from instructor.deliver.ssh import CONNECT_S, call, explain, ssh_options
-from instructor.deliver.supervise import run
+from instructor.deliver.ssh import CONNECT_S, call, explain, share_connection, ssh_options
+from instructor.deliver.supervise import Ended, run
 from lab_code.errors import LabError
 from lab_code.workshop.kit import KIT_FILE
 
@@ -43,11 +45,21 @@ class Link:
     laptop: Laptop
     inventory: Inventory
     use_rsync: bool = True
+    control: Path | None = None  # of a connection that is shared
     sent: list[int] = field(default_factory=list, compare=False)
 
     @property
     def is_windows(self) -> bool:
         return self.laptop.platform == WINDOWS
+
+    @property
+    def ssh(self) -> list[str]:
+        """`ssh` and its options, as far as the host."""
+        return ssh_options(self.laptop, self.inventory, self.control)
+
+    async def call(self, command: str, given: bytes) -> Ended:
+        """Run a command there. Raises `LabError` where the connection was none, or was lost."""
+        return await call(self.laptop, self.inventory, command, given, self.control)
 
     async def run_script(self, name: str, values: dict[str, str], functions: str = "") -> str:
         """Run a script of `remote/` there with some values; what it says. Raises `LabError` where it says it cannot."""
@@ -58,7 +70,7 @@ class Link:
         text = head + functions + (_SCRIPTS / f"{name}{suffix}").read_text(encoding="utf-8")
         given = text.encode("utf-8", "surrogateescape")
         self.sent.append(len(given))
-        ended = await call(self.laptop, self.inventory, command, given)
+        ended = await self.call(command, given)
         out = ended.out.decode("utf-8", "surrogateescape")
         refused = re.search(rf"^{_CANNOT} (.*?)\r?$", out, re.MULTILINE)
         if refused and "No space left" not in ended.complaint:
@@ -66,6 +78,13 @@ class Link:
         if not out.rstrip().endswith(_DONE):
             raise explain(self.laptop, ended.complaint)
         return out
+
+
+@asynccontextmanager
+async def connect(laptop: Laptop, inventory: Inventory, use_rsync: bool = True) -> AsyncIterator[Link]:
+    """A link whose commands share one connection. Raises `LabError` where there is none to be had."""
+    async with share_connection(laptop, inventory) as control:
+        yield Link(laptop, inventory, use_rsync, control)
 
 
 def _powershell() -> str:
@@ -188,7 +207,7 @@ async def _send_by_rsync(link: Link, cargo: Cargo, root: str, names: Sequence[st
     command = [
         "rsync", "--relative", "--times", "--perms", "--checksum", "--protect-args", "--compress", "--stats",
         "--from0", "--files-from=-", f"--partial-dir={PARTIAL}", "--compare-dest=../../", f"--timeout={3 * CONNECT_S}",
-        f"--rsh={shlex.join(ssh_options(link.laptop, link.inventory))}",
+        f"--rsh={shlex.join(link.ssh)}",
         f"--rsync-path=mkdir -p {shlex.quote(waiting)} && rsync",
         f"{cargo.folder.absolute()}/", f"{f'[{host}]' if ':' in host else host}:{waiting}/",
     ]  # fmt: skip
@@ -216,7 +235,7 @@ async def _send_by_tar(link: Link, cargo: Cargo, found: Found, names: Sequence[s
         remote = f"cmd /c tar -xf - -C {waiting}"
     else:
         remote = f"mkdir -p {shlex.quote(waiting)} && tar -xf - -C {shlex.quote(waiting)}"
-    ended = await run([*ssh_options(link.laptop, link.inventory), "-T", link.laptop.host, remote], count())
+    ended = await run([*link.ssh, "-T", link.laptop.host, remote], count())
     if ended.code:
         raise explain(link.laptop, ended.complaint)
 
@@ -275,7 +294,7 @@ async def fetch(link: Link, found: Found, names: Sequence[str], into: Path) -> N
     place = link.laptop.path if link.is_windows else shlex.quote(found.root)
     remote = f"{'cmd /c ' if link.is_windows else ''}tar -C {place} --null -T - -cf -"
     given = b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
-    ended = await call(link.laptop, link.inventory, remote, given)
+    ended = await link.call(remote, given)
     try:
         with tarfile.open(fileobj=io.BytesIO(ended.out), errors="surrogateescape") as archive_file:
             archive_file.extractall(into, filter="data")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from instructor.deliver.cargo import Cargo, refuse
 from instructor.deliver.inventory import WINDOWS, Inventory, Laptop
-from instructor.deliver.laptop import Link, deliver, plan_for
+from instructor.deliver.laptop import connect, deliver, plan_for
 from instructor.deliver.medium import find_too_long
 from instructor.deliver.plan import Plan
 from instructor.deliver.supervise import Outcome, everywhere
@@ -55,9 +55,10 @@ async def plan_ssh(room: Room, tell: Tell = lambda row: None) -> list[Row]:
     """What every laptop holds and would get; plans with faults are errors of their row."""
 
     async def plan_one(laptop: Laptop) -> Row:
-        link, row = Link(laptop, room.inventory, room.use_rsync), Row(laptop)
-        for cargo, path in room.cargos(laptop):
-            row.plans[cargo.name], _ = await plan_for(link, cargo, path)
+        row = Row(laptop)
+        async with connect(laptop, room.inventory, room.use_rsync) as link:
+            for cargo, path in room.cargos(laptop):
+                row.plans[cargo.name], _ = await plan_for(link, cargo, path)
         row.error = "; ".join(fault for plan in row.plans.values() for fault in plan.faults)
         row.hint = next((plan.hint for plan in row.plans.values() if plan.hint), "")
         return row
@@ -69,9 +70,10 @@ async def apply_ssh(room: Room, tell: Tell = lambda row: None) -> list[Row]:
     """Bring to every laptop what it lacks. Running it again goes on where it stopped."""
 
     async def apply_one(laptop: Laptop) -> Row:
-        link, row = Link(laptop, room.inventory, room.use_rsync), Row(laptop)
-        for cargo, path in room.cargos(laptop):
-            row.plans[cargo.name] = await deliver(link, cargo, path)
+        row = Row(laptop)
+        async with connect(laptop, room.inventory, room.use_rsync) as link:
+            for cargo, path in room.cargos(laptop):
+                row.plans[cargo.name] = await deliver(link, cargo, path)
         row.sent = sum(link.sent)
         return row
 

@@ -248,7 +248,7 @@ def test_what_is_wrong_with_a_laptop_is_said_with_its_fix(
 def test_a_delivery_over_ssh_that_is_killed_at_any_command_is_completed_by_the_next(
     laptops: lap.Room, room: Room, seed: int
 ) -> None:
-    """Look, rsync, look and settle are four commands; it is killed as soon as one of them has started."""
+    """Connect, look, rsync, look and settle are five commands; it is killed as soon as one of them has started."""
 
     def count(tick) -> None:
         start = asyncio.create_subprocess_exec
@@ -260,7 +260,7 @@ def test_a_delivery_over_ssh_that_is_killed_at_any_command_is_completed_by_the_n
 
         supervise.asyncio.create_subprocess_exec = start_and_tick
 
-    step = random.Random(seed).randrange(4)
+    step = random.Random(seed).randrange(5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert killed_at(step, lambda: deliver(only(room, 1)), count)
