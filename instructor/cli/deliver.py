@@ -42,14 +42,15 @@ def stick(
     """
     from instructor.deliver.stick import apply_stick, plan_stick
 
-    cargos = _read_all(read_workshop(workshop), build)
-    plan = plan_stick(cargos, folder, build)
-    _note(plan.notes)
-    if dry_run:
-        _print_plans([(name, "", mine, "") for name, mine in plan.plans.items()], "kit")
+    described = read_workshop(workshop)
     with alone(build):
+        plan = plan_stick(_read_all(described, build), folder, build)
+        _note(plan.notes)
+        if dry_run:
+            _print_plans([(name, "", mine, "") for name, mine in plan.plans.items()], "kit")
         files = sum(len(mine.send) for mine in plan.plans.values())
-        failed = {} if dry_run and not plan.faults else apply_stick(plan, show_progress("files", files))
+        failed = {name: "; ".join(mine.faults) for name, mine in plan.plans.items() if mine.faults}
+        failed = failed if dry_run and not plan.faults else apply_stick(plan, show_progress("files", files))
     if not dry_run:
         _print_done([(name, "", mine, failed.get(name, "")) for name, mine in plan.plans.items()], "kit")
         make_console().print(f"{folder}: take it out only after you have ejected it", markup=False)
@@ -167,7 +168,7 @@ def find_inventory(workshop: Path) -> "Inventory":
 def make_room(workshop: Path, build: Path, only: Sequence[str] | None, *, spare: bool = False) -> "Room":
     """The laptops that are meant and the kits for them, everything checked before anybody is called."""
     from instructor.deliver.cargo import read_cargos, read_extras
-    from instructor.deliver.over_ssh import Room, choose_laptops
+    from instructor.deliver.over_ssh import Room, check_paths, choose_laptops
     from instructor.deliver.ssh import check_programs
 
     check_programs()
@@ -177,7 +178,9 @@ def make_room(workshop: Path, build: Path, only: Sequence[str] | None, *, spare:
     if not known.known_hosts.is_file():
         raise LabError(f"no host key is pinned yet: {known.known_hosts} is missing", hint="instructor deliver pin")
     groups = dict.fromkeys(laptop.group for laptop in laptops if laptop.group)
-    return Room(known, laptops, read_cargos(build, groups), read_extras(build))
+    room = Room(known, laptops, read_cargos(build, groups), read_extras(build))
+    check_paths(room)
+    return room
 
 
 def _run_with_bar(room: "Room", work: Callable[..., Any]) -> "list[Row]":

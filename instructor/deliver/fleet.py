@@ -12,7 +12,7 @@ from typing import Any
 
 from instructor.deliver.cargo import walk_files
 from instructor.deliver.inventory import Laptop
-from instructor.deliver.laptop import Link, plan_for
+from instructor.deliver.laptop import Link, connect, plan_for
 from instructor.deliver.over_ssh import Room
 from instructor.deliver.plan import SKIPPED
 from instructor.deliver.supervise import everywhere
@@ -41,10 +41,10 @@ async def examine(room: Room, tell: Callable[[Health], object] = lambda health: 
     """Every laptop at once; one that cannot be reached has failed."""
 
     async def examine_one(laptop: Laptop) -> Health:
-        link = Link(laptop, room.inventory)
         health = Health(laptop.name, laptop.group or "")
-        health.warned += await _compare(link, room)
-        out = await link.run_script("doctor", {"root": laptop.path})
+        async with connect(laptop, room.inventory) as link:
+            health.warned += await _compare(link, room)
+            out = await link.run_script("doctor", {"root": laptop.path})
         read_doctor(out.rpartition("}")[0] + "}", health)
         return health
 

@@ -87,6 +87,7 @@ def deliver(cargo: Cargo, root: Path, advance: Callable[[], object] = lambda: No
         if arrived.send:
             raise LabError(f"{len(arrived.send)} files did not arrive as they were sent, first {arrived.send[0]}")
         settle(root, arrived)
+        plan.kept = arrived.kept  # what the group has changed meanwhile is among it
     return plan
 
 

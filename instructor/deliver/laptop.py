@@ -1,6 +1,7 @@
 """A kit's place on another laptop, over SSH: the same steps as in `folder.py`, as scripts that run there.
 
-    delivered = await deliver(Link(laptop, inventory), cargo)
+    async with connect(laptop, inventory) as link:
+        plan = await deliver(link, cargo)
 
 rsync carries where both sides have it, and goes on in the middle of a file; else tar through ssh, which goes on after
 the last whole file. What is shown and what is done there are the scripts in `remote/`.
@@ -13,8 +14,9 @@ import shutil
 import tarfile
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from instructor.deliver.cargo import SUMS, Cargo, Item, parse_sums
@@ -22,8 +24,8 @@ from instructor.deliver.folder import EARLIER, folders_of, name_document, tops_o
 from instructor.deliver.inventory import WINDOWS, Inventory, Laptop
 from instructor.deliver.medium import find_too_long
 from instructor.deliver.plan import PARTIAL, STAGING, Found, Plan, parse_document, plan_delivery
-from instructor.deliver.ssh import CONNECT_S, call, explain, ssh_options
-from instructor.deliver.supervise import run
+from instructor.deliver.ssh import CONNECT_S, call, explain, share_connection, ssh_options
+from instructor.deliver.supervise import Ended, run
 from lab_code.errors import LabError
 from lab_code.workshop.kit import KIT_FILE
 
@@ -31,6 +33,7 @@ _SCRIPTS = Path(__file__).parent / "remote"
 _DONE, _CANNOT, _FILES = "lab-done", "cannot", "files"
 _NOT_UNDERSTOOD = (1, 2, 4)  # how rsync ends where the two of them speak different dialects
 _BLOCK, _CHUNK = 512, 1 << 16
+_CLOCK, _CLOCK_IS_COARSE_S = "%Y%m%d%H%M.%S", 2  # as touch takes it; FAT counts every other second
 # Windows: a script comes through the connection, whatever shell the account has there.
 _BOOTSTRAP = "[Console]::InputEncoding = [Text.Encoding]::UTF8; Invoke-Expression ([Console]::In.ReadToEnd())"
 
@@ -42,11 +45,21 @@ class Link:
     laptop: Laptop
     inventory: Inventory
     use_rsync: bool = True
+    control: Path | None = None  # of a connection that is shared
     sent: list[int] = field(default_factory=list, compare=False)
 
     @property
     def is_windows(self) -> bool:
         return self.laptop.platform == WINDOWS
+
+    @property
+    def ssh(self) -> list[str]:
+        """`ssh` and its options, as far as the host."""
+        return ssh_options(self.laptop, self.inventory, self.control)
+
+    async def call(self, command: str, given: bytes) -> Ended:
+        """Run a command there. Raises `LabError` where the connection was none, or was lost."""
+        return await call(self.laptop, self.inventory, command, given, self.control)
 
     async def run_script(self, name: str, values: dict[str, str], functions: str = "") -> str:
         """Run a script of `remote/` there with some values; what it says. Raises `LabError` where it says it cannot."""
@@ -57,7 +70,7 @@ class Link:
         text = head + functions + (_SCRIPTS / f"{name}{suffix}").read_text(encoding="utf-8")
         given = text.encode("utf-8", "surrogateescape")
         self.sent.append(len(given))
-        ended = await call(self.laptop, self.inventory, command, given)
+        ended = await self.call(command, given)
         out = ended.out.decode("utf-8", "surrogateescape")
         refused = re.search(rf"^{_CANNOT} (.*?)\r?$", out, re.MULTILINE)
         if refused and "No space left" not in ended.complaint:
@@ -65,6 +78,13 @@ class Link:
         if not out.rstrip().endswith(_DONE):
             raise explain(self.laptop, ended.complaint)
         return out
+
+
+@asynccontextmanager
+async def connect(laptop: Laptop, inventory: Inventory, use_rsync: bool = True) -> AsyncIterator[Link]:
+    """A link whose commands share one connection. Raises `LabError` where there is none to be had."""
+    async with share_connection(laptop, inventory) as control:
+        yield Link(laptop, inventory, use_rsync, control)
 
 
 def _powershell() -> str:
@@ -77,10 +97,14 @@ def quote_powershell(text: str) -> str:
     return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", text) + "'"
 
 
-async def look(link: Link, *, is_kit: bool = True, path: str | None = None) -> Found:
-    """What lies there; nothing is changed."""
-    values = {"root": link.laptop.path if path is None else path, "is_kit": "yes" if is_kit else "no"}
-    return parse_look(await link.run_script("look", values))
+async def look(link: Link, *, is_kit: bool = True, path: str | None = None, before: Found | None = None) -> Found:
+    """What lies there; nothing is changed. After `before`, only what is new is read there."""
+    since = before.now if before else ""
+    values = {"root": link.laptop.path if path is None else path, "is_kit": "yes" if is_kit else "no", "since": since}
+    found = parse_look(await link.run_script("look", values))
+    if since and before:
+        found.files, found.sums = {**before.files, **found.files}, before.sums
+    return found
 
 
 def parse_look(out: str) -> Found:
@@ -96,6 +120,9 @@ def parse_look(out: str) -> Found:
             found.root = value
         elif word == "state":
             found.state = value
+        elif word == "now":
+            clock = datetime.strptime(value, _CLOCK).replace(tzinfo=UTC)
+            found.now = f"{clock - timedelta(seconds=_CLOCK_IS_COARSE_S):{_CLOCK}}"
         elif word == "free" and value.strip().isdigit():
             found.free = int(value) * 1024
         found.has_rsync, found.unsettled = found.has_rsync or word == "rsync", found.unsettled or word == "unsettled"
@@ -130,9 +157,11 @@ def _take_file(found: Found, line: str) -> None:
         found.files[name] = digest
 
 
-async def plan_for(link: Link, cargo: Cargo, path: str | None = None) -> tuple[Plan, Found]:
+async def plan_for(
+    link: Link, cargo: Cargo, path: str | None = None, before: Found | None = None
+) -> tuple[Plan, Found]:
     """What a delivery would do there, with what was found."""
-    found = await look(link, is_kit=cargo.identity is not None, path=path)
+    found = await look(link, is_kit=cargo.identity is not None, path=path, before=before)
     plan = plan_delivery(cargo, found)
     too_long = find_too_long(found.root, cargo) if link.is_windows else ""
     if too_long:
@@ -146,13 +175,14 @@ async def deliver(link: Link, cargo: Cargo, path: str | None = None) -> Plan:
     refuse_plan(plan)
     if plan.send:
         await send(link, cargo, found, plan.send)
-        arrived, found = await plan_for(link, cargo, path)
+        arrived, found = await plan_for(link, cargo, path, found)
         refuse_plan(arrived)
         if arrived.send:
             raise LabError(
                 f"{len(arrived.send)} files did not arrive as they were sent, first {arrived.send[0]}", hint="again"
             )
         await settle(link, cargo, found, arrived)
+        plan.kept = arrived.kept  # what the group has changed meanwhile is among it
     elif plan.changes:
         await settle(link, cargo, found, plan)
     return plan
@@ -177,7 +207,7 @@ async def _send_by_rsync(link: Link, cargo: Cargo, root: str, names: Sequence[st
     command = [
         "rsync", "--relative", "--times", "--perms", "--checksum", "--protect-args", "--compress", "--stats",
         "--from0", "--files-from=-", f"--partial-dir={PARTIAL}", "--compare-dest=../../", f"--timeout={3 * CONNECT_S}",
-        f"--rsh={shlex.join(ssh_options(link.laptop, link.inventory))}",
+        f"--rsh={shlex.join(link.ssh)}",
         f"--rsync-path=mkdir -p {shlex.quote(waiting)} && rsync",
         f"{cargo.folder.absolute()}/", f"{f'[{host}]' if ':' in host else host}:{waiting}/",
     ]  # fmt: skip
@@ -205,7 +235,7 @@ async def _send_by_tar(link: Link, cargo: Cargo, found: Found, names: Sequence[s
         remote = f"cmd /c tar -xf - -C {waiting}"
     else:
         remote = f"mkdir -p {shlex.quote(waiting)} && tar -xf - -C {shlex.quote(waiting)}"
-    ended = await run([*ssh_options(link.laptop, link.inventory), "-T", link.laptop.host, remote], count())
+    ended = await run([*link.ssh, "-T", link.laptop.host, remote], count())
     if ended.code:
         raise explain(link.laptop, ended.complaint)
 
@@ -228,7 +258,7 @@ async def settle(link: Link, cargo: Cargo, found: Found, plan: Plan) -> None:
     if plan.identity is not None:
         values["document"] = f"{name_document(plan.identity)}.json"
         built = datetime.fromtimestamp((cargo.folder / KIT_FILE).stat().st_mtime, UTC)
-        values["touched"] = f"{built:%Y%m%d%H%M.%S}"
+        values["touched"] = f"{built:{_CLOCK}}"
         text = plan.identity.decode("utf-8")
     if link.is_windows:
         lists = {"stale": plan.stale, "obsolete": plan.obsolete, "empty": folders_of(plan.obsolete)}
@@ -264,7 +294,7 @@ async def fetch(link: Link, found: Found, names: Sequence[str], into: Path) -> N
     place = link.laptop.path if link.is_windows else shlex.quote(found.root)
     remote = f"{'cmd /c ' if link.is_windows else ''}tar -C {place} --null -T - -cf -"
     given = b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
-    ended = await call(link.laptop, link.inventory, remote, given)
+    ended = await link.call(remote, given)
     try:
         with tarfile.open(fileobj=io.BytesIO(ended.out), errors="surrogateescape") as archive_file:
             archive_file.extractall(into, filter="data")

@@ -67,4 +67,4 @@ def find_too_long(root: str, cargo: Cargo) -> str:
     length = len(f"{root}\\{STAGING}\\files\\{longest}")
     if length <= LONGEST_ON_WINDOWS:
         return ""
-    return f"{length} letters with {longest}: Windows takes {LONGEST_ON_WINDOWS}; name a shorter path"
+    return f"{length} letters with {longest}: Windows takes {LONGEST_ON_WINDOWS}"

@@ -9,9 +9,10 @@ A laptop that cannot be reached, is full or is frozen has its reason in its row;
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from instructor.deliver.cargo import Cargo
-from instructor.deliver.inventory import Inventory, Laptop
-from instructor.deliver.laptop import Link, deliver, plan_for
+from instructor.deliver.cargo import Cargo, refuse
+from instructor.deliver.inventory import WINDOWS, Inventory, Laptop
+from instructor.deliver.laptop import connect, deliver, plan_for
+from instructor.deliver.medium import find_too_long
 from instructor.deliver.plan import Plan
 from instructor.deliver.supervise import Outcome, everywhere
 from lab_code.errors import LabError
@@ -54,9 +55,10 @@ async def plan_ssh(room: Room, tell: Tell = lambda row: None) -> list[Row]:
     """What every laptop holds and would get; plans with faults are errors of their row."""
 
     async def plan_one(laptop: Laptop) -> Row:
-        link, row = Link(laptop, room.inventory, room.use_rsync), Row(laptop)
-        for cargo, path in room.cargos(laptop):
-            row.plans[cargo.name], _ = await plan_for(link, cargo, path)
+        row = Row(laptop)
+        async with connect(laptop, room.inventory, room.use_rsync) as link:
+            for cargo, path in room.cargos(laptop):
+                row.plans[cargo.name], _ = await plan_for(link, cargo, path)
         row.error = "; ".join(fault for plan in row.plans.values() for fault in plan.faults)
         row.hint = next((plan.hint for plan in row.plans.values() if plan.hint), "")
         return row
@@ -68,9 +70,10 @@ async def apply_ssh(room: Room, tell: Tell = lambda row: None) -> list[Row]:
     """Bring to every laptop what it lacks. Running it again goes on where it stopped."""
 
     async def apply_one(laptop: Laptop) -> Row:
-        link, row = Link(laptop, room.inventory, room.use_rsync), Row(laptop)
-        for cargo, path in room.cargos(laptop):
-            row.plans[cargo.name] = await deliver(link, cargo, path)
+        row = Row(laptop)
+        async with connect(laptop, room.inventory, room.use_rsync) as link:
+            for cargo, path in room.cargos(laptop):
+                row.plans[cargo.name] = await deliver(link, cargo, path)
         row.sent = sum(link.sent)
         return row
 
@@ -84,6 +87,16 @@ async def _all(room: Room, job: Callable[[Laptop], Awaitable[Row]], tell: Tell) 
     terms = room.inventory.terms
     outcomes = await everywhere(room.laptops, job, terms, lambda laptop, outcome: tell(as_row(laptop, outcome)))
     return [as_row(laptop, outcome) for laptop, outcome in zip(room.laptops, outcomes, strict=True)]
+
+
+def check_paths(room: Room) -> None:
+    """Raise `LabError` for every path of the inventory below which a kit is too long for Windows, by line."""
+    faults = []
+    for laptop in room.laptops:
+        if laptop.platform == WINDOWS and laptop.group:
+            fault = find_too_long(laptop.path, room.kits[laptop.group])
+            faults += [f"{room.inventory.path} line {laptop.line}: path '{laptop.path}': {fault}"] if fault else []
+    refuse(faults, "write a shorter path")
 
 
 def choose_laptops(inventory: Inventory, names: Sequence[str], *, spare: bool = False) -> list[Laptop]:

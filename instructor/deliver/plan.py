@@ -53,7 +53,7 @@ class Found:
     free: int | None = None  # bytes
     block: int = 4096
     has_rsync: bool = False
-    keeps_modes: bool = True
+    now: str = ""  # by the clock there, where it was asked
 
     @property
     def group(self) -> str:

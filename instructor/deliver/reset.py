@@ -17,7 +17,6 @@ from pathlib import Path
 from instructor.deliver import folder, laptop
 from instructor.deliver.cargo import Cargo
 from instructor.deliver.inventory import Laptop
-from instructor.deliver.laptop import Link
 from instructor.deliver.over_ssh import Room
 from instructor.deliver.plan import KIT, Found
 from instructor.deliver.supervise import everywhere
@@ -70,14 +69,14 @@ async def reset_ssh(room: Room, *, dry_run: bool = False) -> list[Reset]:
     """The kits of all laptops at once."""
 
     async def reset_one(one: Laptop) -> Reset:
-        link = Link(one, room.inventory, room.use_rsync)
-        found = await laptop.look(link)
-        reset = plan_reset(one.name, found)
-        if reset.work and not dry_run:
-            reset.archive = await laptop.archive(link, found, folder.dated(found.group or one.name))
-        if not dry_run and one.group:
-            await laptop.deliver(link, room.kits[one.group])
-        return reset
+        async with laptop.connect(one, room.inventory, room.use_rsync) as link:
+            found = await laptop.look(link)
+            reset = plan_reset(one.name, found)
+            if reset.work and not dry_run:
+                reset.archive = await laptop.archive(link, found, folder.dated(found.group or one.name))
+            if not dry_run and one.group:
+                await laptop.deliver(link, room.kits[one.group])
+            return reset
 
     outcomes = await everywhere(room.laptops, reset_one, room.inventory.terms)
     pairs = zip(room.laptops, outcomes, strict=True)

@@ -4,15 +4,18 @@ Host keys are pinned in a file beside the inventory, and nothing else counts: no
 no key that is new. `pin` fetches them once, in a network that one trusts, and shows the fingerprints to compare.
 """
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from instructor.deliver.inventory import Inventory, Laptop
-from instructor.deliver.supervise import Ended, Outcome, Terms, everywhere, run
+from instructor.deliver.supervise import Ended, Outcome, Terms, everywhere, run, running
 from lab_code.errors import LabError
 from lab_code.files import write_whole
 
@@ -38,8 +41,8 @@ _REASONS = (  # what is in OpenSSH's complaint -> what it means, and what to do
 )  # fmt: skip
 
 
-def ssh_options(laptop: Laptop, inventory: Inventory) -> list[str]:
-    """`ssh` and everything before the host; nothing is ever asked."""
+def ssh_options(laptop: Laptop, inventory: Inventory, control: Path | None = None) -> list[str]:
+    """`ssh` and everything before the host; nothing is ever asked. `control` is the socket of a shared connection."""
     settings = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
@@ -51,7 +54,7 @@ def ssh_options(laptop: Laptop, inventory: Inventory) -> list[str]:
         "ServerAliveInterval": str(_ALIVE_S),
         "ServerAliveCountMax": str(_MISSED),
         "ControlMaster": "no",
-        "ControlPath": "none",
+        "ControlPath": str(control or "none"),
         "LogLevel": "ERROR",
     }
     options = [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
@@ -59,9 +62,31 @@ def ssh_options(laptop: Laptop, inventory: Inventory) -> list[str]:
     return ["ssh", *options, *key, "-p", str(laptop.port), "-l", laptop.user]
 
 
-async def call(laptop: Laptop, inventory: Inventory, command: str, given: bytes = b"") -> Ended:
+@asynccontextmanager
+async def share_connection(laptop: Laptop, inventory: Inventory) -> AsyncIterator[Path | None]:
+    """One connection for all that is done with a laptop: half of the work of a small delivery is to connect.
+
+    Yields its socket, or None on Windows, whose OpenSSH cannot. Raises `LabError` where there is no way to connect.
+    """
+    if os.name == "nt":
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="lab-ssh-", ignore_cleanup_errors=True) as folder:
+        control = Path(folder) / "s"
+        master = ["-N", "-o", "ControlMaster=yes", "-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up"]
+        ssh, *options = ssh_options(laptop, inventory, control)  # of an option that is there twice, the first counts
+        async with running([ssh, *master, *options, laptop.host]) as process:
+            assert process.stdout and process.stderr
+            if not await process.stdout.readline():
+                raise explain(laptop, (await process.stderr.read()).decode("utf-8", "replace"))
+            yield control
+
+
+async def call(
+    laptop: Laptop, inventory: Inventory, command: str, given: bytes = b"", control: Path | None = None
+) -> Ended:
     """Run a command there. Raises `LabError` where the connection was none, or was lost."""
-    ended = await run([*ssh_options(laptop, inventory), "-T", laptop.host, command], given)
+    ended = await run([*ssh_options(laptop, inventory, control), "-T", laptop.host, command], given)
     if ended.code == LOST:
         raise explain(laptop, ended.complaint)
     return ended

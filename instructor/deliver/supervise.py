@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -86,20 +86,27 @@ async def _within(job: Callable[[Thing], Awaitable[Value]], thing: Thing, limit_
 
 async def run(command: list[str], given: bytes | AsyncIterator[bytes] = b"") -> Ended:
     """Run a command with `given` as its input; it is killed where this is cancelled."""
-    options: dict[str, Any] = {} if os.name == "nt" else {"start_new_session": True, "preexec_fn": _die_with_parent}
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, **options)
-    assert process.stdin and process.stdout and process.stderr
-    try:
+    async with running(command) as process:
+        assert process.stdin and process.stdout and process.stderr
         _, out, complaint = await asyncio.gather(
             _feed(process.stdin, given), process.stdout.read(), process.stderr.read()
         )
         code = await process.wait()
-    except BaseException:
-        _kill(process)
-        await process.wait()
-        raise
     return Ended(code, out, complaint[-_ENOUGH_TEXT:].decode("utf-8", "replace"))
+
+
+@asynccontextmanager
+async def running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A command that is there for a while; whatever happens, it is gone afterwards."""
+    options: dict[str, Any] = {} if os.name == "nt" else {"start_new_session": True, "preexec_fn": _die_with_parent}
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, **options)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            _kill(process)
+            await process.wait()
 
 
 async def _feed(stdin: asyncio.StreamWriter, given: bytes | AsyncIterator[bytes]) -> None:

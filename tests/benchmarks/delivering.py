@@ -33,17 +33,12 @@ def measure(scratch: Path) -> Iterator[tuple]:
     if why_not():
         print(f"not measured: laptops over SSH ({why_not()})")
         return
-    laptops = make_room(_folder(scratch / "room"), len(groups))
+    laptops = make_room(len(groups))
     try:
         inventory = read_inventory(laptops.write(dict(enumerate(groups, 1))), groups)
         yield from _over_ssh(Room(inventory, inventory.laptops, cargos), scratch)
     finally:
         laptops.tidy()
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path
 
 
 def _to_folder(cargos: dict[str, Cargo], root: Path) -> float:
@@ -83,14 +78,14 @@ def _over_ssh(room: Room, scratch: Path) -> Iterator[tuple]:
 
 
 def _change(cargo: Cargo, into: Path, seed: int) -> tuple[Cargo, int]:
-    """The kit with some other photographs, as if it were built anew, and their bytes."""
+    """The kit with some other photographs, as if it were built anew, and the bytes of these and of their lines."""
     shutil.copytree(cargo.folder, into, copy_function=os.link)
     random_bytes, size = random.Random(seed), 0
     sums = parse_sums((into / SUMS).read_text(encoding="utf-8"))
     for name in [name for name in sums if name.endswith(".jpg")][:_CHANGED]:
         content = random_bytes.randbytes((into / "data" / name).stat().st_size)
         write_whole(into / "data" / name, content)
-        sums[name], size = hashlib.sha256(content).hexdigest(), size + len(content)
+        sums[name], size = hashlib.sha256(content).hexdigest(), size + len(content) + len(f"{sums[name]}  {name}\n")
     write_whole(into / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     document = cargo.document
     document["files"][SUMS] = sha256_file(into / SUMS)

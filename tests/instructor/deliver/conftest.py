@@ -71,9 +71,9 @@ def cargo(tiny: Path) -> Cargo:
 
 
 @pytest.fixture(scope="session")
-def laptops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+def laptops() -> Iterator[Room]:
     """Six laptops that are switched on; whoever harms one puts it right."""
-    room = make_room(tmp_path_factory.mktemp("room"), 6)
+    room = make_room(6)
     yield room
     room.tidy()
 

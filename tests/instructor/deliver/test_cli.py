@@ -100,6 +100,17 @@ def test_a_stick_goes_back_to_its_start_only_when_that_is_meant(
     assert run("reset", "kits", "--yes")[0] == 0
 
 
+def test_paths_that_are_too_long_for_windows_are_said_at_once_before_anybody_is_called(run: Run, tiny: Path) -> None:
+    path = "C:/" + "long/" * 50
+    entries = "".join(
+        f"- {{host: 192.0.2.{n}, user: lab, group: group-{n}, platform: windows, path: '{path}'}}\n" for n in (1, 2)
+    )
+    (tiny.parent / "inventory.yaml").write_text(f"laptops:\n{entries}", encoding="utf-8")
+    (tiny.parent / "known_hosts").write_text("", encoding="utf-8")
+    code, _, err = run("deliver", "ssh", "--dry-run")
+    assert code == 1 and all(f"inventory.yaml line {line}: path '{path}'" in err for line in (2, 3))
+
+
 @pytest.fixture
 def inventory(laptops: lap.Room, tiny: Path) -> Iterator[Path]:
     """Two laptops with groups, beside the tiny workshop; nothing is pinned."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from instructor.deliver import ssh, supervise
+from instructor.deliver import laptop, ssh, supervise
 from instructor.deliver.cargo import read_cargos
 from instructor.deliver.inventory import read_inventory
 from instructor.deliver.laptop import Link, look, parse_look, send
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.skipif(bool(lap.why_not()), reason=lap.why_not() or "la
 @pytest.fixture
 def room(laptops: lap.Room, tmp_path: Path) -> Iterator[Room]:
     """Six groups with tiny kits, and laptops on which nothing lies."""
-    for laptop in laptops.laptops:
-        shutil.rmtree(laptop.home / "kits", ignore_errors=True)
+    for one in laptops.laptops:
+        shutil.rmtree(one.home / "kits", ignore_errors=True)
     yield make_room(laptops, tmp_path / "build", dict(enumerate(GROUPS, 1)))
 
 
@@ -108,6 +108,23 @@ def test_a_file_that_has_changed_a_little_is_not_sent_whole(laptops: lap.Room, r
     cargo = edit_kit(tmp_path / "build", **{"data/all.npz": bytes(large)})
     (row,) = deliver(replace(only(room, 1), kits={"group-1": cargo}))
     assert row.sent < 40_000 and tree(kit_of(laptops, 1)) == tree(cargo.folder)
+
+
+def test_what_a_group_changes_while_its_kit_is_delivered_stays(
+    laptops: lap.Room, room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(only(room, 1))
+    cargo = edit_kit(tmp_path / "build", **{"README.md": b"New.\n", "lab_code/config.py": b"lr = 2\n"})
+
+    async def send_slowly(link: Link, *more) -> None:
+        await send(link, *more)
+        (kit_of(laptops, 1) / "README.md").write_bytes(b"mine\n")
+
+    monkeypatch.setattr(laptop, "send", send_slowly)
+    (row,) = deliver(replace(only(room, 1), kits={"group-1": cargo}))
+    assert row.plans["group-1"].kept == {"README.md": "changed by the group"}
+    assert (kit_of(laptops, 1) / "README.md").read_bytes() == b"mine\n"
+    assert (kit_of(laptops, 1) / "lab_code/config.py").read_bytes() == b"lr = 2\n"
 
 
 TROUBLE = {  # laptop -> what its row says
@@ -209,7 +226,7 @@ def test_a_laptop_that_never_ends_is_given_up_in_its_time(laptops: lap.Room, roo
 def test_what_is_wrong_with_a_laptop_is_said_with_its_fix(
     laptops: lap.Room, room: Room, tmp_path: Path, fault: str, said: str
 ) -> None:
-    laptop, place = room.laptops[0], laptops.laptops[0]
+    one, place = room.laptops[0], laptops.laptops[0]
     changes = {
         "user": {"user": "nobody-here"}, "host": {"host": "no-such-host.invalid"}, "rights": {"path": "/proc/kit"},
     }.get(fault, {})  # fmt: skip
@@ -223,7 +240,7 @@ def test_what_is_wrong_with_a_laptop_is_said_with_its_fix(
         mine.parent.mkdir(parents=True)
         mine.write_bytes(b"mine")
         place.give(place.home / "kits")
-    (row,) = asyncio.run(plan_ssh(replace(room, laptops=[replace(laptop, **changes)])))
+    (row,) = asyncio.run(plan_ssh(replace(room, laptops=[replace(one, **changes)])))
     assert said in row.error
 
 
@@ -231,7 +248,7 @@ def test_what_is_wrong_with_a_laptop_is_said_with_its_fix(
 def test_a_delivery_over_ssh_that_is_killed_at_any_command_is_completed_by_the_next(
     laptops: lap.Room, room: Room, seed: int
 ) -> None:
-    """Look, rsync, look and settle are four commands; it is killed as soon as one of them has started."""
+    """Connect, look, rsync, look and settle are five commands; it is killed as soon as one of them has started."""
 
     def count(tick) -> None:
         start = asyncio.create_subprocess_exec
@@ -243,7 +260,7 @@ def test_a_delivery_over_ssh_that_is_killed_at_any_command_is_completed_by_the_n
 
         supervise.asyncio.create_subprocess_exec = start_and_tick
 
-    step = random.Random(seed).randrange(4)
+    step = random.Random(seed).randrange(5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert killed_at(step, lambda: deliver(only(room, 1)), count)
@@ -252,12 +269,12 @@ def test_a_delivery_over_ssh_that_is_killed_at_any_command_is_completed_by_the_n
 
 
 def test_a_place_with_odd_letters_is_found_again(laptops: lap.Room, tmp_path: Path) -> None:
-    laptop = laptops.laptops[0]
-    shutil.rmtree(laptop.home / "kits", ignore_errors=True)
+    home = laptops.laptops[0].home
+    shutil.rmtree(home / "kits", ignore_errors=True)
     room = make_room(laptops, tmp_path / "build", {1: "group-1"}, path="'kits/für {group}'")
     assert "blanks or umlauts" in room.inventory.notes[0]
     assert not deliver(room)[0].error
-    assert tree(laptop.home / "kits" / "für group-1") == tree(room.kits["group-1"].folder)
+    assert tree(home / "kits" / "für group-1") == tree(room.kits["group-1"].folder)
 
 
 def test_the_answer_of_a_look_is_read_whatever_files_are_called() -> None:
