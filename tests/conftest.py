@@ -42,9 +42,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for kits waits for them to be built: `-m "not workshop"` leaves these tests out.
+    """Mark who waits for kits to be built, so that `-m "not workshop"` leaves these tests out; and choose the order.
 
-    Files with such tests come last: of two processes one builds, while the other is busy with what needs no kits.
+    Two processes take a half each, and whoever is done takes over from the end of the other's. So what takes long comes
+    first in both halves, and files that need no kits come before the others: one process builds, one is busy.
     """
     waiting = set()
     for item in items:
@@ -52,6 +53,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("workshop")
             waiting.add(item.path)
     items.sort(key=lambda item: item.path in waiting)
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    cut = len(quick) // 2
+    items[:] = slow[: len(slow) // 2] + quick[:cut] + slow[len(slow) // 2 :] + quick[cut:]
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def desk(kit: KitOnDisk) -> Iterator[dict[str, str]]:
         assert set(addresses) == {"JupyterLab", "MLflow"}, said
         yield addresses
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.communicate()

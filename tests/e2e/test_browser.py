@@ -18,12 +18,12 @@ from lab_code.workshop.progress import read_journal
 _LAPTOP, _PROJECTOR = {"width": 1366, "height": 768}, {"width": 1920, "height": 1080}
 _LONG_MS = 180_000
 _SERIOUS = ("serious", "critical")
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 def open_page(browser: Browser, address: str, asked: list[str]) -> Page:
     page = browser.new_page(viewport=_LAPTOP)
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)
     return page

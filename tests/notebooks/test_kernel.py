@@ -14,7 +14,7 @@ from lab_code.tracking.runs import read_runs
 from lab_code.workshop.progress import read_journal
 
 pytestmark = pytest.mark.slow
-_PATIENCE_S = 60
+_PATIENCE_S = 180
 _BEGIN = "from kit import *"
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -51,7 +51,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 def fetch(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=10) as page:
+    with urllib.request.urlopen(address, timeout=90) as page:
         return page.read().decode("utf-8", "replace")
 
 
@@ -75,9 +75,9 @@ def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> 
         assert "running already" in second.stdout and all(address in second.stdout for address in addresses.values())
         assert read_servers(kit.root) == servers
         first.send_signal(signal.SIGINT)
-        rest = first.communicate(timeout=30)[0]
+        rest = first.communicate(timeout=120)[0]
         assert first.returncode == 0 and "Stopped." in rest and "Traceback" not in rest
-        assert psutil.wait_procs(family, timeout=5)[1] == [] and read_servers(kit.root) == []
+        assert psutil.wait_procs(family, timeout=60)[1] == [] and read_servers(kit.root) == []
     finally:
         first.kill()
         first.communicate()
@@ -162,7 +162,7 @@ def test_a_second_mlflow_on_the_same_store_and_port_is_no_trouble(kit) -> None:
         (server,) = read_servers(kit.root)
         assert server.answers() and theirs.answers()
         first.send_signal(signal.SIGINT)
-        assert "Stopped." in first.communicate(timeout=30)[0]
+        assert "Stopped." in first.communicate(timeout=120)[0]
         assert theirs.answers()
     finally:
         theirs.stop()
