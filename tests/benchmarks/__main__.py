@@ -16,7 +16,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import collecting, desk, experiments, networks, provisioning, synthetic, training, unlocking
+from tests.benchmarks import (
+    collecting,
+    desk,
+    experiments,
+    merging,
+    networks,
+    provisioning,
+    synthetic,
+    training,
+    unlocking,
+)
 
 OUT = Path("build") / "bench.json"
 
@@ -31,7 +41,7 @@ class Figure:
 
 
 # In this order: the second to the fifth use the kits that the first one builds.
-_MODULES = (provisioning, unlocking, collecting, desk, experiments, synthetic, training, networks)
+_MODULES = (provisioning, unlocking, collecting, merging, desk, experiments, synthetic, training, networks)
 
 
 def main() -> int:
