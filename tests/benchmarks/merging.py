@@ -24,7 +24,11 @@ from tests.benchmarks.other_merge import compare_fidelity, export_and_import
 
 GROUPS, EXPERIMENTS, RUNS, EPOCHS, METRICS, FIGURES = 6, 2, 4, 20, 8, 3
 _SIZES = (5, 10, 20)
-_MERGE = """
+_PRINT_MEMORY = """
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+_MERGE = (
+    """
 import shutil, sys, time
 from pathlib import Path
 from instructor.collect.counting import count_rows, known_runs
@@ -44,8 +48,9 @@ for source in sorted(stores.iterdir()):
     merge_store(filled, target, target, source.name)
     arrived = count_rows(target, known_runs(source))
     assert sent == arrived, (sent, arrived)
-    shutil.rmtree(unpacked), shutil.rmtree(filled)
 """
+    + _PRINT_MEMORY
+)
 
 
 def measure(scratch: Path) -> Iterator[tuple]:
@@ -89,7 +94,7 @@ def _measure_postgres(course: Path, groups: int) -> Iterator[tuple]:
     script = (
         "import sys; from pathlib import Path; from instructor.collect.publish import publish\n"
         "done = publish(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), lambda *_: lambda: None)\n"
-        "assert not done.faults and not done.conflicts, done\n"
+        "assert not done.faults and not done.conflicts, done\n" + _PRINT_MEMORY
     )
     with start_postgres() as address:
         nothing = course / "nothing"
@@ -111,11 +116,10 @@ def _merge(folder: Path, empty: Path, name: str) -> tuple[float, float]:
 def _run(script: str, *arguments: object) -> tuple[float, float]:
     """Seconds, and the largest memory in MB, of a Python process of its own."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert not process.returncode
-    return time.perf_counter() - started, usage.ru_maxrss / 1000
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], check=True, capture_output=True, text=True
+    )
+    return time.perf_counter() - started, int(done.stdout) / 1000
 
 
 def make_empty(folder: Path) -> Path:
