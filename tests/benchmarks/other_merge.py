@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,11 @@ class Other:
     store: Path
 
 
-def export_and_import(folder: Path) -> Other | None:
-    """Export each of `folder/stores` and import it into one server; None where it cannot be installed."""
+def export_and_import(folder: Path, between: Callable[[], object] = lambda: None) -> Other | None:
+    """Export each of `folder/stores` and import it into one server; None where it cannot be installed.
+
+    `between` is called before each step, while the clock stands.
+    """
     tools = _install(folder)
     if tools is None:
         print("mlflow-export-import could not be installed: only our own figures are given", file=sys.stderr)
@@ -56,18 +59,20 @@ def export_and_import(folder: Path) -> Other | None:
     seconds, target = 0.0, folder / "other"
     target.mkdir()
     for store in sorted((folder / "stores").iterdir()):
+        between()
         seconds += _call(
             tools / "export-all", f"sqlite:///{store}/mlflow.db", "--output-dir", folder / "exported" / store.name
         )
     with _start_server(tools, target) as address:
         for store in sorted((folder / "exported").iterdir()):
+            between()
             seconds += _call(tools / "import-all", address, "--input-dir", store)
     return Other(seconds, target)
 
 
 def compare_fidelity(stores: Path, merged: Path, other: Other | None) -> Iterator[str]:
     """A table: what was there, what arrived by ours, and by theirs."""
-    yield f"{'':22}{'in the six stores':>20}{'ours':>10}{'mlflow-export-import':>24}"
+    yield f"{'':22}{'in the six stores':>20}{'ours':>20}{'mlflow-export-import':>24}"
     databases = [path / "mlflow.db" for path in sorted(stores.iterdir())]
     for name, query in _FACTS:
         sent = [_ask(path, query) for path in databases]
@@ -82,10 +87,10 @@ def compare_fidelity(stores: Path, merged: Path, other: Other | None) -> Iterato
         arrived += [_sorted(_ask(other.store / "mlflow.db", query))] if other else []
         plain = isinstance(total, int | float)
         said = [str(value) if plain else ("all" if value == total else "lost") for value in arrived]
-        yield f"{name:22}{str(total) if plain else '':>20}{said[0]:>10}{said[1] if other else 'not measured':>24}"
+        yield f"{name:22}{str(total) if plain else '':>20}{said[0]:>20}{said[1] if other else 'not measured':>24}"
     files = [sum(path.is_file() for path in place.rglob("artifacts/**/*")) for place in (stores, merged)]
     theirs = str(sum(path.is_file() for path in other.store.rglob("artifacts/**/*"))) if other else "not measured"
-    yield f"{'files':22}{files[0]:>20}{files[1]:>10}{theirs:>24}"
+    yield f"{'files':22}{files[0]:>20}{files[1]:>20}{theirs:>24}"
 
 
 def _ask(database: Path, query: str) -> object:
