@@ -31,7 +31,8 @@ def choose(found: list[HandIn], workshop: Workshop, result: HandIns) -> None:
         if len(kept) > 1:
             _join_laptops(group, kept, result)
         for handin in kept:
-            result.notes += [f"{group}: {note}" for note in (*handin.facts["notes"], *handin.facts["faults"])]
+            facts = handin.facts
+            result.notes += [f"{group}: {n}" for n in (*facts["notes"], *facts["faults"], *facts["unchecked"])]
             result.incomplete += [f"{group}: {line}" for line in handin.facts["left_out"]]
 
 
