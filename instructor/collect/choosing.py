@@ -17,7 +17,7 @@ def choose(found: list[HandIn], workshop: Workshop, result: HandIns) -> None:
     """Those of each group that count, the newest first. One that nobody has signed never stands beside a signed one."""
     for group in workshop.groups:
         mine = _only_signed([handin for handin in found if handin.group == group], result)
-        mine.sort(key=lambda h: (len(h.facts["journal"]), len(h.run_ids), h.facts["written"], h.shown), reverse=True)
+        mine.sort(key=_order, reverse=True)
         kept: list[HandIn] = []
         for handin in mine:
             newer = next((other for other in kept if other.goes_on_from(handin)), None)
@@ -31,8 +31,15 @@ def choose(found: list[HandIn], workshop: Workshop, result: HandIns) -> None:
         if len(kept) > 1:
             _join_laptops(group, kept, result)
         for handin in kept:
-            result.notes += [f"{group}: {note}" for note in (*handin.facts["notes"], *handin.facts["faults"])]
+            facts = handin.facts
+            result.notes += [f"{group}: {n}" for n in (*facts["notes"], *facts["faults"], *facts["unchecked"])]
             result.incomplete += [f"{group}: {line}" for line in handin.facts["left_out"]]
+
+
+def _order(handin: HandIn) -> tuple[int, int, str, bool, str]:
+    """The newest is the one with the longest journal; what was brought this time is newer than what only was kept."""
+    facts = handin.facts
+    return len(facts["journal"]), len(handin.run_ids), facts["written"], handin.brought, handin.shown
 
 
 def _only_signed(mine: list[HandIn], result: HandIns) -> list[HandIn]:

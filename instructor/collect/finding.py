@@ -191,10 +191,15 @@ def _find_in(place: Path, odd: dict[str, str]) -> Iterator[Path]:
         shown, ending = one_line(path, _LONGEST_SHOWN), path.suffix.lower()
         if ending == ".zip" or (ending in ("", *_OTHER_ARCHIVES) and _begins_like_a_zip(path)):
             yield path
-        elif path.name == KIT_FILE and ((path.parent / MANIFEST).is_file() or is_kit(path.parent)):
+        elif path.name in (MANIFEST, KIT_FILE) and _holds_work(path.parent):
             yield path.parent
         elif ending in _OTHER_ARCHIVES:
             odd[shown] = f"it is no zip but a {ending} file; a hand-in is the zip in the kit's folder handin/, as it is"
+
+
+def _holds_work(folder: Path) -> bool:
+    """Whether a folder is an unpacked hand-in, or a kit that was worked in."""
+    return (folder / KIT_FILE).is_file() and ((folder / MANIFEST).is_file() or is_kit(folder))
 
 
 def _begins_like_a_zip(path: Path) -> bool:

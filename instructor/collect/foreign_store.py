@@ -7,7 +7,7 @@ out as a whole, and named.
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,17 +82,23 @@ class ForeignStore:
             return
         theirs = {row[1] for row in self._theirs.execute(f"PRAGMA table_info({table})")}
         ours = self._ours.execute(f"PRAGMA table_info({table})").fetchall()
-        types = {row[1]: f"{row[2]}{' NOT NULL' * row[3]}" for row in ours if row[1] in theirs}
+        checks = {
+            row[1]: _make_check(f"{row[2]}{' NOT NULL' * row[3]}", _ALLOWED.get((table, row[1])))
+            for row in ours
+            if row[1] in theirs
+        }
         missing = [row[1] for row in ours if row[1] not in theirs and (row[3] or row[5])]
         if missing:
             raise LabError(f"its table {table} has no column {missing[0]}", hint=_EDITED)
-        columns = ", ".join(f'"{name}"' for name in types)
+        columns = ", ".join(f'"{name}"' for name in checks)
         with closing(self._theirs.execute(f"SELECT {columns} FROM {table} NOT INDEXED")) as cursor:
             for values in cursor:
                 self._left -= 1
                 if self._left < 0:
                     raise LabError("its MLflow store has more rows than a hand-in may", hint="raise limits.rows")
-                yield self._fit(table, types, values)
+                row = dict(zip(checks, values, strict=True))
+                wrong = [name for name, check in checks.items() if not check(row[name])]
+                yield row, f"its {table}.{wrong[0]} is {one_line(repr(row[wrong[0]]), 60)}" if wrong else None
 
     def _has(self, table: str) -> bool:
         query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
@@ -141,13 +147,6 @@ class ForeignStore:
         if hidden or not entries[0][0] or str(entries[0][1]).lstrip().upper().startswith("CREATE VIRTUAL"):
             raise LabError(f"its table {table} is none that MLflow makes", hint=_EDITED)
 
-    def _fit(self, table: str, types: dict[str, str], values: tuple[Any, ...]) -> tuple[Row, str | None]:
-        row = dict(zip(types, values, strict=True))
-        for name, kind in types.items():
-            if not _fits(row[name], kind) or row[name] not in _ALLOWED.get((table, name), (row[name],)):
-                return row, f"its {table}.{name} is {one_line(repr(row[name]), 60)}"
-        return row, None
-
 
 _EDITED = "this store was edited by hand; do not use this zip"
 
@@ -173,19 +172,41 @@ def read_runs_of(store: ForeignStore) -> ForeignRows:
     return rows
 
 
-def _fits(value: object, kind: str) -> bool:
-    """Whether a value is what a column of this SQL type may hold."""
+def _make_check(kind: str, allowed: tuple[object, ...] | None) -> Callable[[Any], bool]:
+    """What a column of this SQL type may hold, as a function that is asked of every row."""
     name, _, needed = kind.partition(" ")
-    if value is None:
-        return not needed
-    if name.startswith(("VARCHAR", "TEXT")):
-        longest = _LONGEST_TEXT if name == "TEXT" else _LONGEST_SHORT
-        return isinstance(value, str) and len(value) <= longest and "\0" not in value
-    if name in ("BIGINT", "INTEGER"):
-        return isinstance(value, int)
-    if name == "BOOLEAN":
-        return value in (0, 1)
-    return name == "FLOAT" and isinstance(value, int | float) and abs(value) < float("inf")
+    fits = _FITS.get(name.partition("(")[0], lambda value: False)
+
+    def check(value: Any) -> bool:
+        return not needed if value is None else fits(value)
+
+    return check if allowed is None else lambda value: value in allowed and check(value)
+
+
+def _is_short_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_SHORT and "\0" not in value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT and "\0" not in value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < float("inf")
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "VARCHAR": _is_short_text,
+    "TEXT": _is_text,
+    "BIGINT": _is_whole,
+    "INTEGER": _is_whole,
+    "BOOLEAN": lambda value: value in (0, 1),
+    "FLOAT": _is_number,
+}
 
 
 def _decode(raw: bytes) -> object:

@@ -59,6 +59,11 @@ class HandIn:
         return self.content.parcel is not None and self.content.parcel.kept
 
     @property
+    def brought(self) -> bool:
+        """Whether it was brought this time, and is not only kept."""
+        return self.content.parcel is None or self.content.parcel.brought
+
+    @property
     def original(self) -> str:
         """SHA-256 of the file of the inbox that holds it."""
         return self.content.parcel.original if self.content.parcel else ""

@@ -14,13 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from instructor.collect.counting import COUNTED, count_chosen, name_chosen
-from instructor.collect.filling import folder_of, insert, place_of_model
+from instructor.collect.filling import folder_of, insert, make_fast, place_of_model
 from instructor.collect.foreign_store import MODEL_TABLES, RUN_TABLES, Row
 from lab_code.errors import LabError
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, open_database
-
-# A store that is made beside its place may be lost with the machine; it is on the disk before it takes its place.
-_FAST = ("synchronous = OFF", "journal_mode = MEMORY", "cache_size = -65536")
 
 
 def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterable[str] = ()) -> int:
@@ -47,8 +44,7 @@ def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterab
 def _open_both(source: Path, store: Path) -> Iterator[sqlite3.Connection]:
     """The collected store with the other one attached as `theirs`; committed at the end, or not at all."""
     with open_database(store / DATABASE) as both:
-        for setting in _FAST:
-            both.execute(f"PRAGMA {setting}")
+        make_fast(both)
         both.execute("ATTACH DATABASE ? AS theirs", (str(source / DATABASE),))
         with both:
             yield both

@@ -18,7 +18,7 @@ from lab_code.tracking.runs import ARTIFACTS, DATABASE, Run, has_store, read_run
 from lab_code.workshop.handin import HANDIN_FOLDER, write_handin
 from lab_code.workshop.handin_rules import LARGEST, MANIFEST, check_zip, is_allowed
 from lab_code.workshop.kit import KIT_FILE, read_kit
-from lab_code.workshop.progress import JOURNAL, read_journal
+from lab_code.workshop.progress import HEAD, JOURNAL, read_journal
 from lab_code.workshop.signature import KEY_FILE, SIGNATURE
 
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-journal")
@@ -118,10 +118,17 @@ def _is_handed_in(folder: Path, shadow: Path, scratch: Path) -> bool:
                 names = [name for name in (DATABASE, JOURNAL) if name in archive.namelist()]
                 for name in names:
                     archive.extract(name, handed)
-            return [_state(run) for run in read_runs(handed)] == runs and _only_handed_in(handed, shadow)
+                same = all(_holds(archive, name, shadow / name) for name in LARGEST if name not in (JOURNAL, HEAD))
+            return same and [_state(run) for run in read_runs(handed)] == runs and _only_handed_in(handed, shadow)
         except (LabError, OSError, zipfile.BadZipFile):
             continue  # what is wrong with it is said where zips are read
     return False
+
+
+def _holds(archive: zipfile.ZipFile, name: str, now: Path) -> bool:
+    """Whether a small file (feedback, a review) was handed in as it is now."""
+    handed = archive.read(name) if name in archive.namelist() else None
+    return handed == (now.read_bytes() if now.is_file() else None)
 
 
 def _state(run: Run) -> tuple[object, ...]:

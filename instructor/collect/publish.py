@@ -24,7 +24,9 @@ from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, NoSuchModul
 from instructor.collect.counting import COUNTED
 from instructor.collect.filling import hash_rows
 from instructor.collect.foreign_store import MODEL_TABLES, RUN_TABLES
+from instructor.collect.isolation import Job, run_isolated
 from instructor.collect.upgrade import read_revision
+from instructor.workshop import HandinLimits
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, artifact_tail, open_database
@@ -32,6 +34,7 @@ from lab_code.tracking.runs import ARTIFACTS, DATABASE, artifact_tail, open_data
 _TABLES = ("experiments", "runs", *RUN_TABLES, "logged_models", *MODEL_TABLES, "datasets", "inputs", "input_tags")
 _AT_ONCE = 5000  # rows of one statement
 _ASKED = 500  # ids of one query
+_PATIENCE_S = 600  # for making MLflow's tables
 Row = dict[str, Any]
 
 
@@ -104,12 +107,9 @@ def _open_target(uri: str, shown: str, revision: str) -> Engine:
         )
     engine = create_engine(uri)
     if not inspect(engine).get_table_names():
-        from lab_code.tracking.tracker import import_quietly
-
-        import_quietly()
-        from mlflow.store.db.utils import _initialize_tables
-
-        _initialize_tables(engine)
+        (outcome,) = run_isolated([Job(make_tables, (uri,))], HandinLimits(seconds=_PATIENCE_S))
+        if outcome.error:
+            raise LabError(f"MLflow cannot make its tables in {shown}: {outcome.error}", hint="may you write there?")
     if "alembic_version" not in inspect(engine).get_table_names():
         raise LabError(f"{shown} holds other tables than MLflow's", hint="name a database of its own for MLflow")
     version = Table("alembic_version", MetaData(), autoload_with=engine)
@@ -121,6 +121,18 @@ def _open_target(uri: str, shown: str, revision: str) -> Engine:
             hint="make a copy of it, then: mlflow db upgrade, or use here the MLflow that the course uses",
         )
     return engine
+
+
+def make_tables(uri: str) -> None:
+    """MLflow's tables in an empty database; in a process of its own, since MLflow takes much memory."""
+    from lab_code.tracking.tracker import import_quietly
+
+    import_quietly()
+    from mlflow.store.db.utils import _initialize_tables
+
+    engine = create_engine(uri)
+    _initialize_tables(engine)
+    engine.dispose()
 
 
 def _list_groups(source: sqlite3.Connection) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor.collect.filling import folder_of, insert, place_of
-from lab_code.tracking.runs import DATABASE
+from lab_code.tracking.runs import ARTIFACTS, DATABASE
 
 _LARGEST = 1.7976931348623157e308  # MLflow writes infinity as the largest number there is
 
@@ -47,10 +47,11 @@ def _describe_point(point: Any) -> dict[str, Any]:
 
 
 def _find_experiment(store: sqlite3.Connection, name: str) -> int:
-    """Its number; without the time of now, so that the same runs give the same store."""
+    """Its number; without the time of now and this folder, so that the same runs give the same store."""
     row = store.execute("SELECT experiment_id FROM experiments WHERE name = ?", (name,)).fetchone()
     if row:
-        store.execute("UPDATE experiments SET creation_time = 0, last_update_time = 0 WHERE name = ?", (name,))
+        fixed = "creation_time = 0, last_update_time = 0, artifact_location = ?"
+        store.execute(f"UPDATE experiments SET {fixed} WHERE name = ?", (f"{ARTIFACTS}/{folder_of(name)}", name))
         return row[0]
     insert(store, "experiments", [{"name": name, "artifact_location": "", "lifecycle_stage": "active"}])
     return store.execute("SELECT last_insert_rowid()").fetchone()[0]

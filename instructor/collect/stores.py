@@ -47,8 +47,10 @@ def make_store(store: Path, final: Path, build: Path) -> None:
 
 
 def replace_collected(new: Path, build: Path) -> None:
-    """Put the new store in its place; what was there is removed last."""
+    """Put the new store in its place, once its database is on the disk; what was there is removed last."""
     old, final = build / _OLD, build / "collected"
+    with (new / DATABASE).open("rb+") as database:
+        os.fsync(database.fileno())
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
         os.replace(final, old)

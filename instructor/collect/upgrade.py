@@ -34,19 +34,16 @@ def make_older_store(revision: str, store: Path) -> None:
 
     Raises `LabError` for a schema that the MLflow which is installed here does not know.
     """
-    from lab_code.tracking.tracker import import_quietly
-
-    import_quietly()
+    if not _REVISION.fullmatch(revision) or not _is_known(revision):
+        raise LabError(
+            f"its MLflow store is of another version of MLflow ({one_line(revision, 40)}, not one that is known here)",
+            hint="install here the MLflow that made it, or on that laptop the versions of constraints.txt",
+        )
     from alembic import command
     from mlflow.store.db.utils import _get_alembic_config
     from mlflow.store.tracking.dbmodels.initial_models import Base
     from sqlalchemy import create_engine
 
-    if not _REVISION.fullmatch(revision) or not _is_older(revision):
-        raise LabError(
-            f"its MLflow store is of another version of MLflow ({one_line(revision, 40)}, not one that is known here)",
-            hint="install here the MLflow that made it, or on that laptop the versions of constraints.txt",
-        )
     engine = create_engine(f"sqlite:///{(store / DATABASE).as_posix()}")
     try:
         Base.metadata.create_all(engine)
@@ -79,7 +76,11 @@ def upgrade_store(store: Path) -> None:
         engine.dispose()
 
 
-def _is_older(revision: str) -> bool:
+def _is_known(revision: str) -> bool:
+    """Whether the MLflow that is installed here has a migration to this schema."""
+    from lab_code.tracking.tracker import import_quietly
+
+    import_quietly()
     from alembic.script import ScriptDirectory
     from mlflow.store.db.utils import _get_alembic_config
 

@@ -21,6 +21,7 @@ from tests.benchmarks import (
     delivering,
     desk,
     experiments,
+    merging,
     networks,
     provisioning,
     synthetic,
@@ -40,8 +41,10 @@ class Figure:
     holds: bool | None
 
 
-# In this order: the second to the sixth use the kits that the first one builds.
-_MODULES = (provisioning, delivering, unlocking, collecting, desk, experiments, synthetic, training, networks)
+# In this order: the second to the seventh use the kits that the first one builds.
+_MODULES = (
+    provisioning, delivering, unlocking, collecting, merging, desk, experiments, synthetic, training, networks,
+)  # fmt: skip
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ import pytest
 from instructor.collect.finding import find_parcels
 from instructor.workshop import HandinLimits
 from tests.instructor.collect.conftest import Desk
-from tests.instructor.collect.hand_ins import Files, edit_manifest, sign_again, write_zip, zip_bytes
+from tests.instructor.collect.hand_ins import Files, edit_manifest, put, sign_again, write_zip, zip_bytes
 
 
 def below(folder: str, members: Files) -> Files:
@@ -159,6 +159,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 def test_of_many_hand_ins_of_a_group_the_newest_are_read(desk: Desk) -> None:
     for number in range(15):
         members = desk.members("group-2")
+        put(members, "feedback.json", f'{{"number": {number}}}'.encode())
         edit_manifest(members, written=f"2026-01-01T00:{number:02d}:00+00:00")
         sign_again(members, desk.key("group-2"))
         write_zip(desk.inbox / f"again-{number}.zip", members)

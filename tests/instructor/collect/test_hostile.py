@@ -390,7 +390,7 @@ def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed(desk: Desk, c
     write_zip(desk.inbox / "evil\x1b[2J.zip", {"a\x1b[2J": b"x"})
     write_zip(desk.inbox / "a\nerror: group-3 has copied.zip", {"a": b"x"})
     monkeypatch.setattr(commands, "read_workshop", lambda path: desk.workshop)
-    assert app.main(["collect", "--build", str(desk.build), str(desk.inbox)]) == 1
+    assert app.main(["collect", "--show", "--build", str(desk.build), str(desk.inbox)]) == 1
     out, err = capsys.readouterr()
     assert "owned" in out and not {"\x1b", "\x07", "\x9b", "\r"} & set(out + err)
     assert "\nerror: group-3" not in err and "a error: group-3 has copied.zip" in err

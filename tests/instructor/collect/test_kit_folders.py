@@ -82,6 +82,10 @@ def test_a_kit_that_was_never_used_is_a_note_and_no_fault(desk: Desk, make_kit) 
 def test_what_was_handed_in_is_not_made_again_but_what_came_after_it_is(stick: Path, pack, tmp_path: Path) -> None:
     write_handin(read_kit(stick))
     assert pack(stick) == ""
+    (stick / "feedback.json").write_text("{}", encoding="utf-8")
+    assert pack(stick)
+    (stick / "feedback.json").unlink()
+    assert pack(stick) == ""
     with sqlite3.connect(stick / "mlflow.db") as database:
         database.execute("UPDATE runs SET name = 'another name'")
     database.close()

@@ -1,11 +1,7 @@
 """The collected store in any database of MLflow: PostgreSQL, really started, and SQLite."""
 
-import os
 import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,41 +16,16 @@ from lab_code.tracking.tracker import open_client
 from tests.conftest import no_progress
 from tests.instructor.collect.conftest import Desk
 from tests.instructor.collect.faulty_class import read_class
-
-
-def find_program(name: str) -> str:
-    """A program of PostgreSQL, which Debian does not put on the path."""
-    places = [path.as_posix() for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
-    found = shutil.which(name, path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
-    if not found:
-        pytest.skip("PostgreSQL is not installed; .ci/run installs it")
-    return found
-
-
-def as_server(*command: str) -> None:
-    """PostgreSQL does not run as root."""
-    account = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*account, *command], check=True, capture_output=True, cwd="/")
+from tests.postgres import find_program, start_postgres
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """The address of an empty database on a port of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="lab-postgres-", dir="/tmp"))
-    if os.geteuid() == 0:
-        find_program("initdb")
-        shutil.chown(folder, "postgres", "postgres")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    as_server(find_program("initdb"), "-D", f"{folder}/data", "--auth=trust", "-U", "course", "--no-sync", "-E", "UTF8")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    as_server(find_program("pg_ctl"), "-w", "-D", f"{folder}/data", "-l", f"{folder}/log", "-o", options, "start")
-    try:
-        yield f"postgresql://course@127.0.0.1:{port}/postgres"
-    finally:
-        as_server(find_program("pg_ctl"), "-m", "immediate", "-D", f"{folder}/data", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+    """The address of an empty database."""
+    if not find_program("pg_ctl"):
+        pytest.skip("PostgreSQL is not installed; .ci/run installs it")
+    with start_postgres() as address:
+        yield address
 
 
 @pytest.fixture
