@@ -11,6 +11,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from instructor.collect.class_facts import describe_stages, read_feedback
 from instructor.collect.finding import Content, read_manifest
 from instructor.collect.merge import fill_store
 from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
@@ -60,6 +61,8 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "counts": filled.counts,
         "runs": _describe_runs(folder / STORE),
         "progress": _describe_progress(kit, journal, workshop),
+        "stages": describe_stages(journal, [stage.id for stage in workshop.stages]),
+        "feedback": read_feedback(folder),
         "review": _read_answers(folder),
     }
 

@@ -1,0 +1,75 @@
+"""A group's mark: a colour and a shape, on its sheet as in its notebook, so that everybody knows whose they are.
+
+    mark = mark_of(kit.group_number)       # Mark(name="blue circle", colour="#0b5fa5", …)
+    draw_mark(mark, size_em=1.2)           # as SVG
+
+There are six colours and six shapes; a seventh group gets a new pair of them. Colour is never alone: the shape, the
+number and the name say the same. `instructor/provision/sheet.typ` draws the same points.
+"""
+
+import math
+from dataclasses import dataclass
+
+_Points = tuple[tuple[float, float], ...]
+
+_COLOURS = (
+    ("blue", "#0b5fa5"), ("orange", "#bd5200"), ("green", "#1b7a43"),
+    ("purple", "#75389a"), ("red", "#b3142e"), ("grey", "#3f474f"),
+)  # fmt: skip
+
+
+def _corners(count: int, radii: tuple[float, ...] = (0.5,), middle: float = 0.5) -> _Points:
+    """Corners around the middle, the first one on top; `radii` are taken in turn."""
+    angles = [math.pi / 2 + 2 * math.pi * k / count for k in range(count)]
+    return tuple(
+        (
+            round(0.5 + radii[k % len(radii)] * math.cos(angle), 4),
+            round(middle - radii[k % len(radii)] * math.sin(angle), 4),
+        )
+        for k, angle in enumerate(angles)
+    )
+
+
+# Name, corners in a square of side 1 (none: a circle), how far the number hangs below the middle.
+_SHAPES: tuple[tuple[str, _Points, float], ...] = (
+    ("circle", (), 0.0),
+    ("square", ((0.06, 0.06), (0.94, 0.06), (0.94, 0.94), (0.06, 0.94)), 0.0),
+    ("triangle", _corners(3, (0.56,), 0.625), 0.18),
+    ("diamond", _corners(4), 0.0),
+    ("hexagon", _corners(6), 0.0),
+    ("star", _corners(10, (0.5, 0.28)), 0.03),
+)
+
+
+DIFFERENT = len(_COLOURS) * len(_SHAPES)  # marks; after them they come again
+
+
+@dataclass(frozen=True)
+class Mark:
+    """`points` are the corners in a square of side 1, from its upper left; none for a circle."""
+
+    number: int
+    name: str
+    colour: str
+    points: _Points
+    drop: float  # of the number below the middle, as a share of the side
+
+
+def mark_of(number: int) -> Mark:
+    """The mark of the group with this number, counted from 1."""
+    index = number - 1
+    colour_name, colour = _COLOURS[(index + index // len(_COLOURS)) % len(_COLOURS)]
+    shape, points, drop = _SHAPES[index % len(_SHAPES)]
+    return Mark(number, f"{colour_name} {shape}", colour, points, drop)
+
+
+def draw_mark(mark: Mark, size_em: float = 1.2) -> str:
+    """The mark with its number as an SVG picture, to be set into a line of text."""
+    corners = " ".join(f"{100 * x:g},{100 * y:g}" for x, y in mark.points)
+    shape = f'<polygon points="{corners}"/>' if mark.points else '<circle cx="50" cy="50" r="50"/>'
+    return (
+        f'<svg role="img" aria-label="the {mark.name}" viewBox="0 0 100 100" width="{size_em}em" height="{size_em}em" '
+        f'style="vertical-align:-0.2em" fill="{mark.colour}">{shape}'
+        f'<text x="50" y="{50 + 100 * mark.drop:g}" fill="#ffffff" font-size="38" font-weight="bold" '
+        f'font-family="sans-serif" text-anchor="middle" dominant-baseline="central">{mark.number}</text></svg>'
+    )
