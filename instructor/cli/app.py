@@ -2,7 +2,8 @@
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
 locks, experiments), `provision.py`, `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's
-results). What takes long to import (MLflow, torch) is imported only inside the commands that need it.
+results), `results.py` (ceremony, report). What takes long to import (MLflow, torch) is imported only inside the
+commands that need it.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from instructor.cli import collect, in_class, prepare, provision
+from instructor.cli import collect, in_class, prepare, provision, results
 from lab_code.cli.terminal import run_app
 
 
@@ -37,6 +38,8 @@ for command in (
     in_class.room_code,
     collect.collect,
     collect.review,
+    results.ceremony,
+    results.report,
     prepare.experiments,
 ):
     app.command()(command)

@@ -29,13 +29,13 @@ from lab_code.workshop.mark import Mark, mark_of
 
 FIGURES = "figures"
 _MOST_SETTINGS, _MOST_VALUES, _LONGEST = 8, 12, 22
-_PLAIN: Any = {"text.parse_math": False, "text.usetex": False, "svg.fonttype": "none"}
+PLAIN: Any = {"text.parse_math": False, "text.usetex": False, "svg.fonttype": "none"}
 
 
 def write_figures(results: Results, folder: Path) -> list[Path]:
     """Write all figures that there is something to show in; returns the pictures."""
     pictures = []
-    with matplotlib.rc_context(_PLAIN):
+    with matplotlib.rc_context(PLAIN):
         for name, figure in draw_figures(results):
             pictures.append(folder / FIGURES / f"{name}.png")
             write_whole(pictures[-1], _render(figure, "png"))

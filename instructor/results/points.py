@@ -84,6 +84,10 @@ class Standings:
     def of(self, group: str) -> Standing:
         return next(standing for standing in self.groups if standing.group == group)
 
+    def has(self, part: str) -> bool:
+        """Whether a part counts in this class."""
+        return any(one.name == part for standing in self.groups for one in standing.parts)
+
     def sharing(self, standing: Standing) -> list[str]:
         """The other groups in the same place."""
         return [s.group for s in self.groups if s.place == standing.place and s.group != standing.group]

@@ -22,6 +22,7 @@ from instructor.results.points import Standing, Standings, make_standings
 from instructor.results.runs_table import make_runs_table, read_runs_table, write_runs_table
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
+from lab_code.tracking.runs import read_runs
 from lab_code.tracking.store import DATABASE, open_database
 
 KAHOOT = Path("quiz", "kahoot-ranking.csv")  # below build/
@@ -90,7 +91,7 @@ def record_class(folder: Path, workshop: Workshop, test_set: Path, groups: list[
     labels, lesions = read_truth(test_set)
     evidence = Evidence(workshop.id, workshop.title, labels=labels, lesions=lesions, groups=groups)
     write_evidence(folder, evidence)
-    write_runs_table(folder, make_runs_table(folder, evidence))
+    write_runs_table(folder, make_runs_table(read_runs(folder), evidence))
 
 
 def read_kahoot(path: Path, groups: Sequence[str]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """One tidy table of everything: a row a run of every group, for pandas, spreadsheets and the years to come.
 
-    table = make_runs_table(folder, evidence)      the collected store, and what else is known
+    table = make_runs_table(runs, evidence)        the runs of the collected store, and what else is known
     write_runs_table(folder, table)                runs.csv and runs.parquet; read_runs_table(folder) reads it back
 
     group, run, run_id, status, started, seconds   which run
@@ -30,7 +30,7 @@ from instructor.results.settings import find_changes, setting_keys
 from instructor.workshop import PROJECT
 from lab_code.cli.printable import one_line
 from lab_code.files import open_whole
-from lab_code.tracking.runs import Run, read_runs
+from lab_code.tracking.runs import Run
 
 CSV, PARQUET = "runs.csv", "runs.parquet"
 _SCORES = ("balanced_accuracy", "accuracy", "macro_auc")
@@ -40,13 +40,12 @@ _TEXTS = ("group", "run", "run_id", "status", "reference", "changed", "repeats",
 ))  # fmt: skip
 
 
-def make_runs_table(folder: Path, evidence: Evidence) -> pd.DataFrame:
-    """The table of the runs in the store `folder`, groups in their order, their runs oldest first."""
-    runs = [run for run in read_runs(folder) if not run.is_group]
-    given = given_experiments()
-    rows = []
+def make_runs_table(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
+    """The table of these runs, oldest first, the groups in their order; what only holds others together is none."""
+    given, rows = given_experiments(), []
     for entry in evidence.groups:
-        rows += _describe_group(entry, [run for run in runs if run.tags.get("group") == entry.group], given)
+        mine = [run for run in runs if run.tags.get("group") == entry.group and not run.is_group]
+        rows += _describe_group(entry, mine, given)
     return _type_columns(pd.DataFrame(rows, columns=_columns(evidence)))
 
 
