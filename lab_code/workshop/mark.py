@@ -1,4 +1,4 @@
-"""A group's mark: a colour and a shape, on its sheet as in its notebook, so that everybody knows whose they are.
+"""A group's mark: a colour and a shape, on its sheet as in its notebook, so that everybody knows whose things these are.
 
     mark = mark_of(kit.group_number)       # Mark(name="blue circle", colour="#0b5fa5", …)
     draw_mark(mark, size_em=1.2)           # as SVG
@@ -22,10 +22,7 @@ def _corners(count: int, radii: tuple[float, ...] = (0.5,), middle: float = 0.5)
     """Corners around the middle, the first one on top; `radii` are taken in turn."""
     angles = [math.pi / 2 + 2 * math.pi * k / count for k in range(count)]
     return tuple(
-        (
-            round(0.5 + radii[k % len(radii)] * math.cos(angle), 4),
-            round(middle - radii[k % len(radii)] * math.sin(angle), 4),
-        )
+        (round(0.5 + radii[k % len(radii)] * math.cos(angle), 4), round(middle - radii[k % len(radii)] * math.sin(angle), 4))
         for k, angle in enumerate(angles)
     )
 
