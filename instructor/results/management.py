@@ -45,9 +45,8 @@ def check_management(runs: pd.DataFrame, opinions: Opinions, group: str) -> list
 
 def fingerprints(runs: pd.DataFrame) -> pd.Series:
     """The choices of every run as one text: equal texts are the same settings, whatever the seed."""
-    if runs.empty:
-        return pd.Series([], index=runs.index, dtype=str)
-    return runs[list(choice_keys())].astype(str).agg("|".join, axis=1)
+    texts = ["|".join(map(str, row)) for row in runs[list(choice_keys())].itertuples(index=False)]
+    return pd.Series(texts, index=runs.index, dtype=object)
 
 
 def _check_baseline(runs: pd.DataFrame) -> Check:

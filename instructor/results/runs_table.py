@@ -136,7 +136,7 @@ def _type_columns(table: pd.DataFrame) -> pd.DataFrame:
     for name in table.columns:
         column = table[name]
         if name in _TEXTS:
-            typed[name] = column.fillna("").astype(str)
+            typed[name] = column.astype(object).where(column.notna(), "").astype(str)
         elif name in ("given", "counts"):
             typed[name] = column.astype(bool)
         elif name != "started":
