@@ -8,12 +8,14 @@ used, and nothing carries a date: the same input gives the same bytes on every m
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 import typst
 
 from lab_code.errors import LabError
+from lab_code.workshop.mark import DIFFERENT, mark_of
 
 _ROOT = Path(__file__).parent  # templates may import from each other: "/provision/sheet.typ"
 # Accessible PDF: tagged text to be read aloud. Typst then also refuses text that none of its fonts can show, which it
@@ -54,7 +56,9 @@ def _compile(template: Path, data: dict[str, Any], kind: str, root: Path) -> Any
 
 
 def _options(data: dict[str, Any], root: Path) -> Any:
-    return {"root": root, "ignore_system_fonts": True, "sys_inputs": {"data": json.dumps(data, ensure_ascii=False)}}
+    """Every template is given the marks of the groups beside its own data."""
+    marked = {**data, "marks": [asdict(mark_of(number)) for number in range(1, DIFFERENT + 1)]}
+    return {"root": root, "ignore_system_fonts": True, "sys_inputs": {"data": json.dumps(marked, ensure_ascii=False)}}
 
 
 def _explain(template: Path, work: Any) -> Any:

@@ -71,7 +71,7 @@ class KitPlan:
     def fingerprint(self) -> str:
         """Changes with anything that would make another kit (but not with the random parts of its locks)."""
         described = {
-            "group": [self.group, self.number],
+            "group": self.group,
             "workshop": [
                 self.workshop.id,
                 self.workshop.title,
@@ -304,4 +304,4 @@ def _identify(plan: KitPlan, root: Path) -> Kit:
     workshop = plan.workshop
     stages = tuple(stage.stage for stage in plan.stages)
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
-    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes, plan.number)
+    return Kit(root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)

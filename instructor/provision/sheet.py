@@ -5,11 +5,10 @@
 
 How a page looks is in `sheet.typ` and `key.typ` beside this file. They get their texts as JSON, never as Typst source,
 so a question may hold any character. The same input gives the same bytes on every machine: only the fonts inside Typst
-are used, and the document carries no date. Every page is given the marks of the groups (`lab_code/workshop/mark.py`).
+are used, and the document carries no date.
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ import typst
 
 from lab_code.errors import LabError
 from lab_code.files import write_whole
-from lab_code.workshop.mark import DIFFERENT, mark_of
 
 _TEMPLATES = Path(__file__).parent
 _SHEET, _KEY, _CATCH_UP = "sheet.typ", "key.typ", "catch_up.typ"
@@ -64,7 +62,6 @@ def write_catch_up(
 
 def _set_pdf(template: str, data: dict[str, Any]) -> bytes:
     source = _TEMPLATES / template
-    data = {**data, "marks": [asdict(mark_of(number)) for number in range(1, DIFFERENT + 1)]}
     try:
         return typst.compile(
             source,

@@ -29,7 +29,6 @@ from instructor.results.points import Standing
 from instructor.results.results import Results, find_idea
 from instructor.typeset import set_pages
 from lab_code.files import write_whole
-from lab_code.workshop.mark import DIFFERENT, mark_of
 from lab_code.workshop.review import QUESTIONS
 
 REPORT = "report.pdf"
@@ -70,7 +69,6 @@ def write_report(path: Path, results: Results, report: dict[str, Any]) -> None:
         "report": report,
         "title": results.workshop.title,
         "paper": results.workshop.paper,
-        "marks": [asdict(mark_of(number)) for number in range(1, DIFFERENT + 1)],
         "review_questions": QUESTIONS,
         "figures": _draw(results),
     }

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lab_code.errors import LabError
-from lab_code.workshop.mark import Mark, mark_of
 from lab_code.workshop.points import PointRules
 
 KIT_FILE = "kit.json"
@@ -40,12 +39,6 @@ class Kit:
     files: dict[str, str]  # path -> SHA-256 of every file as it was shipped
     points: PointRules = field(default_factory=PointRules)
     minutes: int = 30  # that the group has for answering and training
-    group_number: int = 1  # among the groups of the workshop, counted from 1: it chooses the group's colour and shape
-
-    @property
-    def mark(self) -> Mark:
-        """The group's colour and shape, as on its sheet."""
-        return mark_of(self.group_number)
 
     def stage(self, name: str) -> Stage:
         """The stage with this id, or this number counted from 1. Raises `LabError` where there is none."""
@@ -94,8 +87,7 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     rules = document["points"]
     points = PointRules(int(rules["stage"]), int(rules["rescued"]), tuple(int(price) for price in rules["hints"]))
     minutes = int(document.get("minutes", 30))
-    number = max(1, int(document.get("group_number", 1)))
-    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes, number)
+    return Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes)
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -105,7 +97,6 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "workshop": kit.workshop,
         "title": kit.title,
         "group": kit.group,
-        "group_number": kit.group_number,
         "stages": [asdict(stage) for stage in kit.stages],
         "points": asdict(kit.points),
         "minutes": kit.minutes,

@@ -1,7 +1,7 @@
-"""A group's mark: a colour and a shape, on its sheet as in its notebook, so that everybody knows whose things these are.
+"""A group's mark: a colour and a shape, on its sheet as in its notebook, so that all see whose things these are.
 
     mark = mark_of(kit.group_number)       # Mark(name="blue circle", colour="#0b5fa5", …)
-    draw_mark(mark, size_em=1.2)           # as SVG
+    draw_mark(mark, size_em=1.5)           # as SVG
 
 There are six colours and six shapes; a seventh group gets a new pair of them. Colour is never alone: the shape, the
 number and the name say the same. `instructor/provision/sheet.typ` draws the same points.
@@ -20,11 +20,11 @@ _COLOURS = (
 
 def _corners(count: int, radii: tuple[float, ...] = (0.5,), middle: float = 0.5) -> _Points:
     """Corners around the middle, the first one on top; `radii` are taken in turn."""
-    angles = [math.pi / 2 + 2 * math.pi * k / count for k in range(count)]
-    return tuple(
-        (round(0.5 + radii[k % len(radii)] * math.cos(angle), 4), round(middle - radii[k % len(radii)] * math.sin(angle), 4))
-        for k, angle in enumerate(angles)
-    )
+    points = []
+    for k in range(count):
+        angle, radius = math.pi / 2 + 2 * math.pi * k / count, radii[k % len(radii)]
+        points.append((round(0.5 + radius * math.cos(angle), 4), round(middle - radius * math.sin(angle), 4)))
+    return tuple(points)
 
 
 # Name, corners in a square of side 1 (none: a circle), how far the number hangs below the middle.
@@ -60,13 +60,13 @@ def mark_of(number: int) -> Mark:
     return Mark(number, f"{colour_name} {shape}", colour, points, drop)
 
 
-def draw_mark(mark: Mark, size_em: float = 1.2) -> str:
+def draw_mark(mark: Mark, size_em: float = 1.5) -> str:
     """The mark with its number as an SVG picture, to be set into a line of text."""
     corners = " ".join(f"{100 * x:g},{100 * y:g}" for x, y in mark.points)
     shape = f'<polygon points="{corners}"/>' if mark.points else '<circle cx="50" cy="50" r="50"/>'
     return (
         f'<svg role="img" aria-label="the {mark.name}" viewBox="0 0 100 100" width="{size_em}em" height="{size_em}em" '
-        f'style="vertical-align:-0.2em" fill="{mark.colour}">{shape}'
-        f'<text x="50" y="{50 + 100 * mark.drop:g}" fill="#ffffff" font-size="38" font-weight="bold" '
+        f'style="vertical-align:-0.35em" fill="{mark.colour}">{shape}'
+        f'<text x="50" y="{50 + 100 * mark.drop:g}" fill="#ffffff" font-size="46" font-weight="bold" '
         f'font-family="sans-serif" text-anchor="middle" dominant-baseline="central">{mark.number}</text></svg>'
     )
