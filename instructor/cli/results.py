@@ -60,12 +60,17 @@ def report(
 
     described, folder = read_workshop(workshop), build / COLLECTED
     with alone(build):
+        advance = show_progress("report", 3)
         results = load_results(described, folder, build)
+        advance()
         made = make_report(results, _count_mistakes(results, described, build))
-        if as_json:
-            print(report_to_json(made))
-            return
-        write_report(folder / REPORT, results, made)
+        advance()
+        if not as_json:
+            write_report(folder / REPORT, results, made)
+        advance()
+    if as_json:
+        print(report_to_json(made))
+        return
     make_console().print(f"{folder / REPORT}  (its last pages are for the groups)", markup=False)
 
 

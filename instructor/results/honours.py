@@ -6,6 +6,7 @@ The last place chooses first, so the ceremony begins with something good.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +111,15 @@ def _single_changes(results: Results, group: str) -> float | None:
     return count or None
 
 
+def _bets(results: Results, group: str) -> float | None:
+    """The least that a bet of the group was off."""
+    off = []
+    for row in results.opinions.bets_of(group):
+        with suppress(ValueError):
+            off.append(abs(float(row.get("off", ""))))
+    return -min(off) if off and min(off) <= 1 else None
+
+
 def _hints(results: Results, group: str) -> float | None:
     return sum(len(stage["hints"]) for stage in _stages(results, group)) or None
 
@@ -125,6 +135,7 @@ _AWARDS = (
     _Award("One thing at a time", _single_changes, lambda value: _say_singles(round(value))),
     _Award("Once is luck", _seeds, lambda value: f"asked chance {value:.0f} times, with another seed each"),
     _Award("Most curious", _curiosity, lambda value: f"{value:.0f} experiments after the first run"),
+    _Award("Closest bet", _bets, lambda value: f"knew a score beforehand, but for {-value:.3f}"),
     _Award("No illusions", _honesty, lambda value: f"its own score was only {-value:.2f} away from the hidden one"),
     _Award("Quick readers", _pace, lambda value: f"all stages open after {max(1, round(-value))} minutes"),
     _Award("Never gave up", _persistence, lambda value: f"{value:.0f} wrong lists, and the locks opened all the same"),

@@ -7,7 +7,7 @@
 is no question.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -32,6 +32,7 @@ def check_management(runs: pd.DataFrame, opinions: Opinions, group: str) -> list
     """All questions that were put to this class. `runs`: the group's rows of the tidy table, oldest first."""
     finished = runs[(runs["status"] == "FINISHED") & runs["validation_balanced_accuracy"].notna()]
     asked: list[Check] = [check(finished) for check in _CHECKS]
+    asked.append(_check_repeats(finished, opinions.repeats))
     if opinions.sentences is not None:
         asked.append(_check_sentence(opinions.written_by(group)))
     if opinions.bets is not None:
@@ -112,11 +113,14 @@ def _check_names(runs: pd.DataFrame) -> Check:
     return Check(name, sum(named) / len(named), f"{len(unnamed)} of {len(named)} runs are called {what}, {why}")
 
 
-def _check_repeats(runs: pd.DataFrame) -> Check:
+def _check_repeats(runs: pd.DataFrame, repeated: Mapping[str, str]) -> Check:
+    """By the group's own repetitions, and by that of the instructor, where there is one."""
     name = "a best run that repeats"
     if runs.empty:
         return Check(name, 0, "no run has finished")
     best = runs.loc[_best(runs)]
+    if repeated.get(best["run_id"]) == "same":
+        return Check(name, 1, f"{_quote(best['run'])} was made again from its record, the same to the last digit")
     same = (runs["repeats"] == best["run_id"]) | (
         (fingerprints(runs) == fingerprints(runs)[best.name]) & (runs["seed"] == best["seed"])
     )
@@ -160,5 +164,4 @@ _CHECKS: tuple[Callable[[pd.DataFrame], Check], ...] = (
     _check_one_change,
     _check_seeds,
     _check_names,
-    _check_repeats,
 )

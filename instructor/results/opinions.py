@@ -2,14 +2,16 @@
 
     opinions = read_opinions(folder)
 
-`reviews.csv` (reviewer, reviewed, answers), `sentences.csv` (group, run_id, sentence) and `bets.csv` (group, run_id,
-bet, why) are written while collecting. A table that is not there was never asked for: then nothing is scored by it.
+`reviews.csv` (reviewer, reviewed, answers), `sentences.csv` (group, sentence) and `bets.csv` (group, run_id, bet, why)
+are written while collecting. A table that is not there was never asked for: then nothing is scored by it.
+`repeats.json` is what `instructor collect --repeat` found when it made the groups' best runs again.
 """
 
 import csv
+import json
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from instructor.collect.table import bare_cell
 from lab_code.errors import LabError
 from lab_code.workshop.feedback import RATINGS, SENTENCES
 
-REVIEWS, WRITTEN, BETS = "reviews.csv", "sentences.csv", "bets.csv"
+REVIEWS, WRITTEN, BETS, REPEATS = "reviews.csv", "sentences.csv", "bets.csv", "repeats.json"
 Rows = list[dict[str, str]]
 
 
@@ -28,6 +30,7 @@ class Opinions:
     reviews: Rows | None = None
     sentences: Rows | None = None
     bets: Rows | None = None
+    repeats: dict[str, str] = field(default_factory=dict)  # run id -> same, or differs
 
     def written_by(self, group: str) -> list[str]:
         """A group's sentences."""
@@ -50,6 +53,7 @@ def read_opinions(folder: Path) -> Opinions:
         _read(folder / REVIEWS, ["reviewer", "reviewed"]),
         _read(folder / WRITTEN, ["group", "sentence"]),
         _read(folder / BETS, ["group", "bet"]),
+        _read_repeats(folder / REPEATS),
     )
 
 
@@ -81,6 +85,17 @@ def list_sentences(feedback: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
         question: sorted(text for answer in answers if (text := str(answer.get(name, "")).strip()))
         for name, question in SENTENCES.items()
     }
+
+
+def _read_repeats(path: Path) -> dict[str, str]:
+    """What the instructor's repetition of a run came to; runs that could not be made again are left out."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).values()
+        return {str(one["run_id"]): "same" if one["same"] else "differs" for one in found if not one.get("error")}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LabError(f"{path} cannot be read: {error}", hint="make collect, then once more with --repeat") from error
 
 
 def _read(path: Path, columns: Sequence[str]) -> Rows | None:

@@ -32,6 +32,7 @@ from lab_code.files import write_whole
 from lab_code.workshop.review import QUESTIONS
 
 REPORT = "report.pdf"
+_MOST_RUNS = 25  # of a group that its page lists
 _TEMPLATE = Path(__file__).parent / "report.typ"
 _ALTERNATIVES = {
     "runs": "Parallel coordinates: every run through the settings that differ, to its balanced accuracy.",
@@ -65,8 +66,9 @@ def report_to_json(report: dict[str, Any]) -> str:
 
 def write_report(path: Path, results: Results, report: dict[str, Any]) -> None:
     """Set the report as PDF. Raises `LabError` where it cannot be set."""
+    groups = [{**group, "runs": group["runs"][:_MOST_RUNS], "count": len(group["runs"])} for group in report["groups"]]
     data = {
-        "report": report,
+        "report": {**report, "groups": groups},
         "title": results.workshop.title,
         "paper": results.workshop.paper,
         "review_questions": QUESTIONS,

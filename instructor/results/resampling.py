@@ -61,12 +61,8 @@ def rank_models(
     )
     order = sorted(range(len(names)), key=lambda index: (-scores[index], names[index]))
     resampled = resampled[:, order]
-    difference = resampled[:, :, None] - resampled[:, None, :]  # (draws, G, G)
-    difference[np.abs(difference) < 1e-12] = 0  # the same photographs right, added up in another order
-    before = (difference > 0).mean(axis=0) + (difference == 0).mean(axis=0) / 2
-    tail = 50 * (1 - certainty)
-    low, high = np.percentile(difference, (tail, 100 - tail), axis=0)
-    sure = (low > 0) | (high < 0)
+    compared = [_compare(resampled[:, [place]] - resampled, certainty) for place in range(len(names))]
+    before, sure = (np.stack(parts) for parts in zip(*compared, strict=True))
     return ModelRanking(
         [names[index] for index in order],
         [float(scores[index]) for index in order],
@@ -74,6 +70,15 @@ def rank_models(
         before,
         sure,
     )
+
+
+def _compare(difference: np.ndarray, certainty: float) -> tuple[np.ndarray, np.ndarray]:
+    """How often differences (draws, G) are above zero, ties half, and whether their interval leaves out zero: (G,)."""
+    difference[np.abs(difference) < 1e-12] = 0  # the same photographs right, added up in another order
+    before = (difference > 0).mean(axis=0) + (difference == 0).mean(axis=0) / 2
+    tail = 50 * (1 - certainty)
+    low, high = np.percentile(difference, (tail, 100 - tail), axis=0)
+    return before, (low > 0) | (high < 0)
 
 
 def resample_balanced_accuracy(

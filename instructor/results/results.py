@@ -138,7 +138,7 @@ def _read_points(database: sqlite3.Connection, run_id: str) -> Sequence[tuple[in
     """One value an epoch, the last that was logged."""
     rows = database.execute(
         "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = 'balanced_accuracy' AND is_nan = 0"
-        " ORDER BY step, timestamp",
+        " ORDER BY step, timestamp LIMIT 100000",
         (run_id,),
     )
     points = {step: value for step, value in rows if isinstance(value, int | float) and 0 <= value <= 1}

@@ -33,6 +33,7 @@ from lab_code.files import open_whole
 from lab_code.tracking.runs import Run
 
 CSV, PARQUET = "runs.csv", "runs.parquet"
+_MOST_COMPARED = 60  # earlier runs that a run is compared with, the latest of them: a sweep may have made thousands
 _SCORES = ("balanced_accuracy", "accuracy", "macro_auc")
 _TEXTS = ("group", "run", "run_id", "status", "reference", "changed", "repeats", *(
     "framework", "data.folder", "data.augment", "data.sampling", "data.on_fault", "model.name", "model.stem",
@@ -79,13 +80,14 @@ def _columns(evidence: Evidence) -> list[str]:
 
 
 def _describe_group(entry: GroupEvidence, runs: list[Run], given: frozenset[str]) -> list[dict[str, Any]]:
-    rows = []
-    for number, run in enumerate(runs):
+    rows: list[dict[str, Any]] = []
+    earlier: list[Run] = []
+    for run in runs:
         row = _describe_run(entry, run)
         row["given"] = run.name in given or bool(run.tags.get("repeats"))
-        earlier = [other for other in runs[:number] if other.status == "FINISHED" and not other.tags.get("repeats")]
         row |= _describe_changes(entry, run, earlier)
         rows.append(row)
+        earlier += [run] if run.status == "FINISHED" and not run.tags.get("repeats") else []
     return rows
 
 
@@ -109,7 +111,7 @@ def _describe_run(entry: GroupEvidence, run: Run) -> dict[str, Any]:
 
 def _describe_changes(entry: GroupEvidence, run: Run, earlier: Sequence[Run]) -> dict[str, Any]:
     """The nearest earlier run (of equally near ones the latest), what differs from it, and what that did."""
-    compared = [(find_changes(other.params, run.params), other) for other in earlier]
+    compared = [(find_changes(other.params, run.params), other) for other in earlier[-_MOST_COMPARED:]]
     compared = [(changes, other) for changes, other in compared if changes]
     if not compared:
         return {"reference": "", "changes": 0, "changed": "", "gain": np.nan}

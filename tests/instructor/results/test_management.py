@@ -88,6 +88,11 @@ def test_only_what_was_asked_for_is_a_question() -> None:
     assert found["a bet before the run"] == (0.5, "bet on the result of 1 of 2 runs before they began")
 
 
+@pytest.mark.parametrize(("found", "share"), [("same", 1), ("differs", 0)])
+def test_a_repetition_by_the_instructor_counts_as_well(found: str, share: float) -> None:
+    assert check(BASE, opinions=Opinions(repeats={"group-1-1": found}))["a best run that repeats"][0] == share
+
+
 @pytest.mark.parametrize(
     ("after", "changes"),
     [

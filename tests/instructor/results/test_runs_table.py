@@ -1,6 +1,7 @@
 """The tidy table: a row a run, what it was compared with, and files that a spreadsheet may open."""
 
 import csv
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -154,6 +155,9 @@ def test_opinions_are_read_as_they_were_written_and_tables_may_be_missing(tmp_pa
     assert read_opinions(tmp_path).sentences is None
     (tmp_path / "sentences.csv").write_text("group,sentence\ngroup-1,'=1+1 helped\n", encoding="utf-8")
     assert read_opinions(tmp_path).written_by("group-1") == ["=1+1 helped"]
+    repeats = {"group-1": {"run_id": "a", "same": True, "error": ""}, "group-2": {"run_id": "b", "error": "no"}}
+    (tmp_path / "repeats.json").write_text(json.dumps(repeats), encoding="utf-8")
+    assert read_opinions(tmp_path).repeats == {"a": "same"}
     (tmp_path / "bets.csv").write_text("team,bet\n", encoding="utf-8")
     with pytest.raises(LabError, match=r"bets\.csv: the column group is missing"):
         read_opinions(tmp_path)
