@@ -31,7 +31,9 @@ def read_yaml(path: Path, schema: type[T]) -> T:
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")
         text = (getattr(error, "msg", None) or str(error)).splitlines()[0]
-        raise LabError(f"{path}: {key}: {text}", hint=_keys_hint(_owner(error, schema), key)) from error
+        raise LabError(
+            f"{path}{find_line(path, key)}: {key}: {text}", hint=_keys_hint(_owner(error, schema), key)
+        ) from error
 
 
 def _owner(error: OmegaConfBaseException, schema: type) -> type:
@@ -42,6 +44,18 @@ def _owner(error: OmegaConfBaseException, schema: type) -> type:
         if isinstance(owner, type) and dataclasses.is_dataclass(owner) and "." not in str(error.full_key)
         else schema
     )
+
+
+def find_line(path: Path, key: str) -> str:
+    """Where a key stands in a file, as ` line 12`; of a key that is not there, the last part that is; or nothing."""
+    node, line = yaml.compose(path.read_text(encoding="utf-8")), None
+    for part in key.split("."):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((name, value) for name, value in pairs if name.value == part), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return "" if line is None else f" line {line}"
 
 
 def _keys_hint(schema: type, key: str) -> str:

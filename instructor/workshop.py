@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from instructor.classroom.schedule import Schedule, check_schedule
-from instructor.schema import read_yaml
+from instructor.schema import find_line, read_yaml
 from lab_code.errors import LabError, suggest
 from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK
 from lab_code.workshop.points import PointRules
@@ -76,6 +76,25 @@ class BoardSettings:
 
 
 @dataclass
+class Scoring:
+    """What the final ranking is made of: the full points of every part, and when two models differ."""
+
+    model: float = 40
+    stages: float = 20
+    management: float = 30
+    kahoot: float = 10
+    certainty: float = 0.95
+    resamplings: int = 2000
+    wrong_list: float = 0.1
+    late: float = 0.1
+
+    def weights(self) -> dict[str, float]:
+        """The parts that count, and their full points."""
+        parts = {"model": self.model, "stages": self.stages, "management": self.management, "kahoot": self.kahoot}
+        return {name: points for name, points in parts.items() if points}
+
+
+@dataclass
 class Workshop:
     """Everything that makes one workshop; `instructor/workshop.yaml` explains every key."""
 
@@ -90,6 +109,7 @@ class Workshop:
     limits: HandinLimits = field(default_factory=HandinLimits)
     schedule: Schedule = field(default_factory=Schedule)
     board: BoardSettings = field(default_factory=BoardSettings)
+    scoring: Scoring = field(default_factory=Scoring)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -132,9 +152,10 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
         "limits.rows": 1000 <= workshop.limits.rows <= 1_000_000_000,
         "locks": 8 <= workshop.locks.memory_kib <= 262_144 and 1 <= workshop.locks.iterations <= 16,
     }
-    for key, holds in checks.items():
+    for key, holds in (checks | _check_scoring(workshop.scoring)).items():
         if not holds:
-            raise LabError(f"{path}: {key} is out of range", hint="the comments in the file say what is meant")
+            where = f"{path}{find_line(path, key)}"
+            raise LabError(f"{where}: {key} is out of range", hint="the comments in the file say what is meant")
     _check_activity(path, workshop)
     check_schedule(path, workshop.schedule, workshop.activity_minutes)
     return workshop
@@ -161,6 +182,18 @@ def _check_activity(path: Path, workshop: Workshop) -> None:
         if section.until and section.until not in known:
             hint = f"{suggest(section.until, known)}until can be: {', '.join(known)}"
             raise LabError(f"{where}: nothing ends with '{section.until}'", hint=hint)
+
+
+def _check_scoring(scoring: Scoring) -> dict[str, bool]:
+    weights = {name: getattr(scoring, name) for name in ("model", "stages", "management", "kahoot")}
+    return {
+        **{f"scoring.{name}": 0 <= points <= 1000 for name, points in weights.items()},
+        "scoring": any(weights.values()),
+        "scoring.certainty": 0.5 < scoring.certainty < 1,
+        "scoring.resamplings": 100 <= scoring.resamplings <= 100_000,
+        "scoring.wrong_list": 0 <= scoring.wrong_list <= 1,
+        "scoring.late": 0 <= scoring.late <= 1,
+    }
 
 
 def find_group(workshop: Workshop, name: str) -> str:

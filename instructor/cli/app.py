@@ -2,8 +2,8 @@
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
 locks, experiments), `provision.py`, `deliver.py` and `fleet.py` (laptops), `classroom.py` (plan, run sheet, slides,
-clock, board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's results). What takes
-long to import (MLflow, torch) is imported only inside the commands that need it.
+clock, board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's results), `results.py`
+(ceremony, report). What takes long to import (MLflow, torch) is imported only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from instructor.cli import classroom, collect, deliver, fleet, in_class, prepare, provision
+from instructor.cli import classroom, collect, deliver, fleet, in_class, prepare, provision, results
 from lab_code.cli.terminal import run_app
 
 
@@ -47,6 +47,8 @@ for command in (
     collect.collect,
     collect.ui,
     collect.review,
+    results.ceremony,
+    results.report,
     prepare.experiments,
 ):
     app.command()(command)

@@ -15,16 +15,19 @@ from instructor.collect.disk import explain_full_disk, is_disk_full
 from instructor.collect.handin import Found
 from instructor.collect.handins import HandIn, HandIns, Place, Progress, Terms, read_handins
 from instructor.collect.isolation import Job, Outcome, run_isolated
-from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
+from instructor.collect.leaderboard import Row
 from instructor.collect.merge import merge_store
 from instructor.collect.review import COLUMNS, TABLE, name_reviewed
-from instructor.collect.scoring import score_best
+from instructor.collect.scoring import score_best, score_others
 from instructor.collect.statements import write_statements
 from instructor.collect.stores import make_store as make_store
 from instructor.collect.stores import replace_collected
 from instructor.collect.stores import stage as stage
 from instructor.collect.table import write_table
 from instructor.dataset.prepare import CHECKSUMS
+from instructor.results.evidence import GroupEvidence, gather_group
+from instructor.results.results import load_results, record_class
+from instructor.results.show import write_results
 from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
@@ -73,53 +76,44 @@ def collect_handins(
             return collected
         scores = _score_all(handins, workshop, test_set, progress)
         advance = progress("merging", len(handins.of_group))
+        merged = []
         for group in handins.of_group:
-            row = _collect_group(group, handins, scores, store, final, collected)
-            collected.rows += [row] if row else []
+            merged.append(_collect_group(group, handins, scores, store, final, collected))
             advance()
         check_counts(store, collected.counts, collected.incomplete)
         _note_other_photographs(handins, build, collected)
-        collected.rows = rank_rows(collected.rows)
-        write_leaderboard(store, workshop.title, collected.rows)
         collected.reviews = _collect_reviews(handins, workshop, build, store, collected)
         collected.notes += write_statements([(each.group, each.facts["statements"]) for each in handins.all()], store)
+        record_class(store, workshop, test_set, [evidence for evidence in merged if evidence])
+        collected.rows = write_results(load_results(workshop, store, build), store, progress)
         replace_collected(store, build)
     collected.missing = [group for group in workshop.groups if group not in {row.group for row in collected.rows}]
     return collected
 
 
 def _score_all(handins: HandIns, workshop: Workshop, test_set: Path, progress: Progress) -> dict[str, Outcome]:
-    """What came out of scoring, by the store of each hand-in."""
+    """What came out of scoring, by the store of each hand-in; `others` are the runs after the best one."""
     chosen = handins.all()
-    jobs = [Job(score_best, (handin.store, sorted(handin.skip), test_set)) for handin in chosen]
+    arguments = [(handin.store, sorted(handin.skip), test_set) for handin in chosen]
+    jobs = [Job(function, given) for function in (score_best, score_others) for given in arguments]
     outcomes = run_isolated(jobs, workshop.limits, progress("scoring", len(jobs)))
-    return {str(handin.store): outcome for handin, outcome in zip(chosen, outcomes, strict=True)}
+    best, others = outcomes[: len(chosen)], outcomes[len(chosen) :]
+    for outcome, other in zip(best, others, strict=True):
+        if outcome.value:
+            outcome.value["others"] = other.value or {}
+    return {str(handin.store): outcome for handin, outcome in zip(chosen, best, strict=True)}
 
 
 def _collect_group(
     group: str, handins: HandIns, scores: dict[str, Outcome], store: Path, final: Path, collected: Collected
-) -> Row | None:
-    """Merge what a group handed in, and describe it in one row; None where nothing could be merged."""
+) -> GroupEvidence | None:
+    """Merge what a group handed in, and say what is known of it; None where nothing could be merged."""
     merged = _merge_group(group, handins, store, final, collected)
     if not merged:
         return None
-    best = _best_score(merged, scores, collected)
-    progress = max((handin.facts["progress"] for handin in merged), key=lambda facts: facts["points"])
-    metrics = best.get("metrics", {})
-    return Row(
-        rank=None,
-        group=group,
-        best_run=best.get("name", ""),
-        run_id=best.get("run_id", ""),
-        test_balanced_accuracy=metrics.get("balanced_accuracy"),
-        test_accuracy=metrics.get("accuracy"),
-        test_macro_auc=metrics.get("macro_auc"),
-        validation_balanced_accuracy=best.get("validation"),
-        runs=len({run_id for handin in merged for run_id in handin.counted}),
-        **progress,
-        handed_in=merged[0].facts["written"],
-        receipt=merged[0].facts["receipt"],
-    )
+    scored = _sort_scores(merged, scores, collected)
+    runs = len({run_id for handin in merged for run_id in handin.counted})
+    return gather_group(group, runs, [handin.facts for handin in merged], scored)
 
 
 def _merge_group(group: str, handins: HandIns, store: Path, final: Path, collected: Collected) -> list[HandIn]:
@@ -142,8 +136,8 @@ def _merge_group(group: str, handins: HandIns, store: Path, final: Path, collect
     return merged
 
 
-def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Collected) -> dict[str, Any]:
-    """The score of the best run among a group's laptops; what could not be scored is noted."""
+def _sort_scores(merged: list[HandIn], scores: dict[str, Outcome], collected: Collected) -> list[dict[str, Any]]:
+    """What a group's laptops scored, the best by its own validation first; what could not be scored is noted."""
     found: list[dict[str, Any]] = []
     for handin in merged:
         outcome = scores[str(handin.store)]
@@ -152,7 +146,7 @@ def _best_score(merged: list[HandIn], scores: dict[str, Outcome], collected: Col
             continue
         found.append(outcome.value)
         collected.incomplete += [f"{handin.group}: {fault}" for fault in outcome.value["faults"]]
-    return max(found, key=lambda score: score["validation"] or -1, default={})
+    return sorted(found, key=lambda score: score["validation"] or -1, reverse=True)
 
 
 def _note_other_photographs(handins: HandIns, build: Path, collected: Collected) -> None:

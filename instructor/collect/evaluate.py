@@ -21,12 +21,13 @@ from lab_code.tracking.runs import Run
 
 @dataclass(frozen=True)
 class TestScore:
-    """The metrics of one model on the hidden test set."""
+    """The metrics of one model on the hidden test set, and which diagnosis it takes every photograph for."""
 
     __test__ = False  # not a test, whatever pytest thinks of the name
 
     run: Run
     metrics: dict[str, float]
+    predicted: list[int]
 
 
 class HiddenTestSet:
@@ -46,7 +47,8 @@ class HiddenTestSet:
         probabilities = learner.predict(lesions.images)
         if not np.isfinite(probabilities).all():
             raise LabError("the probabilities that its model gives are no numbers", hint="train it again")
-        return TestScore(run, evaluate(lesions.labels, probabilities, DIAGNOSES))
+        metrics = evaluate(lesions.labels, probabilities, DIAGNOSES)
+        return TestScore(run, metrics, probabilities.argmax(axis=1).tolist())
 
     def _load_size(self, image_size: int) -> Lesions:
         return load_lesions(self._folder, image_size)

@@ -1,6 +1,7 @@
-"""The leaderboard: one row a group, as CSV for programs and as a page for the projector."""
+"""The leaderboard: one row a group, as CSV for programs and as a page that stands still."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,7 +14,7 @@ _TEMPLATE = "leaderboard.html"
 
 @dataclass(frozen=True)
 class Row:
-    """One group. `rank` is None where its model could not be scored on the hidden test set."""
+    """One group. `rank` is its place, None before it is ranked; `model_rank` is None where its model has no score."""
 
     rank: int | None
     group: str
@@ -29,24 +30,21 @@ class Row:
     wrong_answers: int
     handed_in: str
     receipt: str
+    total: float | None = None  # of what can be had: of_total
+    of_total: float | None = None
+    model_rank: int | None = None
+    model_points: float | None = None
+    stage_points: float | None = None
+    management_points: float | None = None
+    kahoot_points: float | None = None
 
 
-def rank_rows(rows: list[Row]) -> list[Row]:
-    """Rows by balanced accuracy on the hidden test set; equal scores share a rank, groups without one come last."""
-    scores = [row.test_balanced_accuracy for row in rows if row.test_balanced_accuracy is not None]
-    ordered = sorted(rows, key=lambda row: (-(row.test_balanced_accuracy or -1.0), row.group))
-    ranked = []
-    for row in ordered:
-        mine = row.test_balanced_accuracy
-        ranked.append(replace(row, rank=None if mine is None else 1 + sum(score > mine for score in scores)))
-    return ranked
-
-
-def write_leaderboard(folder: Path, title: str, rows: list[Row]) -> None:
-    """Write `leaderboard.csv` and `leaderboard.html` into `folder`."""
+def write_leaderboard(folder: Path, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
+    """Write `leaderboard.csv` and `leaderboard.html` into `folder`; `notes` stand below the table of the page."""
     columns = [field.name for field in fields(Row)]
     write_table(folder / "leaderboard.csv", columns, map(asdict, rows))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    write_whole(folder / "leaderboard.html", environment.get_template(_TEMPLATE).render(title=title, rows=rows))
+    page = environment.get_template(_TEMPLATE).render(title=title, rows=rows, notes=notes)
+    write_whole(folder / "leaderboard.html", page)

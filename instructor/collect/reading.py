@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from instructor.collect.claims import check_claims
+from instructor.collect.class_facts import describe_stages, read_feedback
 from instructor.collect.filling import Filled, fill_store, hash_rows, place_of
 from instructor.collect.finding import Content, read_manifest
 from instructor.collect.parcels import AGAIN, Budget, Members, copy_limited, open_members
 from instructor.collect.statements import describe_statements
 from instructor.collect.upgrade import make_older_store, read_revision, upgrade_store
 from instructor.workshop import HandinLimits, Workshop
-from lab_code.analysis.compare import choose_runs, load_confusion
+from lab_code.analysis.compare import best_runs, choose_runs, load_confusion
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
 from lab_code.files import canonical_json
-from lab_code.tracking.runs import DATABASE, open_database, read_runs
+from lab_code.tracking.runs import DATABASE, Run, open_database, read_runs
 from lab_code.workshop.handin import receipt
 from lab_code.workshop.handin_rules import LARGEST, MANIFEST, belongs, is_clutter, is_portable
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_from_json
@@ -65,6 +66,8 @@ def read_handin(content: Content, folder: Path, workshop: Workshop, empty_store:
         "counts": filled.counts,
         "runs": _describe_runs(folder / STORE, manifest["files"]),
         "progress": _describe_progress(kit, journal, workshop),
+        "stages": describe_stages(journal, [stage.id for stage in workshop.stages]),
+        "feedback": read_feedback(folder),
         "review": _read_answers(folder),
         "statements": describe_statements(folder, folder / STORE, kit),
     }
@@ -92,11 +95,23 @@ def _first(lines: list[str]) -> list[str]:
 
 
 def describe_for_review(store: Path, skip: list[str], identity: str) -> dict[str, Any]:
-    """Two runs of a store as the document of a `review.json`. Raises `LabError` where there are not two."""
-    first, second = choose_runs([run for run in read_runs(store) if run.run_id not in skip], [])
+    """Two runs of a store as the document of a `review.json`, or one, where there is only one.
+
+    Raises `LabError` where there is none that can be read.
+    """
+    first, second = _choose_for_review([run for run in read_runs(store) if run.run_id not in skip])
     document = review_to_json(identity, (first, second), (load_confusion(first), load_confusion(second)))
     review_from_json(document, store)  # what its reader could not read is not given to anybody
-    return document
+    return document if first.run_id != second.run_id else document | {"runs": document["runs"][:1]}
+
+
+def _choose_for_review(runs: list[Run]) -> tuple[Run, Run]:
+    """Two runs of different names, or the last two; of a group with only one that one twice."""
+    finished = best_runs(runs, at_least=1)
+    if len({run.name for run in finished}) > 1:
+        return choose_runs(finished, [])
+    first, second = sorted(finished, key=lambda run: run.started_ms)[-2:] if len(finished) > 1 else finished * 2
+    return first, second
 
 
 def _unpack(members: Members, files: dict[str, str], folder: Path, limits: HandinLimits) -> list[str]:

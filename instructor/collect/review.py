@@ -1,10 +1,12 @@
 """Peer review: which group reads which other group's runs, what it is given, and what it said.
 
-`build/vault/reviews.yaml` is the instructor's file: one line a group. It is written as a ring where it is missing, and
-changed by hand wherever that is better. A group whose runs did not arrive is passed over: its reader gets the next one
-in the ring.
+Only groups that have handed in review and are reviewed, each of them by another one. `build/vault/reviews.yaml` is the
+instructor's file: one line a group. It is written as a ring where it is missing, and changed by hand wherever that is
+better. Where the group that it names did not hand in, the reader gets one that nobody reads yet. Of a group with a
+single run the reader sees that run beside its own newest one.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,29 +54,66 @@ def make_reviews(workshop: Workshop, handins: HandIns, vault: Vault, folder: Pat
         if outcome.error:
             faults[handin.group] = outcome.error
         else:
-            documents.setdefault(handin.group, outcome.value)  # of several laptops the first that has two runs
+            known = documents.setdefault(handin.group, outcome.value)
+            if len(known["runs"]) < len(outcome.value["runs"]):  # of several laptops the first that has two runs
+                documents[handin.group] = outcome.value
     made.notes += [f"{g} cannot be reviewed: {fault}" for g, fault in faults.items() if g not in documents]
-    absent = [group for group in workshop.groups if group not in handins.of_group]
-    made.notes += [f"{group} cannot be reviewed: nothing from it yet" for group in absent]
-    made.reviewed = assign_reviews(workshop.groups, set(documents), plan)
-    for group, other in made.reviewed.items():
+    here = [group for group in workshop.groups if group in handins.of_group]
+    made.notes += [f"{group} takes no part: nothing from it yet" for group in workshop.groups if group not in here]
+    made.reviewed = assign_reviews(here, set(documents), plan)
+    for group, other in list(made.reviewed.items()):
+        document = _complete(documents[other], documents.get(group))
+        if document is None:
+            made.notes.append(f"{group} has no run to compare the only one of {other} with")
+            del made.reviewed[group]
+            continue
         made.files[group] = folder / group / REVIEW
-        write_whole(made.files[group], to_json(documents[other]))
-    made.notes += [f"{group} has nobody to review" for group in workshop.groups if group not in made.reviewed]
+        write_whole(made.files[group], to_json(document))
+    made.notes += [f"{group} has nobody to review" for group in here if group not in made.reviewed]
     return made
 
 
-def assign_reviews(groups: Sequence[str], present: set[str], plan: Mapping[str, str]) -> dict[str, str]:
-    """Who reads whom: the plan, or the next group after it whose runs are there; never a group itself."""
-    assigned = {}
-    for group in groups:
-        wanted = plan.get(group, group)
-        start = groups.index(wanted) if wanted in groups else groups.index(group) + 1
-        ring = [groups[(start + step) % len(groups)] for step in range(len(groups))]
-        other = next((name for name in ring if name in present and name != group), None)
-        if other is not None:
-            assigned[group] = other
-    return assigned
+def assign_reviews(groups: Sequence[str], readable: set[str], plan: Mapping[str, str]) -> dict[str, str]:
+    """Who of `groups` (all that are here) reads whom of `readable`: the plan where it can be kept.
+
+    Everybody else reads whoever is read least, the next in the ring first; never a group itself. Nobody is left out
+    while another one is read twice.
+    """
+    assigned = {group: plan[group] for group in groups if plan.get(group) in readable}
+    free = [group for group in groups if group not in assigned]
+    for group in free:
+        count = Counter(assigned.values())
+        start = groups.index(group) + 1
+        ring = [name for name in [*groups[start:], *groups[:start]] if name in readable and name != group]
+        if ring:
+            assigned[group] = min(ring, key=lambda name: count[name])
+    for unread in sorted(readable - set(assigned.values())):
+        _find_reader(unread, assigned, [group for group in free if group in assigned], set())
+    return {group: assigned[group] for group in groups if group in assigned}
+
+
+def _find_reader(unread: str, assigned: dict[str, str], free: Sequence[str], asked: set[str]) -> bool:
+    """Give `unread` a reader of those that are free to choose, who may hand on whom it read so far (an augmenting path
+    of bipartite matching); nobody is asked twice."""
+    for reader in free:
+        before = assigned[reader]
+        if reader in asked or unread in (reader, before):
+            continue
+        asked.add(reader)
+        if Counter(assigned.values())[before] > 1 or _find_reader(before, assigned, free, asked):
+            assigned[reader] = unread
+            return True
+    return False
+
+
+def _complete(document: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A document of two runs: where it has only one, the reader's own newest comes second; None where there is none."""
+    if len(document["runs"]) > 1:
+        return document
+    if own is None:
+        return None
+    about = "A is a run of another group, B is your own newest one, to be reviewed: lab review"
+    return document | {"about": about, "runs": [*document["runs"], own["runs"][-1]]}
 
 
 def read_plan(vault: Vault, groups: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ The model is made by this project's code from a configuration and numbers, never
 
 import math
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lab_code.errors import LabError
 from lab_code.tracking.runs import Run, read_runs
 
 _TRIES = 3  # of the best runs, where weights are missing or damaged
+_MOST = 8  # runs of a group that are asked about the hidden photographs
 
 
 def find_best(store: Path, skip: list[str]) -> list[Run]:
@@ -44,12 +46,27 @@ def score_best(store: Path, skip: list[str], test_set: Path) -> dict[str, Any]:
     hidden, best = HiddenTestSet(test_set), find_best(store, skip)
     for run in best[:_TRIES]:
         try:
-            return {**_describe(run), "metrics": hidden.score(run).metrics, "faults": faults}
+            score = hidden.score(run)
+            return {**_describe(run), "metrics": score.metrics, "predicted": score.predicted, "faults": faults}
         except LabError as error:
             message = error.message.replace(f"{run.artifacts}{os.sep}", "")
             faults.append(f"run '{_describe(run)['name']}' cannot be scored: {one_line(message)}")
     known = _describe(best[0]) if best else {"run_id": "", "name": "", "validation": None}
-    return {**known, "metrics": {}, "faults": faults}
+    return {**known, "metrics": {}, "predicted": [], "faults": faults}
+
+
+def score_others(store: Path, skip: list[str], test_set: Path) -> dict[str, dict[str, float]]:
+    """The hidden test set's metrics of the runs after the best one, by their ids; those that cannot be scored lack.
+
+    They rank nobody: they show what a group's changes did on photographs that it has not seen.
+    """
+    from instructor.collect.evaluate import HiddenTestSet
+
+    hidden, scores = HiddenTestSet(test_set), {}
+    for run in find_best(store, skip)[1:_MOST]:
+        with suppress(LabError):
+            scores[run.run_id] = hidden.score(run).metrics
+    return scores
 
 
 def _describe(run: Run) -> dict[str, Any]:

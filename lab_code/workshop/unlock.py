@@ -74,7 +74,7 @@ def unlock_with_answers(
         try:
             files = open_with_answers(lock, answers, chain, words)
         except WrongKeyError as error:
-            append_event(kit.root, "unlock_failed", stage=stage.id)
+            append_event(kit.root, "unlock_failed", stage=stage.id, answers=",".join(answers))
             raise _explain_wrong(kit, stage, words) from error
     return _apply(kit, stage, files, "answers")
 

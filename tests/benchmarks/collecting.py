@@ -48,6 +48,13 @@ def measure(scratch: Path) -> Iterator[tuple]:
     yield "collect: six hand-ins, a process each", statistics.median(isolated[1:]), "s"
     yield "collect: the same in one process", statistics.median(bare[1:]), "s"
     yield "collect: a process each over one process", statistics.median(ratios), "ratio", 1.3
+    yield "collect: six hand-ins to the ceremony, all files written", statistics.median(isolated[1:]), "s", 20
+    yield (
+        "ceremony: ranked and written again",
+        _time("-m", "instructor.cli", "ceremony", "--no-open", "--build", str(build)),
+        "s",
+    )
+    yield "report: as PDF", _time("-m", "instructor.cli", "report", "--build", str(build)), "s"
 
 
 def _time(*arguments: str) -> float:

@@ -1,5 +1,6 @@
 """The half hour as a group spends it: a real browser, the real JupyterLab and MLflow, keys instead of clicks."""
 
+import io
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -7,13 +8,16 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
+from pypdf import PdfReader
 
 from instructor.collect.leaderboard import Row, write_leaderboard
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.exports import export_page
+from instructor.results.ceremony import write_ceremony
 from lab_code.tracking.runs import read_runs
 from lab_code.workshop.desk import read_servers, write_redirect
 from lab_code.workshop.progress import read_journal
+from tests.instructor.results.made_up import make_class
 
 _LAPTOP, _PROJECTOR = {"width": 1366, "height": 768}, {"width": 1920, "height": 1080}
 _LONG_MS = 180_000
@@ -264,3 +268,30 @@ def test_pages_for_the_projector_are_fit_for_everybody(workshop, build: Path, br
         assert find_violations(page, "html") == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= _PROJECTOR["width"]
     assert len(list(tmp_path.glob("*.html"))) == 2
+
+
+def test_the_ceremony_is_given_by_keys_and_read_by_everybody(browser: Browser, tmp_path: Path) -> None:
+    path = write_ceremony(make_class(), tmp_path)
+    asked: list[str] = []
+    page = open_page(browser, path.as_uri(), asked)
+    page.set_viewport_size(_PROJECTOR)
+    page.emulate_media(reduced_motion="reduce")
+    shown = page.locator(".scene:visible h2")
+    for title in ("And now: the results", "group-3", "group-2", "group-1", "All groups"):
+        expect(shown).to_have_text(title)
+        assert find_violations(page, "html") == [], title
+        size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        assert size[0] <= _PROJECTOR["width"] and size[1] <= _PROJECTOR["height"], "a scene fits the wall"
+        assert page.evaluate("document.getAnimations().length") == 0, "reduced motion is respected"
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
+    page.mouse.click(900, 300)
+    expect(shown).to_have_text("group-3")
+    page.keyboard.press("s")
+    expect(shown).to_have_count(5)
+    assert find_violations(page, "html") == []
+    assert len(PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) == 5
+    page.emulate_media(reduced_motion="no-preference")
+    page.goto(path.as_uri())
+    assert page.evaluate("document.getAnimations().length") > 0
+    assert asked == [path.as_uri()] * 2, "it loads nothing"

@@ -10,7 +10,7 @@ import pytest
 
 from instructor.collect.collect import collect_handins
 from instructor.collect.evaluate import HiddenTestSet
-from instructor.collect.leaderboard import Row, rank_rows, write_leaderboard
+from instructor.collect.leaderboard import Row, write_leaderboard
 from lab_code.errors import LabError
 from lab_code.tracking.records import WEIGHTS
 from lab_code.tracking.runs import read_runs
@@ -120,7 +120,7 @@ def test_a_model_that_cannot_be_rebuilt_keeps_the_group_on_the_board(desk: Desk)
     desk.replace("group-2", members)
     collected = desk.collect()
     row = next(row for row in collected.rows if row.group == "group-2")
-    assert row.rank is None and row.test_balanced_accuracy is None and row.runs == 1
+    assert row.rank and row.model_rank is None and row.test_balanced_accuracy is None and row.runs == 1
     assert any("group-2: run 'mine' cannot be scored" in line for line in collected.incomplete)
 
 
@@ -311,15 +311,6 @@ def test_of_a_run_that_two_groups_claim_the_store_shows_the_one_with_more_to_sho
     stored = {run.run_id: run for run in read_runs(desk.build / "collected")}
     assert stored[run_id].name == "mine" and stored[run_id].tags["group"] == "group-2" and stored[run_id].metrics
     assert [line for line in collected.conflicts if "handed in by group-1 and group-2" in line]
-
-
-def make_row(group: str, score: float | None) -> Row:
-    return Row(None, group, "run", "id", score, 0.5, 0.5, 0.5, 1, 1, 10, 0, "", "CODE")
-
-
-def test_equal_scores_share_a_rank_and_no_score_comes_last() -> None:
-    rows = rank_rows([make_row("a", 0.5), make_row("b", None), make_row("c", 0.7), make_row("d", 0.5)])
-    assert [(row.group, row.rank) for row in rows] == [("c", 1), ("a", 2), ("d", 2), ("b", None)]
 
 
 def test_text_of_a_hand_in_is_no_formula_and_no_markup(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a class achieved: one tidy table of all runs, the ranking with its reasons, ceremony, figures and report."""
