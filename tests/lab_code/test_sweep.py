@@ -170,10 +170,12 @@ def test_the_other_commands_about_runs_work_as_they_are_typed(kit: KitOnDisk) ->
     assert "never for clinical use" in shown and "melanoma" in shown
     (picture,) = (kit.root / "predictions").iterdir()
     assert picture.read_bytes().startswith(b"\x89PNG")
-    (kit.root / "lab_code" / "losses" / "extra.py").write_text('"""Mine."""\n', encoding="utf-8")
+    with (kit.root / "lab_code" / "losses" / "cross_entropy.py").open("a", encoding="utf-8") as file:
+        file.write("# mine\n")
+    (kit.root / "lab_code" / "losses" / "extra.py").write_text('"""Of no run."""\n', encoding="utf-8")
     kit.lab("train", *TINY, "name=second", "framework=sklearn")
     compared = kit.lab("compare", "first", "second", "--code").stdout
-    assert "colour_texture" in compared and '+"""Mine."""' in compared
+    assert "colour_texture" in compared and "+# mine" in compared and "Of no run." not in compared
     assert "no Grad-CAM" in kit.lab("predict", str(photograph)).stdout
     (kit.root / "text.jpg").write_text("no picture", encoding="utf-8")
     assert "not a readable photograph" in kit.lab("predict", "text.jpg", check=False).stderr
