@@ -31,16 +31,14 @@ def ceremony(
     Example: instructor ceremony
     """
     from instructor.results.ceremony import CEREMONY
-    from instructor.results.results import load_results
-    from instructor.results.show import write_results
+    from instructor.results.show import rank_again
 
-    described, folder = read_workshop(workshop), build / COLLECTED
+    described = read_workshop(workshop)
     with alone(build):
-        results = load_results(described, folder, build)
-        write_results(results, folder, show_progress, figures=False)
-    console, page = make_console(), folder / CEREMONY
+        rows = rank_again(described, build, show_progress)
+    console, page = make_console(), build / COLLECTED / CEREMONY
     console.print(f"{page}  (→ goes on, ← back, F full screen, S all on one page)", markup=False)
-    if described.scoring.kahoot and not results.standings.has("kahoot"):
+    if described.scoring.kahoot and all(row.kahoot_points is None for row in rows):
         make_console(stderr=True).print("note: Kahoot is not counted yet: instructor kahoot results … --count")
     if open_page and not _open(page):
         raise LabError("no browser could be opened", hint=f"open {page} by hand")

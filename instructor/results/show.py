@@ -1,6 +1,7 @@
 """The files that people look at, written into the collected folder: leaderboard, ceremony, figures.
 
-rows = write_results(results, folder, progress)
+rows = write_results(results, folder, progress)      while collecting
+rows = rank_again(workshop, build, progress)         later, when Kahoot has been counted
 """
 
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from instructor.collect.leaderboard import Row, write_leaderboard
 from instructor.results.ceremony import write_ceremony
 from instructor.results.figures import write_figures
 from instructor.results.points import Standing
-from instructor.results.results import Results
+from instructor.results.results import Results, load_results
+from instructor.workshop import Workshop
 
 Progress = Callable[[str, int], Callable[[], object]]
 
@@ -27,6 +29,12 @@ def write_results(results: Results, folder: Path, progress: Progress, *, figures
         write_figures(results, folder)
         advance()
     return rows
+
+
+def rank_again(workshop: Workshop, build: Path, progress: Progress) -> list[Row]:
+    """Rank what was collected with what has been counted or repeated since; the figures stay."""
+    folder = build / "collected"
+    return write_results(load_results(workshop, folder, build), folder, progress, figures=False)
 
 
 def _make_row(results: Results, standing: Standing) -> Row:
