@@ -5,6 +5,8 @@ cd "$root" || { echo "cannot $root cannot be entered"; exit 0; }
 python=python3
 [ -x .venv/bin/python ] && python=.venv/bin/python
 command -v "$python" >/dev/null 2>&1 || { echo "cannot it has no python3 and the kit no environment: ./lab setup"; exit 0; }
+# Whoever comes over SSH has no screen: browsers are looked for as the group will find them.
+DISPLAY="${DISPLAY:-:0}"; export DISPLAY
 "$python" lab doctor --json </dev/null
 echo
 echo "lab-done"
