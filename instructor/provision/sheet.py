@@ -22,6 +22,7 @@ _SHEET, _KEY, _CATCH_UP = "sheet.typ", "key.typ", "catch_up.typ"
 # Accessible PDF: tagged text to be read aloud. Typst then also refuses text that none of its fonts can show, which it
 # would otherwise print as empty boxes.
 _STANDARD: Final = "ua-1"
+_REMEMBERED = 10  # documents: Typst forgets what it has set when so many others came later; a sheet fills 20 MB
 
 
 def write_group_sheet(
@@ -76,3 +77,6 @@ def _set_pdf(template: str, data: dict[str, Any]) -> bytes:
             f"{source} cannot be set: {error}",
             hint="change the text it names in quiz/bank.yaml or workshop.yaml; if it names none, mend the template",
         ) from error
+    finally:
+        for _ in range(_REMEMBERED):
+            typst.compile(b"", ignore_system_fonts=True)
