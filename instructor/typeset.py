@@ -22,6 +22,7 @@ _ROOT = Path(__file__).parent  # templates may import from each other: "/provisi
 # would otherwise print as empty boxes.
 _STANDARD: Final = "ua-1"
 _PPI = 144
+_REMEMBERED = 10  # documents: Typst forgets what it has set when so many others came later; a sheet fills 20 MB
 
 
 def set_pages(
@@ -69,3 +70,6 @@ def _explain(template: Path, work: Any) -> Any:
             f"{template} cannot be set: {error}",
             hint="change the text it names in quiz/bank.yaml or workshop.yaml; if it names none, mend the template",
         ) from error
+    finally:
+        for _ in range(_REMEMBERED):
+            typst.compile(b"", ignore_system_fonts=True)

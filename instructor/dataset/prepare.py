@@ -21,9 +21,9 @@ from instructor.dataset.real_writers import write_folder, write_medmnist
 from instructor.dataset.writers import Work, write_synthetic
 from instructor.vault import Vault
 from instructor.workshop import SYNTHETIC, DataSource
-from lab_code.data.csv_file import TABLE_ENDINGS
+from lab_code.data.csv_file import TABLE_ENDINGS, read_table
 from lab_code.data.duplicates import find_same, join_lesions
-from lab_code.data.ham10000 import DIAGNOSES, METADATA_NAMES, read_photographs
+from lab_code.data.ham10000 import DIAGNOSES, METADATA_NAMES, find_metadata, read_photographs
 from lab_code.data.image_files import IMAGE_ENDINGS, list_files
 from lab_code.data.lesions import is_medmnist
 from lab_code.data.photographs import CACHE_FOLDER
@@ -47,7 +47,8 @@ class PreparedData:
 
     def count(self) -> tuple[int, int]:
         """How many photographs ship, and how many stay hidden."""
-        return len(read_photographs(self.folder)), len(read_photographs(self.test_folder))
+        shipped, hidden = (read_table(find_metadata(folder)).rows for folder in (self.folder, self.test_folder))
+        return len(shipped), len(hidden)
 
 
 def prepare_data(
