@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from instructor import vault
 from instructor.provision.workshop_kits import provision
@@ -34,6 +36,9 @@ def pytest_configure() -> None:
     # Two tests run at once on two cores: spinning threads would fight.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     gc.set_threshold(100_000, 20, 50)  # as the programs themselves: imports take a third less
+    # Nobody pulls the plug here: what is written need not have reached the disk, on which everybody would wait.
+    os.fsync = lambda handle: None
+    event.listen(Engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
     # The same examples each time: a test that fails must fail again.
     settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
     settings.load_profile("fixed")

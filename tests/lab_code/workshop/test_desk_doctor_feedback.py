@@ -120,7 +120,7 @@ def test_a_damaged_note_of_what_runs_is_no_note(tmp_path: Path, text: str) -> No
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("statement", [0, 1, 30, 200])
+@pytest.mark.parametrize("statement", [0, 30, 200])
 def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path, statement: int) -> None:
     child = os.fork()
     if not child:  # which is killed before it executes that statement
@@ -304,7 +304,8 @@ def test_the_command_prints_lines_or_json_and_its_exit_code_counts(kit) -> None:
     assert not list(kit.root.glob(".trial-*")) and read_runs(kit.root) == []
 
 
-def test_the_estimate_grows_with_the_photographs() -> None:
+def test_the_estimate_grows_with_the_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial_module, "_PHOTOGRAPHS", 80)  # to train with, whatever the estimate is for
     few, many = time_training(100), time_training(100_000)
     assert 0 < few.epoch_s < many.epoch_s and many.experiment_s > many.epoch_s * many.epochs
 
