@@ -12,10 +12,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import torch
+
 from instructor.collect import collect, gather, handins
 from instructor.collect.collect import collect_handins
 from instructor.collect.counting import count_rows
-from instructor.collect.evaluate import HiddenTestSet  # noqa: F401  # imported once, before the children part
 from instructor.collect.isolation import Outcome
 from lab_code.tracking.runs import read_runs
 from tests.conftest import make_small_workshop, no_progress
@@ -42,8 +43,6 @@ def collect_until(build: Path, place: Path, instant: int | None) -> int:
                 if touched == instant:
                     os._exit(9)
 
-        for module in (collect, gather, handins):
-            module.run_isolated = run_here
         sys.addaudithook(watch)
         try:
             collect_handins(make_small_workshop(), [place], build, no_progress)
@@ -76,11 +75,20 @@ def find_faults(build: Path, whole: dict[str, object]) -> list[str]:
     return faults + (["the collected store is not whole"] if there and describe(build) != whole else [])
 
 
-def main(build: Path, place: Path, count: int, seed: int) -> None:
-    instants = collect_until(build, place, None)
-    whole = describe(build)
+def forget(build: Path) -> None:
     for name in ("collected", "inbox"):
         shutil.rmtree(build / name)
+
+
+def main(build: Path, place: Path, count: int, seed: int) -> None:
+    torch.set_num_threads(1)  # others would be missing in the children
+    for module in (collect, gather, handins):
+        module.run_isolated = run_here
+    collect_handins(make_small_workshop(), [place], build, no_progress)  # from now on everything is imported
+    forget(build)
+    instants = collect_until(build, place, None)
+    whole = describe(build)
+    forget(build)
     chosen = sorted(random.Random(seed).sample(range(1, instants), min(count, instants - 1)))
     faults = {}
     for instant in chosen:
