@@ -321,7 +321,7 @@ def test_a_lesion_is_never_on_both_sides_of_a_run(store: Path) -> None:
 def test_the_table_of_predictions_reads_as_a_table(finished: Run) -> None:
     with (finished.artifacts / "predictions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == int(finished.params["data.validation_images"])
+    assert len(rows) == int(finished.tags["data.validation_images"])
     best = max((f"p_{dx}" for dx in DIAGNOSES), key=lambda name: float(rows[0][name]))
     assert rows[0]["predicted"] == best.removeprefix("p_")
     assert np.isclose(sum(float(rows[0][f"p_{dx}"]) for dx in DIAGNOSES), 1, atol=1e-5)
