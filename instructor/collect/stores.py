@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab_code.tracking.empty_store import make_from_script, script_name
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT
+from lab_code.tracking.views import add_view
 
 _STAGING, _OLD = ".staging-collect-", ".collected-before"
 
@@ -44,6 +45,8 @@ def make_store(store: Path, final: Path, build: Path) -> None:
     with closing(sqlite3.connect(store / DATABASE)) as database, database:
         address = (final.resolve() / ARTIFACTS / EXPERIMENT).as_uri()
         database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (address, EXPERIMENT))
+        (number,) = database.execute("SELECT experiment_id FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
+        add_view(database, number)
 
 
 def replace_collected(new: Path, build: Path) -> None:

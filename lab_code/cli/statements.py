@@ -46,9 +46,12 @@ def sentence(
 
     Example: lab sentence "balanced sees 30 of 35 melanomas, baseline 12; four settings differ, so which one did it?"
     """
-    from lab_code.workshop.statements import write_sentence
+    from lab_code.tracking.runs import read_runs
+    from lab_code.workshop.statements import describe_runs, write_sentence
 
-    write_sentence(find_kit().root, text)
+    kit = find_kit()
+    write_sentence(kit.root, text)
+    describe_runs(kit, read_runs(kit.root))
     console = make_console()
     console.print(spell_commands("Your sentence is kept, and goes with the next lab handin."))
     if not any(letter.isdigit() for letter in text):
@@ -58,9 +61,17 @@ def sentence(
 def print_bet(kit: Kit, run_id: str) -> None:
     """What the group had bet on this run, beside what came out; nothing where it had not."""
     from lab_code.tracking.runs import read_runs
-    from lab_code.workshop.statements import SCORE, describe_result, experiments_of, find_result, read_statements
+    from lab_code.workshop.statements import (
+        SCORE,
+        describe_result,
+        describe_runs,
+        experiments_of,
+        find_result,
+        read_statements,
+    )
 
     runs = read_runs(kit.root)
+    describe_runs(kit, runs)
     for placed in read_statements(kit.root).bets:
         found = find_result(placed, runs, experiments_of(kit))
         if found is not None and found.run_id == run_id:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
+from lab_code.tracking.description import Notes, write_notes
 from lab_code.tracking.runs import Run
 from lab_code.workshop.kit import Kit
 from lab_code.workshop.progress import append_event
@@ -127,6 +128,20 @@ def describe_result(bet: Bet, result: float) -> str:
     if abs(off) < 0.0005:
         return f"your bet was {bet.score:.3f}: exactly"
     return f"your bet was {bet.score:.3f}: {abs(off):.3f} too {'low' if off > 0 else 'high'}"
+
+
+def describe_runs(kit: Kit, runs: Sequence[Run]) -> None:
+    """Write what was said into the descriptions of the runs it is about, where MLflow's page shows it.
+
+    The sentence is about the experiments that every group makes, a bet about the run that it was placed on.
+    """
+    said, experiments = read_statements(kit.root), experiments_of(kit)
+    for name in (*experiments, OWN):
+        bet, sentence = said.bet_on(name), "" if name == OWN else said.sentence
+        found = find_result(bet or Bet(name, 0.0), runs, experiments)
+        if found is not None and (bet or sentence):
+            notes = Notes(bet.score if bet else None, bet.why if bet else "", sentence)
+            write_notes(kit.root, found.run_id, notes)
 
 
 def _check_length(**texts: str) -> None:
