@@ -77,8 +77,10 @@ def collect(options: CollectOptions) -> None:
             published = publish(final, options.into, artifacts, show_progress)
         if options.repeat and best:
             from instructor.collect.repeat import repeat_best
+            from instructor.results.show import rank_again
 
             repeats = repeat_best(final, best, build / "data", described.limits, show_progress)
+            collected.rows = rank_again(described, build, show_progress)
     if options.as_json:
         print(json.dumps(to_document(collected, published, repeats), ensure_ascii=False, indent=2))
     else:

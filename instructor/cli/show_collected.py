@@ -66,12 +66,13 @@ def _short(shown: str) -> str:
 
 
 def _make_leaderboard(rows: Sequence["Row"]) -> Table:
-    right = ["hidden test", "validation", "runs"]
-    table = make_table("rank", "group", "best run", title="Leaderboard: balanced accuracy", right=right)
+    right = ["points", "hidden test", "validation", "runs"]
+    table = make_table("place", "group", "best run", title="Leaderboard: points, and balanced accuracy", right=right)
     for row in rows:
         scores = [row.test_balanced_accuracy, row.validation_balanced_accuracy]
         cells = ["–" if score is None else f"{score:.3f}" for score in scores]
-        table.add_row(str(row.rank or "–"), row.group, escape(row.best_run), *cells, str(row.runs))
+        points = "–" if row.total is None else f"{row.total:.1f}"
+        table.add_row(str(row.rank or "–"), row.group, escape(row.best_run), points, *cells, str(row.runs))
     return table
 
 

@@ -18,6 +18,7 @@ from instructor.results.management import Check, check_management
 from instructor.results.opinions import Opinions
 from instructor.results.resampling import ModelRanking, rank_models
 from instructor.workshop import Scoring, Workshop
+from lab_code.workshop.plan import UNLOCK
 
 _TITLES = {
     "model": "Model on the hidden photographs",
@@ -131,16 +132,27 @@ def score_model(models: ModelRanking, group: str, of: float) -> list[Line]:
 
 def score_stages(workshop: Workshop, entry: GroupEvidence, of: float) -> list[Line]:
     """Every stage is worth the same; what it cost to open it is taken off."""
-    full = round(of / len(workshop.stages), 1)
-    planned = workshop.activity_minutes / len(workshop.stages)
+    full, planned = round(of / len(workshop.stages), 1), plan_stages(workshop)
     known = {stage["stage"]: stage for stage in entry.stages}
     lines = []
     for number, spec in enumerate(workshop.stages, 1):
-        share, why = _score_stage(workshop, known.get(spec.id, {}), planned)
+        share, why = _score_stage(workshop, known.get(spec.id, {}), planned[spec.id])
         last = round(of - full * (len(workshop.stages) - 1), 1)  # what rounding has left
         worth = last if number == len(workshop.stages) else full
         lines.append(Line(round(worth * share, 1), worth, f"stage {number} {why}"))
     return lines
+
+
+def plan_stages(workshop: Workshop) -> dict[str, float]:
+    """Minutes that every stage may take: its sections of the schedule, or else an even part of the activity."""
+    planned = {stage.id: workshop.activity_minutes / len(workshop.stages) for stage in workshop.stages}
+    minutes = 0
+    for section in workshop.schedule.activity:
+        minutes += section.minutes
+        if section.until.startswith(f"{UNLOCK} "):
+            planned[section.until.partition(" ")[2]] = minutes
+            minutes = 0
+    return planned
 
 
 def score_management(checks: list[Check], of: float) -> list[Line]:

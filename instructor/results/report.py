@@ -25,7 +25,7 @@ from instructor.results.glyphs import name_missing
 from instructor.results.honours import give_honours
 from instructor.results.mistakes import Mistakes
 from instructor.results.opinions import list_sentences, summarise_ratings
-from instructor.results.points import Standing
+from instructor.results.points import Standing, plan_stages
 from instructor.results.results import Results, find_idea
 from instructor.typeset import set_pages
 from lab_code.files import write_whole
@@ -126,10 +126,8 @@ def _describe_run(row: dict[str, Any]) -> dict[str, Any]:
 
 def _describe_stages(results: Results) -> list[dict[str, Any]]:
     """Minutes against the plan, wrong lists and hints of every stage, over all groups."""
-    stages = results.workshop.stages
-    planned = results.workshop.activity_minutes / len(stages)
-    described = []
-    for number, spec in enumerate(stages, 1):
+    planned, described = plan_stages(results.workshop), []
+    for number, spec in enumerate(results.workshop.stages, 1):
         of_group = {
             entry.group: stage
             for entry in results.evidence.groups
@@ -141,7 +139,7 @@ def _describe_stages(results: Results) -> list[dict[str, Any]]:
             {
                 "number": number,
                 "title": spec.title,
-                "planned": round(planned, 1),
+                "planned": round(planned[spec.id], 1),
                 "median": round(statistics.median(minutes), 1) if minutes else None,
                 "minutes": {group: stage["minutes"] for group, stage in of_group.items()},
                 "opened": {group: stage["opened"] for group, stage in of_group.items()},

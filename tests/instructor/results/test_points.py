@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from instructor.results.opinions import Opinions
-from instructor.results.points import make_standings
+from instructor.results.points import make_standings, plan_stages
 from instructor.results.runs_table import make_runs_table
-from instructor.workshop import Scoring
+from instructor.workshop import Scoring, read_workshop
 from tests.conftest import make_small_workshop
 from tests.instructor.results.made_up import make_class, make_evidence, make_run, make_stage
 
@@ -59,6 +59,12 @@ def test_a_stage_loses_what_it_cost_to_open_it(facts: dict, points: float, said:
     part = make_class(group_1={"stages": stages}).standings.of("group-1").parts[1]
     assert part.of == 20 and part.lines[0].points == pytest.approx(points, abs=0.05)
     assert part.lines[0].text.startswith("stage 1 ") and said in part.lines[0].text + ","
+
+
+def test_a_stage_may_take_as_long_as_its_sections_of_the_schedule() -> None:
+    workshop = read_workshop()
+    assert plan_stages(workshop) == {"1-configuration": 10, "2-imbalance": 8, "3-your-own": 10}
+    assert set(plan_stages(make_small_workshop()).values()) == {10}
 
 
 def test_kahoot_counts_as_soon_as_it_is_counted() -> None:
