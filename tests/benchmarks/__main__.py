@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import (
+    classroom,
     collecting,
     delivering,
     desk,
@@ -41,9 +42,10 @@ class Figure:
     holds: bool | None
 
 
-# In this order: the second to the seventh use the kits that the first one builds.
+# In this order: the second to the eighth use the kits that the first one builds.
 _MODULES = (
-    provisioning, delivering, unlocking, collecting, merging, desk, experiments, synthetic, training, networks,
+    provisioning, delivering, unlocking, collecting, merging, classroom, desk, experiments, synthetic, training,
+    networks,
 )  # fmt: skip
 
 
