@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -32,13 +34,18 @@ IMPORT_MUCH = {"train", "resume", "repeat", "sweep", "predict", "doctor"}  # com
 DRAW_MASTER = vault.draw_master  # the real one
 
 
+def _write_without_waiting(connection: Any, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 def pytest_configure() -> None:
     # Two tests run at once on two cores: spinning threads would fight.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     gc.set_threshold(100_000, 20, 50)  # as the programs themselves: imports take a third less
     # Nobody pulls the plug here: what is written need not have reached the disk, on which everybody would wait.
     os.fsync = lambda handle: None
-    event.listen(Engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
+    event.listen(Engine, "connect", _write_without_waiting)
     # The same examples each time: a test that fails must fail again.
     settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
     settings.load_profile("fixed")

@@ -24,7 +24,7 @@ def read_revision(folder: Path, name: str = DATABASE) -> str:
             store.execute("PRAGMA trusted_schema = OFF")
             kind = store.execute("SELECT type FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
             row = store.execute("SELECT version_num FROM alembic_version").fetchone() if kind == ("table",) else None
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # SQLite may quote bytes that are no text
         return ""  # whoever reads it says what is wrong
     return str(row[0]) if row else ""
 

@@ -34,7 +34,7 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
             _wait_aloud(path, database)
             database.text_factory = lambda text: text.decode("utf-8", "replace")
             yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite may quote bytes that are no text
         raise explain_fault(path, error) from error
 
 

@@ -169,7 +169,8 @@ def test_it_is_refused_and_nothing_is_written_elsewhere(desk: Desk, attack: str)
     bad = desk.replace("group-2", members)
     collected = limited(desk, rows=50_000).collect()
     assert list(collected.refused) == [str(bad)] and reason in collected.refused[str(bad)]
-    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+    scored = [row.group for row in collected.rows if row.test_balanced_accuracy is not None]
+    assert sorted(scored) == ["group-1", "group-3"]
     assert not [*desk.build.parent.rglob("escaped*")] and not Path("/escaped").exists()
     assert len(read_runs(desk.build / "collected")) == 4
 
@@ -195,7 +196,8 @@ def test_a_member_that_lies_about_its_size_costs_little(desk: Desk, method: int)
     lie_about_size(bad, method)
     collected = limited(desk, memory_mb=1500).collect()
     assert "bomb.csv is damaged" in collected.refused[str(bad)]
-    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+    scored = [row.group for row in collected.rows if row.test_balanced_accuracy is not None]
+    assert sorted(scored) == ["group-1", "group-3"]
 
 
 def nest(depth: int, members: Files) -> Files:
@@ -234,7 +236,8 @@ def test_a_run_with_a_value_that_mlflow_never_writes_is_left_out_and_named(desk:
     (entry,) = collected.incomplete
     assert entry.startswith("group-2: run ") and "was left out: its " in entry
     assert {run.tags["group"] for run in read_runs(desk.build / "collected")} == {"group-1", "group-3"}
-    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+    scored = [row.group for row in collected.rows if row.test_balanced_accuracy is not None]
+    assert sorted(scored) == ["group-1", "group-3"]
 
 
 def no_number(members: Files) -> None:
@@ -299,8 +302,8 @@ def test_a_model_that_attacks_is_not_scored(desk: Desk, attack: str, monkeypatch
     said = [*collected.notes, *collected.incomplete, *collected.refused.values()]
     assert any(reason in text and "group-2" in text for text in said), said
     assert not any("what-nobody-may-see" in text for text in said)
-    ranks = {row.group: row.rank for row in collected.rows}
-    assert ranks["group-2"] is None and ranks["group-1"] and ranks["group-3"]
+    scores = {row.group: row.test_balanced_accuracy for row in collected.rows}
+    assert scores["group-2"] is None and scores["group-1"] and scores["group-3"]
     assert not Path("escaped").exists()
 
 
@@ -322,7 +325,8 @@ def test_what_is_said_of_one_hand_in_has_an_end(desk: Desk) -> None:
     desk.replace("group-2", members)
     collected = desk.collect()
     assert len(collected.incomplete) <= 11 and "more of that kind" in collected.incomplete[-1]
-    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-3"]
+    scored = [row.group for row in collected.rows if row.test_balanced_accuracy is not None]
+    assert sorted(scored) == ["group-1", "group-3"]
 
 
 def same_links(database: sqlite3.Connection) -> None:

@@ -175,8 +175,8 @@ def test_nothing_that_a_kit_brings_is_executed_or_followed(stick: Path, pack, tm
     write_anywhere(stick)
     (run,) = read_runs(stick)
     secret = tmp_path / "secret.txt"
-    secret.write_text("of the instructor", encoding="utf-8")
+    secret.write_text("what-only-this-machine-holds", encoding="utf-8")
     (run.artifacts / "linked.txt").symlink_to(secret)
     packed = read_zip(Path(pack(stick)))
     assert not (stick.parent / "escaped.db").exists()
-    assert not any(b"of the instructor" in content for content in packed.values())
+    assert not any(b"what-only-this-machine-holds" in content for content in packed.values())

@@ -65,7 +65,9 @@ def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> 
         assert all(address.startswith("http://127.0.0.1:") for address in addresses.values())
         assert "JupyterLab" in fetch(addresses["JupyterLab"]) and "MLflow" in fetch(addresses["MLflow"].split("#")[0])
         number = read_experiment_id(kit.root, EXPERIMENT)
-        assert addresses["MLflow"].endswith(f"#/experiments/{number}/runs?workflowType=machine_learning")
+        assert addresses["MLflow"].endswith(
+            f"#/experiments/{number}/runs?workflowType=machine_learning&viewStateShareKey=lab-1"
+        )
         servers = read_servers(kit.root)
         family = [p for server in servers for p in (server.process(), *server.process().children(recursive=True))]
         assert len(family) <= 4

@@ -1,6 +1,7 @@
 """What other accounts of the same computer, and web pages in the same browser, get of the desk: nothing."""
 
 import asyncio
+import html
 import os
 import signal
 import socket
@@ -254,7 +255,7 @@ def test_the_browser_is_sent_to_a_private_file(kit, cheap_mlflow, monkeypatch, c
     ((address, mode, page),) = opened
     shown = next(line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("MLflow"))
     token = shown.split("token=")[1].split("#")[0]
-    assert token not in address and mode == 0o600 and f'url={shown}"' in page
+    assert token not in address and mode == 0o600 and f'url={html.escape(shown)}"' in page
     assert not Path(address.removeprefix("file://")).exists()  # it ends with the server
 
 
