@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from lab_code.errors import LabError
 
 _PR_SET_PDEATHSIG = 1
+_GRACE_S = 2  # for a killed command to be gone
 _ENOUGH_TEXT = 4000  # bytes of what a command complains about
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -106,7 +107,8 @@ async def running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Proces
     finally:
         if process.returncode is None:
             _kill(process)
-            await process.wait()
+            with suppress(TimeoutError):  # its pipes may be open in what it has left behind, which is not waited for
+                await asyncio.wait_for(process.wait(), _GRACE_S)
 
 
 async def _feed(stdin: asyncio.StreamWriter, given: bytes | AsyncIterator[bytes]) -> None:
