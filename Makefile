@@ -1,5 +1,8 @@
 # Plain `make` lists the targets. Everything is installed into .venv, from constraints.txt: by uv, or by pip (PIP=1).
 
+# What is imported is compiled once, also where an account's settings forbid it: hundreds of programs are started here.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTHON ?= python3
 VENV := .venv
 ifeq ($(OS),Windows_NT)
