@@ -131,6 +131,8 @@ class _Worker:
         if time.monotonic() > self._ends:
             return Outcome(error=f"it took longer than {self._limits.seconds} seconds ({_HOW_TO_RAISE})")
         if not self._process.is_alive():
+            if self.answers.poll():  # its last word came after the first look
+                return self._read()
             return Outcome(error=f"its process ended without a word (exit code {self._process.exitcode})")
         if self._memory_mb() > self._limits.memory_mb:
             return Outcome(error=f"it needed more than {self._limits.memory_mb} MB of memory ({_HOW_TO_RAISE})")

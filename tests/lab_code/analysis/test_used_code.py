@@ -24,6 +24,7 @@ def code_with(*stages: str) -> dict[str, str]:
         path.relative_to(PROJECT / "locked" / stage).as_posix(): path.read_text(encoding="utf-8")
         for stage in stages
         for path in (PROJECT / "locked" / stage / "lab_code").rglob("*.*")
+        if path.suffix != ".pyc"
     }
     return read_code() | brought
 

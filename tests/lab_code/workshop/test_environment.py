@@ -1,6 +1,7 @@
 """`.venv` is made by uv or by pip, mended where it is broken, and whatever cannot be mended is named."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -127,9 +128,7 @@ def lose_python(root: Path) -> None:
 
 
 def lose_pip(root: Path) -> None:
-    (root / ".venv" / PIP_IN / "__init__.py").unlink()
-    (root / ".venv" / PIP_IN / "__main__.py").unlink()
-    (root / ".venv" / PIP_IN).rmdir()
+    shutil.rmtree(root / ".venv" / PIP_IN)
 
 
 def be_older(root: Path) -> None:
