@@ -36,7 +36,6 @@ from lab_code.workshop.mark import draw_mark, mark_of
 from lab_code.workshop.reports import LARGEST, is_signed_report
 from lab_code.workshop.standing import standing_from_json
 
-SILENCE_S = 6 * 60
 _PAGE = Path(__file__).parent / "board.html"
 _LOOK_EVERY_S, _KEEP_APART_S, _PING_S = 1.0, 0.25, 10
 _MOST_REPORTS, _WINDOW_S = 20, 10.0  # that one group may send in so many seconds
@@ -126,7 +125,7 @@ class Board:
         return shown | {
             "quiet_min": None if silent is None else int(silent // 60),
             "wrong": known.wrong if known else 0,
-            "stuck": seat.is_stuck(now, SILENCE_S),
+            "stuck": seat.is_stuck(now),
             "rescue": self._rescue(seat),
         }
 

@@ -23,13 +23,12 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Digits, Footer, Label, ProgressBar, Static
 
 from instructor.classroom.clock import Clock, Reading
-from instructor.classroom.room import Room, Seat
+from instructor.classroom.room import MANY_WRONG, Room, Seat
 from instructor.classroom.schedule import Part
 from instructor.vault import Key
 from instructor.workshop import Workshop
 from lab_code.workshop.mark import mark_of
 
-SILENCE_S = 6 * 60  # after which a group is asked how it goes
 _GLYPHS = {"circle": "●", "square": "■", "triangle": "▲", "diamond": "◆", "hexagon": "⬢", "star": "★"}
 _COLUMNS = ("", "group", "stages", "runs", "best", "quiet", "state")
 _LOOK_EVERY_S = 3.0
@@ -250,8 +249,8 @@ def _describe_state(seat: Seat, now: float) -> Text:
         return Text("handed in")
     if standing.training:
         return Text("training")
-    if seat.is_stuck(now, SILENCE_S):
-        why = f"{standing.wrong} wrong lists" if standing.wrong >= 3 else "quiet for long"
+    if seat.is_stuck(now):
+        why = f"{standing.wrong} wrong lists" if standing.wrong >= MANY_WRONG else "quiet for long"
         return Text(f"STUCK: {why}  (r: rescue code)", style="bold reverse")
     if standing.wrong:
         return Text(f"{standing.wrong} wrong in a row" if standing.wrong > 1 else "1 wrong list")

@@ -22,7 +22,8 @@ from lab_code.workshop.kit import KIT_FILE, read_kit
 from lab_code.workshop.standing import Standing, read_standing, standing_from_json
 
 FILE = "room.json"
-MANY_WRONG = 3
+MANY_WRONG = 3  # lists of answers in a row
+SILENCE_S = 6 * 60  # after which a group is asked how it goes
 _NEWS = 30  # that are kept
 _BEAT = 0.5  # the balanced accuracy that someone beats first
 
@@ -41,7 +42,7 @@ class Seat:
         """How long nothing has happened there; None before anything has."""
         return None if self.changed_at is None else max(0.0, now - self.changed_at)
 
-    def is_stuck(self, now: float, silence_s: float) -> bool:
+    def is_stuck(self, now: float, silence_s: float = SILENCE_S) -> bool:
         """Third wrong list in a row, or nothing happened for long though there is more to do."""
         if self.standing is None or self.standing.handed_in or self.standing.training:
             return False
