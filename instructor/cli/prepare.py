@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, OutOption, WorkshopOption
+from instructor.cli.options import WORKSHOP_FILE, BuildOption, OutOption, WorkshopOption, default_build
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop, find_stage, read_workshop
 from lab_code.cli.terminal import make_console
@@ -46,7 +46,7 @@ def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
     from instructor.quizbank.kahoot import check_questions
 
     described = read_workshop(workshop)
-    questions, notes = load_bank_with_notes(described)
+    questions, notes = load_bank_with_notes(described, build=default_build())
     for note in notes:
         make_console(stderr=True).print(f"note: {note}", markup=False)
     check_questions(stage_questions(questions, KAHOOT))
@@ -85,7 +85,7 @@ def export(
     if name == "kahoot" and questions is not None:
         raise typer.BadParameter("format kahoot is always the Kahoot round: leave this out", param_hint="--questions")
     described = read_workshop(workshop)
-    bank, aside = load_bank_with_notes(described)
+    bank, aside = load_bank_with_notes(described, build=default_build())
     chosen = _choose(bank, described, questions or ("kahoot" if name in _ROUND else "all"))
     page: Export = partial(export_page, groups=described.groups, title=described.title)
     exports: dict[str, Export] = {"kahoot": export_kahoot, **EXPORTS, "page": page}
@@ -127,7 +127,7 @@ def audit(
     described, vault = read_workshop(workshop), Vault(build)
     data = build / "data" if (build / "data").is_dir() else None
     secret = vault.answer_secret(described.id) if vault.is_drawn else "an example"
-    variants = make_variants(described, load_bank(described, data=data), secret)
+    variants = make_variants(described, load_bank(described, data=data, build=build), secret)
     audits = audit_locks(described, variants, time_guess(described.locks), data=data)
     if as_json:
         print(audits_to_json(audits))

@@ -83,7 +83,7 @@ def _count_mistakes(results: "Results", described: Workshop, build: Path) -> lis
     try:
         if not vault.is_drawn:
             raise LabError(f"{vault.folder} is not there")
-        bank = load_bank(described, data=data if data.is_dir() else None)
+        bank = load_bank(described, data=data if data.is_dir() else None, build=build)
         return count_mistakes(results.evidence, make_variants(described, bank, vault.answer_secret(described.id)))
     except LabError as error:
         make_console(stderr=True).print(f"note: which questions were wrong is left out: {error.message}", markup=False)

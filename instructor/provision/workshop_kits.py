@@ -73,7 +73,7 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
 
     def read_bank(data: Path | None = None) -> None:
         if not bank:
-            bank.extend(load_bank(workshop, project=project, data=data))
+            bank.extend(load_bank(workshop, project=project, data=data, build=build))
 
     with begin_script(script):  # all three take some seconds
         data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), read_bank)

@@ -84,23 +84,32 @@ class BankQuestion:
 
 
 def load_bank(
-    workshop: Workshop, path: Path = BANK_FILE, project: Path = PROJECT, data: Path | None = None
+    workshop: Workshop,
+    path: Path = BANK_FILE,
+    project: Path = PROJECT,
+    data: Path | None = None,
+    build: Path | None = None,
 ) -> list[BankQuestion]:
     """Read, resolve and check the bank. `data` is the folder of the kits' photographs, where they are prepared already.
 
-    Raises `LabError` that lists every mistake with line, question, what was found and the fix.
+    What takes long to find out is kept in `build`. Raises `LabError` that lists every mistake with line, question, what
+    was found and the fix.
     """
-    return load_bank_with_notes(workshop, path, project, data)[0]
+    return load_bank_with_notes(workshop, path, project, data, build)[0]
 
 
 def load_bank_with_notes(
-    workshop: Workshop, path: Path = BANK_FILE, project: Path = PROJECT, data: Path | None = None
+    workshop: Workshop,
+    path: Path = BANK_FILE,
+    project: Path = PROJECT,
+    data: Path | None = None,
+    build: Path | None = None,
 ) -> tuple[list[BankQuestion], list[str]]:
     """As `load_bank`, and which questions were set aside, because a stage was removed from the workshop."""
     written = read_bank(path)
     stages = [stage.id for stage in workshop.stages]
     removed = _find_removed(project, stages)
-    networks = NetworkLab()
+    networks = NetworkLab(build)
     facts = CodeFacts(project, stages, workshop.data, data, networks)
     all_facts = CodeFacts(project, [*removed, *stages], workshop.data, data, networks)
     questions: list[BankQuestion] = []

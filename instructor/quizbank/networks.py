@@ -1,30 +1,40 @@
 """What networks are like, tried out in a process of its own: torch takes seconds and 300 MB, and gives neither back.
 
-    with closing(NetworkLab()) as networks:
+    with closing(NetworkLab(build)) as networks:
         networks.ask(COUNT, "small_cnn", "model.width=24")      # how many weights it learns
 
-The process begins with the first question that this program has not asked before, and ends with `close`. It reads
-questions and writes answers, a line of JSON each. Where torch is loaded already, nothing of that is needed.
+The process begins with the first question that nobody has asked before, and ends with `close`. It reads questions and
+writes answers, a line of JSON each. Where torch is loaded already, nothing of that is needed. What was answered is kept
+in `build/networks.json`, and counts as long as no line of the package and no version of what builds networks changes.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from instructor.workshop import PROJECT
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.errors import LabError
+from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 
 COUNT, SHAPE = "count", "shape"
+KEPT = "networks.json"
+_BUILT_BY = ("torch", "torchvision", "hydra-core", "omegaconf")
 _KNOWN: dict[str, Any] = {}  # answers by question: they depend on nothing else but this program's own code
 
 
 class NetworkLab:
     """Answers what only a network that was built can tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, build: Path | None = None) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._kept = build / KEPT if build else None
+        self._read = False
 
     def ask(self, what: str, *details: str | int) -> Any:
         """`COUNT`, a model and changes of its configuration; or `SHAPE`, a model, a part of it and a picture's size.
@@ -32,16 +42,24 @@ class NetworkLab:
         Raises `LabError` where there is no such model or part.
         """
         question = json.dumps([what, *details])
+        if question not in _KNOWN and "torch" in sys.modules:
+            _KNOWN[question] = answer(what, *details)
+        if question not in _KNOWN and self._kept and not self._read:
+            self._read = True
+            _KNOWN.update(read_kept(self._kept))
         if question not in _KNOWN:
-            _KNOWN[question] = answer(what, *details) if "torch" in sys.modules else self._ask(question)
+            _KNOWN[question] = self._ask(question)
         return _KNOWN[question]
 
     def close(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, whatever it is at, and keep what it has answered."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
+            if self._kept:
+                with suppress(OSError):  # it is asked again next time
+                    write_whole(self._kept, to_json({"made_from": describe_builders(), "answers": _KNOWN}))
 
     def _ask(self, question: str) -> Any:
         if self._process is None:
@@ -65,6 +83,27 @@ class NetworkLab:
         if "error" in said:
             raise LabError(said["error"], hint=said["hint"])
         return said["answer"]
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """Answers of an earlier program; none where anything has changed that they depend on."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return dict(kept["answers"]) if kept["made_from"] == describe_builders() else {}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def describe_builders() -> str:
+    """A digest of all that an answer depends on: lines of the package and of this file, versions of what they use."""
+    code = {
+        path.relative_to(PROJECT).as_posix(): sha256_file(path)
+        for path in sorted((PROJECT / "lab_code").rglob("*"))
+        if path.suffix in (".py", ".yaml")
+    }
+    versions = {name: metadata.version(name) for name in _BUILT_BY}
+    everything = [sys.version, versions, code, sha256_file(Path(__file__))]
+    return hashlib.sha256(canonical_json(everything)).hexdigest()
 
 
 def answer(what: str, *details: Any) -> Any:

@@ -38,6 +38,8 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
     pictures = []
     with matplotlib.rc_context(PLAIN):
         for name, figure in draw_figures(results):
+            figure.draw_without_rendering()  # gives everything its place, once for both kinds
+            figure.set_layout_engine("none")
             pictures.append(folder / FIGURES / f"{name}.png")
             write_whole(pictures[-1], _render(figure, "png"))
             write_whole(pictures[-1].with_suffix(".pdf"), _render(figure, "pdf"))

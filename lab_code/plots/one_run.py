@@ -5,22 +5,27 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from PIL import Image
 
 from lab_code.data.ham10000 import DIAGNOSES, label_dx
 from lab_code.metrics import calibration, roc_curve, sensitivity
 
 _HATCHES = ("", "//", "..", "xx", "\\\\", "oo")  # bars differ in more than colour
 
-
+_DPI = 100
 DASHES = ("-", "--", "-.", ":")
 
 
 def to_png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file."""
+    figure.dpi = _DPI
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # once: `savefig` draws twice, first to see how much room everything needs
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=100)
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(png, format="PNG")
     return png.getvalue()
 
 

@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -20,6 +21,7 @@ from lab_code.files import to_json
 CODE = "code.json"
 _PACKAGE = Path(__file__).parent.parent
 _SUFFIXES = (".py", ".yaml")
+_NAME_VERSION = re.compile(r"^(Name|Version): *(\S+)", re.MULTILINE)
 
 
 def read_code() -> dict[str, str]:
@@ -71,8 +73,15 @@ def read_repository() -> tuple[str, str]:
 
 def describe_environment() -> str:
     """The interpreter, the system and every installed package with its version, as text."""
-    packages = sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()}, key=str.lower)
+    packages = sorted({_name_version(found) for found in metadata.distributions()}, key=str.lower)
     return "\n".join([f"# Python {sys.version.split()[0]}", f"# {platform.platform()}", *packages]) + "\n"
+
+
+def _name_version(package: metadata.Distribution) -> str:
+    """`torch==2.9.1`, from the head of the package's own file: hundreds of whole ones take a fifth of a second."""
+    head = (package.read_text("METADATA") or "").partition("\n\n")[0]
+    said = dict(_NAME_VERSION.findall(head))
+    return f"{said['Name']}=={said['Version']}" if len(said) == 2 else f"{package.metadata['Name']}=={package.version}"
 
 
 def _ask_git(*arguments: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from instructor.collect.collect import Collected, collect_handins
+from instructor.results import show
 from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.config import compose_config
@@ -43,6 +44,18 @@ def work_in(kits: Path, folder: Path) -> None:
             train_in(root, group, "second", seed=7)
             train_in(root, group, "cut-off", seed=8, finish=False)
         write_handin(read_kit(root))
+
+
+@pytest.fixture
+def figures() -> None:
+    """For `usefixtures`, where a test wants the figures: drawing takes longer than all else in collecting."""
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere none are drawn; tests/instructor/results/test_shown.py draws what is hard to draw."""
+    if "figures" not in request.fixturenames:
+        monkeypatch.setattr(show, "write_figures", lambda results, folder: [])
 
 
 @pytest.fixture(scope="session")

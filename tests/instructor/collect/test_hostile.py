@@ -384,6 +384,7 @@ def test_where_the_best_model_is_lost_the_next_best_counts_and_that_is_said(desk
     assert "cannot be scored: weights.safetensors is not a readable" in line and str(desk.build) not in line
 
 
+@pytest.mark.usefixtures("figures")
 def test_names_that_a_terminal_would_obey_are_shown_and_not_obeyed(desk: Desk, capsys, monkeypatch) -> None:
     from instructor.cli import app
     from instructor.cli import collect as commands

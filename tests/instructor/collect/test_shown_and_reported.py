@@ -14,6 +14,7 @@ from tests.conftest import PROJECT
 from tests.instructor.collect.conftest import Desk
 
 
+@pytest.mark.usefixtures("figures")
 def test_what_was_collected_is_shown_and_reported(desk: Desk, tmp_path: Path, capsys) -> None:
     folder, build = desk.build / "collected", ["--build", str(desk.build)]
     assert main(["ceremony", *build]) == 1 and "nothing is collected yet" in capsys.readouterr().err

@@ -1,13 +1,15 @@
 """Networks are tried out in a process of their own, which says the same as this one would, faults included."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from instructor.quizbank import networks
-from instructor.quizbank.networks import COUNT, SHAPE, NetworkLab, answer
+from instructor.quizbank.networks import COUNT, KEPT, SHAPE, NetworkLab, answer, describe_builders, read_kept
 from lab_code.errors import LabError
 
 
@@ -60,3 +62,50 @@ def test_what_is_known_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(networks.sys.modules, "torch", object())
     assert [NetworkLab().ask(COUNT, "small_cnn") for _ in range(3)] == [7, 7, 7]
     assert asked == [(COUNT, "small_cnn")]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """What a program has kept that has asked one question."""
+    made = {"made_from": describe_builders(), "answers": {json.dumps([COUNT, "small_cnn"]): 7}}
+    (tmp_path / KEPT).write_text(json.dumps(made), encoding="utf-8")
+    return tmp_path / KEPT
+
+
+def test_what_an_earlier_program_was_told_starts_no_process(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "_KNOWN", {})
+    monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
+    with closing(NetworkLab(kept.parent)) as lab:
+        assert lab.ask(COUNT, "small_cnn") == 7 and lab._process is None
+
+
+def test_what_a_process_was_asked_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "_KNOWN", {})
+    monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
+    with closing(NetworkLab(tmp_path / "build")) as lab:
+        found = lab.ask(COUNT, "small_cnn", "model.width=3")
+    assert read_kept(tmp_path / "build" / KEPT) == {json.dumps([COUNT, "small_cnn", "model.width=3"]): found}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"made_from": 1}', '{"answers": {}, "made_from": "old"}'])
+def test_a_damaged_record_is_none(kept: Path, damage: str) -> None:
+    kept.write_text(damage, encoding="utf-8")
+    assert read_kept(kept) == {}
+    kept.unlink()
+    assert read_kept(kept) == {}
+
+
+@pytest.mark.parametrize("changed", ["lab_code/models/small_cnn.py", "lab_code/conf/model/small_cnn.yaml", "torch"])
+def test_another_line_or_version_makes_the_record_void(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    assert len(read_kept(kept)) == 1
+    if changed == "torch":
+        monkeypatch.setattr(networks.metadata, "version", lambda name: "1.0")
+    else:
+        shutil.copytree(networks.PROJECT / "lab_code", tmp_path / "lab_code", ignore=shutil.ignore_patterns("*.pyc"))
+        monkeypatch.setattr(networks, "PROJECT", tmp_path)
+        assert len(read_kept(kept)) == 1
+        with (tmp_path / changed).open("a", encoding="utf-8") as file:
+            file.write("# mine\n")
+    assert read_kept(kept) == {}
