@@ -16,7 +16,7 @@ from instructor.collect.handin import Found
 from instructor.collect.handins import HandIn, HandIns, Place, Progress, Terms, read_handins
 from instructor.collect.isolation import Job, Outcome, run_isolated
 from instructor.collect.leaderboard import Row
-from instructor.collect.merge import merge_store
+from instructor.collect.merge import add_store, settle_points
 from instructor.collect.review import COLUMNS, TABLE, name_reviewed
 from instructor.collect.scoring import score_best, score_others
 from instructor.collect.statements import write_statements
@@ -80,6 +80,7 @@ def collect_handins(
         for group in handins.of_group:
             merged.append(_collect_group(group, handins, scores, store, final, collected))
             advance()
+        settle_points(store)
         check_counts(store, collected.counts, collected.incomplete)
         _note_other_photographs(handins, build, collected)
         collected.reviews = _collect_reviews(handins, workshop, build, store, collected)
@@ -124,7 +125,7 @@ def _merge_group(group: str, handins: HandIns, store: Path, final: Path, collect
         run_ids = known_runs(handin.store) - skip - known_runs(store)
         counted = count_rows(handin.store, run_ids)
         try:
-            merge_store(handin.store, store, final, group, skip)
+            add_store(handin.store, store, final, group, skip)
         except LabError as error:
             if is_disk_full(error):
                 raise

@@ -90,14 +90,15 @@ class ForeignStore:
         missing = [row[1] for row in ours if row[1] not in theirs and (row[3] or row[5])]
         if missing:
             raise LabError(f"its table {table} has no column {missing[0]}", hint=_EDITED)
-        columns = ", ".join(f'"{name}"' for name in checks)
+        names, tests = list(checks), list(checks.values())
+        columns = ", ".join(f'"{name}"' for name in names)
         with closing(self._theirs.execute(f"SELECT {columns} FROM {table} NOT INDEXED")) as cursor:
             for values in cursor:
                 self._left -= 1
                 if self._left < 0:
                     raise LabError("its MLflow store has more rows than a hand-in may", hint="raise limits.rows")
-                row = dict(zip(checks, values, strict=True))
-                wrong = [name for name, check in checks.items() if not check(row[name])]
+                row = dict(zip(names, values, strict=True))
+                wrong = [name for name, fits, value in zip(names, tests, values, strict=True) if not fits(value)]
                 yield row, f"its {table}.{wrong[0]} is {one_line(repr(row[wrong[0]]), 60)}" if wrong else None
 
     def _has(self, table: str) -> bool:
@@ -176,10 +177,7 @@ def _make_check(kind: str, allowed: tuple[object, ...] | None) -> Callable[[Any]
     """What a column of this SQL type may hold, as a function that is asked of every row."""
     name, _, needed = kind.partition(" ")
     fits = _FITS.get(name.partition("(")[0], lambda value: False)
-
-    def check(value: Any) -> bool:
-        return not needed if value is None else fits(value)
-
+    check = fits if needed else lambda value: value is None or fits(value)  # nothing fits where a value must be
     return check if allowed is None else lambda value: value in allowed and check(value)
 
 

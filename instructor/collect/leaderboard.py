@@ -1,13 +1,15 @@
 """The leaderboard: one row a group, as CSV for programs and as a page that stands still."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from instructor.collect.table import write_table
 from lab_code.files import write_whole
+from lab_code.workshop.mark import draw_mark, mark_of
 
 _TEMPLATE = "leaderboard.html"
 
@@ -39,12 +41,18 @@ class Row:
     kahoot_points: float | None = None
 
 
-def write_leaderboard(folder: Path, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
-    """Write `leaderboard.csv` and `leaderboard.html` into `folder`; `notes` stand below the table of the page."""
+def write_leaderboard(
+    folder: Path, title: str, rows: Sequence[Row], notes: Sequence[str] = (), numbers: Mapping[str, int] | None = None
+) -> None:
+    """Write `leaderboard.csv` and `leaderboard.html` into `folder`.
+
+    `notes` stand below the table of the page; `numbers` are those of the groups, whose marks stand in their rows.
+    """
     columns = [field.name for field in fields(Row)]
     write_table(folder / "leaderboard.csv", columns, map(asdict, rows))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    page = environment.get_template(_TEMPLATE).render(title=title, rows=rows, notes=notes)
+    marks = {group: Markup(draw_mark(mark_of(number))) for group, number in (numbers or {}).items()}
+    page = environment.get_template(_TEMPLATE).render(title=title, rows=rows, notes=notes, marks=marks)
     write_whole(folder / "leaderboard.html", page)

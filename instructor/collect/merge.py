@@ -1,9 +1,11 @@
 """From the stores of the hand-ins, as `filling.py` made them, into the one collected MLflow store.
 
-    merge_store(source, store, final, group)
+    merge_store(source, store, final, group)      # of many: add_store(…) for each, settle_points(store) at the end
 
 Run ids, names, times, status, parameters, tags, every point of every metric, datasets, models and artifacts arrive, or
-nothing of that hand-in does. Rows go from one SQLite file to the other without a detour: both are ours.
+nothing of that hand-in does. Rows go from one SQLite file to the other: both are ours. Only points wait in a
+file of their own until all stores are there: sorted once, they are appended to MLflow's indexes; group by group they
+would touch every page of them, and each group would take longer than the one before.
 """
 
 import os
@@ -19,12 +21,21 @@ from instructor.collect.foreign_store import MODEL_TABLES, RUN_TABLES, Row
 from lab_code.errors import LabError
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, open_database
 
+_POINTS, _WAITING = "metrics", "points.db"  # the table, and where its rows wait beside the collected store
+
 
 def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterable[str] = ()) -> int:
+    """Add the runs of a filled store to the collected one, points and all; as `add_store`."""
+    added = add_store(source, store, final, group, skip)
+    settle_points(store)
+    return added
+
+
+def add_store(source: Path, store: Path, final: Path, group: str, skip: Iterable[str] = ()) -> int:
     """Add the runs of a filled store to the collected one, but for `skip` and those that are there; returns how many.
 
-    `final` is where the collected store will be when it is finished; artifact addresses point there. Raises `LabError`
-    where anything did not arrive, and then adds nothing.
+    Their points wait until `settle_points`. `final` is where the collected store will be when it is finished; artifact
+    addresses point there. Raises `LabError` where anything did not arrive, and then adds nothing.
     """
     with _open_both(source, store) as both:
         run_ids = _choose_runs(both, set(skip))
@@ -32,7 +43,8 @@ def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterab
         places = _copy_runs(both, experiments, final, group)
         places += _copy_models(both, experiments, final)
         _copy_datasets(both, experiments)
-        _check_arrived(both)
+        for table in COUNTED.keys() - {_POINTS}:
+            _check_arrived(both, table, count_chosen(both, "main", table))
         for here, there in places:  # last: whatever fails before leaves no file behind
             if (source / here).is_dir():
                 (store / there).parent.mkdir(parents=True, exist_ok=True)
@@ -40,14 +52,39 @@ def merge_store(source: Path, store: Path, final: Path, group: str, skip: Iterab
     return len(run_ids)
 
 
+def settle_points(store: Path) -> None:
+    """Put the points of all runs that were added where MLflow looks for them."""
+    if not (store / _WAITING).is_file():
+        return
+    with open_database(store / DATABASE) as both:
+        _attach_waiting(both, store)
+        query = "SELECT name, sql FROM main.sqlite_master WHERE tbl_name = 'metrics' AND type = 'index' AND sql <> ''"
+        indexes = dict(both.execute(query).fetchall())  # all but that of the primary key
+        with both:
+            for name in indexes:
+                both.execute(f"DROP INDEX main.{name}")
+            key = sorted((row[5], row[1]) for row in both.execute("PRAGMA main.table_info(metrics)") if row[5])
+            order = ", ".join(f'"{name}"' for _, name in key)
+            both.execute(f"INSERT INTO main.metrics SELECT * FROM waiting.metrics ORDER BY {order}")
+            for script in indexes.values():
+                both.execute(script)
+    (store / _WAITING).unlink()
+
+
 @contextmanager
 def _open_both(source: Path, store: Path) -> Iterator[sqlite3.Connection]:
     """The collected store with the other one attached as `theirs`; committed at the end, or not at all."""
     with open_database(store / DATABASE) as both:
-        make_fast(both)
         both.execute("ATTACH DATABASE ? AS theirs", (str(source / DATABASE),))
+        _attach_waiting(both, store)
+        both.execute("CREATE TABLE IF NOT EXISTS waiting.metrics AS SELECT * FROM main.metrics WHERE 0")
         with both:
             yield both
+
+
+def _attach_waiting(both: sqlite3.Connection, store: Path) -> None:
+    both.execute("ATTACH DATABASE ? AS waiting", (str(store / _WAITING),))
+    make_fast(both, "main", "waiting")
 
 
 def _choose_runs(both: sqlite3.Connection, skip: set[str]) -> set[str]:
@@ -82,9 +119,11 @@ def _copy_runs(both: sqlite3.Connection, experiments: dict[int, int], final: Pat
     insert(both, "runs", runs)
     for table in RUN_TABLES:
         names = ", ".join(f'"{name}"' for name in _columns(both, table))
-        both.execute(
-            f"INSERT INTO main.{table} ({names}) SELECT {names} FROM theirs.{table} WHERE run_uuid IN temp.chosen"
-        )
+        query = f"SELECT {names} FROM theirs.{table} WHERE run_uuid IN temp.chosen"
+        schema = "waiting" if table == _POINTS else "main"
+        copied = both.execute(f"INSERT INTO {schema}.{table} ({names}) {query}").rowcount
+        if table == _POINTS:
+            _check_arrived(both, table, copied)
     owner = [("group", group, row["run_uuid"]) for row in runs]
     both.executemany("INSERT OR REPLACE INTO main.tags (key, value, run_uuid) VALUES (?, ?, ?)", owner)
     return places
@@ -168,12 +207,11 @@ def _free_id(wanted: str, taken: set[str], begin: str = "") -> str:
     return identity
 
 
-def _check_arrived(both: sqlite3.Connection) -> None:
+def _check_arrived(both: sqlite3.Connection, table: str, arrived: int) -> None:
     """What went in equals what came out."""
-    for table in COUNTED:
-        sent, arrived = (count_chosen(both, schema, table) for schema in ("theirs", "main"))
-        if sent != arrived:
-            raise LabError(f"only {arrived} of {sent} rows of {table} arrived", hint="report this; nothing was merged")
+    sent = count_chosen(both, "theirs", table)
+    if sent != arrived:
+        raise LabError(f"only {arrived} of {sent} rows of {table} arrived", hint="report this; nothing was merged")
 
 
 def _columns(both: sqlite3.Connection, table: str) -> list[str]:

@@ -33,21 +33,24 @@ import shutil, sys, time
 from pathlib import Path
 from instructor.collect.counting import count_rows, known_runs
 from instructor.collect.filling import fill_store
-from instructor.collect.merge import merge_store
+from instructor.collect.merge import add_store, settle_points
 
 stores, target, scratch, empty = map(Path, sys.argv[1:5])
 target.mkdir()
 shutil.copyfile(empty, target / "mlflow.db")
+sent = {}
 for source in sorted(stores.iterdir()):
     unpacked, filled = scratch / source.name, scratch / f"{source.name}-filled"
     shutil.copytree(source, unpacked)  # the originals stay as they are
     filled.mkdir()
     shutil.copyfile(empty, filled / "mlflow.db")
     assert not fill_store(unpacked, filled, 100_000_000).left_out
-    sent = count_rows(filled, known_runs(filled))
-    merge_store(filled, target, target, source.name)
+    sent[source] = count_rows(filled, known_runs(filled))
+    add_store(filled, target, target, source.name)
+settle_points(target)
+for source, counts in sent.items():
     arrived = count_rows(target, known_runs(source))
-    assert sent == arrived, (sent, arrived)
+    assert counts == arrived, (counts, arrived)
 """
     + _PRINT_MEMORY
 )

@@ -259,7 +259,7 @@ def test_pages_for_the_projector_are_fit_for_everybody(workshop, build: Path, br
     score = {"test_balanced_accuracy": 0.5, "test_accuracy": 0.7, "test_macro_auc": 0.8}
     facts = {"runs": 2, "stages_open": 3, "points": 28, "wrong_answers": 1, "handed_in": "12:30", "receipt": "ABCD"}
     row = Row(1, "group-1", "balanced", "0123abcd", validation_balanced_accuracy=0.52, **score, **facts)
-    write_leaderboard(tmp_path, "A workshop", [row])
+    write_leaderboard(tmp_path, "A workshop", [row], numbers={"group-1": 1})
     questions = load_bank(workshop, data=build / "data")[:3]
     export_page(questions, tmp_path, seed=1)
     page = browser.new_page(viewport=_PROJECTOR)

@@ -69,15 +69,14 @@ def test_without_any_hand_in_the_error_says_where_they_belong(desk: Desk, run) -
 def test_rows_that_get_lost_are_counted_and_named(desk: Desk, run, monkeypatch: pytest.MonkeyPatch) -> None:
     from instructor.collect import collect as module
 
-    real = module.merge_store
+    real = module.settle_points
 
-    def lose(source: Path, store: Path, *rest) -> int:
-        merged = real(source, store, *rest)
+    def lose(store: Path) -> None:
+        real(store)
         with sqlite3.connect(store / "mlflow.db") as database:
             database.execute("DELETE FROM metrics WHERE rowid = (SELECT max(rowid) FROM metrics)")
         database.close()
-        return merged
 
-    monkeypatch.setattr(module, "merge_store", lose)
+    monkeypatch.setattr(module, "settle_points", lose)
     code, _, err = run()
     assert code == 1 and "rows of metrics went in" in err

@@ -18,6 +18,7 @@ from instructor.results.opinions import Opinions
 from instructor.results.report import make_report, report_to_json, write_report
 from instructor.results.results import Results
 from instructor.results.show import write_results
+from lab_code.workshop.mark import draw_mark, mark_of
 from lab_code.workshop.quiz import Question
 from tests.conftest import no_progress
 from tests.instructor.results.made_up import make_class, make_run, make_stage
@@ -88,6 +89,15 @@ def test_pages_load_nothing_and_obey_nobody(hostile: Results, tmp_path: Path) ->
         assert "alert(1)" not in re.sub(r"&lt;script&gt;alert\(1\)", "", page)
         assert not re.search(r"""(?:src|href)=|url\(|@import""", page)
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in (tmp_path / CEREMONY).read_text("utf-8")
+
+
+def test_every_group_of_the_leaderboard_carries_the_mark_of_its_sheet(tmp_path: Path) -> None:
+    results = make_class()
+    write_results(results, tmp_path, no_progress, figures=False)
+    page = (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
+    for standing in results.standings.groups:
+        cell = f'<td class="group">{draw_mark(mark_of(standing.number))} {standing.group}</td>'
+        assert page.count(cell) == 1
 
 
 def test_figures_draw_texts_as_they_are(hostile: Results, tmp_path: Path) -> None:
