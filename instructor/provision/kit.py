@@ -161,7 +161,7 @@ def plan_kit(
     written = {
         QUESTIONS_FILE: to_json(questions).encode("utf-8"),
         "README.md": _fill("README.md", **names).encode("utf-8"),
-        "pyproject.toml": _student_pyproject(project).encode("utf-8"),
+        "pyproject.toml": student_pyproject(project).encode("utf-8"),
     }
     return KitPlan(workshop, group, number, stages, dict(shared.copied), written, data, shared)
 
@@ -297,7 +297,7 @@ def _locked_files(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def _student_pyproject(project: Path) -> str:
+def student_pyproject(project: Path) -> str:
     """The project's pyproject.toml as a kit needs it: the same dependencies, only `lab_code`, only `lab`."""
     document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     dependencies = "".join(f'    "{requirement}",\n' for requirement in document["dependencies"])
