@@ -39,8 +39,10 @@ _MADE = ("data/", ".lab/")  # not written by people: the data have checksums, th
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
 _SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb", ".py")}
-_LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
-_RUN = ("lab", "start.command")  # without naming a program for them
+_LAUNCHERS = (
+    "lab", "lab.cmd", "start.cmd", "start.command", "setup.sh", "setup.cmd", "setup.command", "no-python.html",
+)  # fmt: skip
+_RUN = ("lab", "start.command", "setup.sh", "setup.command")  # without naming a program for them
 _VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
 
 
