@@ -19,7 +19,7 @@ import requests
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # what is lost at most where a connection breaks
 _PAUSES_S = (1.0, 3.0)  # before the second and the third try
 _PATIENCE_S = 30  # for an answer, and between two pieces of it
 _NOT_THERE = 416  # HTTP: nothing follows after what is here

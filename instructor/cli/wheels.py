@@ -99,11 +99,13 @@ def _count_megabytes(size: int) -> Callable[[int], object]:
     """A bar in megabytes; call what is returned with the bytes that have come."""
     from lab_code.cli.progress_bar import start_bar
 
-    bar, come = start_bar("fetching", -(-size // 1_000_000), "MB"), [0]
+    total, come = -(-size // 1_000_000), [0]
+    bar = start_bar("fetching", total, "MB")
 
     def advance(count: int) -> None:
+        shown = min(come[0] // 1_000_000, total)
         come[0] += count
-        bar.update(min(come[0] // 1_000_000, bar.total) - bar.n)
+        bar.update(min(come[0] // 1_000_000, total) - shown)
 
     return advance
 
@@ -126,10 +128,11 @@ def _print_plan(plan: "WheelsPlan", dry_run: bool) -> None:
 def _describe(plan: "WheelsPlan") -> Sequence[str]:
     """What else there is to say, a sentence each."""
     from instructor.deliver.plan import show_bytes
+    from instructor.deliver.python_builds import USUAL_SIZE
 
     said = [f"damaged, and fetched again: {name}" for name in plan.damaged]
     said += [f"made here of its sources, since it has no wheel: {package.name}" for package in plan.make.values()]
-    said += [f"Python for the medium, about {show_bytes(35_000_000)} each: {name}" for name in plan.builds]
+    said += [f"Python for the medium, about {show_bytes(USUAL_SIZE)} each: {name}" for name in plan.builds]
     said += [f"no longer needed, and removed: {len(plan.obsolete)} files"] * bool(plan.obsolete)
     nothing = "nothing to fetch: every file is here, as its SHA-256 says"
     said += [f"{show_bytes(plan.size)} to fetch, {show_bytes(plan.free)} are free" if plan.size else nothing]
