@@ -8,7 +8,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,8 +80,12 @@ class Fetcher:
     def _fill(self, address: Address, part: Path) -> None:
         """The rest of a file, tried three times."""
         if address.is_local:
-            with suppress(shutil.SameFileError):
+            try:
                 shutil.copyfile(address.path, part)
+            except OSError as error:
+                raise LabError(
+                    f"{address.path} cannot be read: {error.strerror}", hint="see to it, then again"
+                ) from error
             self.tell(part.stat().st_size)
             return
         for pause in (*_PAUSES_S, None):

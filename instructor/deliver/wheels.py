@@ -13,7 +13,7 @@ import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from lab_code.workshop.wheelhouse import FOLDER, LISTING
 RECIPE, PARTS = "wheels.json", ".wheels-parts"
 _INSTALLERS = ("pip", "uv")
 _AT_ONCE = 4
+_REFERENCE = "linux-x86_64"  # what has a wheel for nobody has none for these
 _SPARE = 200_000_000  # bytes that stay free
 _LEAVE_OUT = "leave such laptops out (--platform, --for-python): they need others in their place, or a network"
 
@@ -138,8 +139,8 @@ def _look_up(plan: WheelsPlan, wishes: Sequence[Wish], advance: Callable[[], obj
         advance()
     sources = {package.name for part in plan.parts for package in part.packages if package.is_source}
     compiled = {package.name for part in plan.parts for package in part.packages if not package.is_source}
-    if sources - compiled and any(lacking.values()):  # whether anybody has wheels of these
-        reference = Wish(PLATFORMS["linux-x86_64"], wishes[0].python, wishes[0].requirements, wishes[0].constraints)
+    if sources - compiled and all(wish.platform.key != _REFERENCE for wish in wishes):
+        reference = replace(wishes[0], platform=PLATFORMS[_REFERENCE])
         compiled |= {package.name for package in resolve(reference, plan.settings)[0] if not package.is_source}
     for part, (where, missing) in zip(plan.parts, lacking.items(), strict=True):
         missing += [package.name for package in part.packages if package.is_source and package.name in compiled]
@@ -190,6 +191,8 @@ def apply_wheels(plan: WheelsPlan, tell: Callable[[int], object] = lambda count:
         return
     build = plan.folder.parent
     plan.folder.mkdir(parents=True, exist_ok=True)
+    for file in plan.damaged:
+        (plan.folder / file).unlink()
     _write_recipe(plan)
     logins = logins_in(" ".join(plan.settings.get(key, "") for key in ("index-url", "extra-index-url")).split())
     fetcher = Fetcher(build / PARTS, tell, logins, plan.settings.get("cert"))
@@ -218,8 +221,6 @@ def _fetch_all(plan: WheelsPlan, fetcher: Fetcher) -> None:
                 "files are still to come", hint=error.hint,
             ) from error  # fmt: skip
 
-    for file in plan.damaged:
-        (plan.folder / file).unlink(missing_ok=True)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         jobs = [pool.submit(fetch, package) for package in plan.fetch.values()]
         try:
