@@ -313,7 +313,7 @@ def test_python_itself_comes_as_uv_knows_it(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "python" / "bin" / "python3.12").touch()
     (tmp_path / "python" / "lib" / "python3.12").mkdir(parents=True)
     (tmp_path / "python" / "lib" / "python3.12" / "_sysconfigdata__darwin_darwin.py").write_text(
-        "build_time_vars = {}\n"
+        "# of this machine\nbuild_time_vars = {}\n"
     )
     archive = shutil.make_archive(str(tmp_path / "python-9"), "gztar", tmp_path, "python")
     url, entry = Path(archive).as_uri(), {"name": "cpython", "arch": {"family": "aarch64", "variant": None}}
