@@ -24,6 +24,7 @@ CHECKSUMS = "SHA256SUMS"
 _COMMENT = b"lab kit "
 _REGULAR_FILE = 0o100000
 _CHUNK = 1 << 20
+_PACKED = (".whl", ".gz")
 
 
 @dataclass
@@ -97,6 +98,8 @@ def _pack(cargo: Cargo, file: object, advance: Callable[[], object]) -> None:
 
 def _pack_one(archive: zipfile.ZipFile, name: str, item: Item) -> None:
     info = _info(name, item.mode)
+    if name.endswith(_PACKED):  # packing once more costs a minute and saves nothing
+        info.compress_type = zipfile.ZIP_STORED
     info.file_size = item.size
     with item.source.open("rb") as source, archive.open(info, "w") as target:
         shutil.copyfileobj(source, target, _CHUNK)

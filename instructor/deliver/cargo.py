@@ -10,14 +10,16 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
+from lab_code.workshop.environment import SetupError
 from lab_code.workshop.kit import KIT_FILE
+from lab_code.workshop.wheelhouse import LISTING, Wheelhouse, read_wheelhouse
 
 SUMS = "data/SHA256SUMS"
 EXTRAS = ("wheels",)  # what the kits' installer needs where there is no network; each travels once a medium
@@ -103,8 +105,40 @@ def read_extras(build: Path) -> list[Cargo]:
 
 
 def _read_extra(folder: Path) -> Cargo:
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return Cargo(folder.name, folder, {path.relative_to(folder).as_posix(): _read_item(path) for path in paths})
+    """A folder as it lies; of a wheelhouse exactly what it lists. Raises `LabError` where that is not whole."""
+    if not (folder / LISTING).is_file():
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        return Cargo(folder.name, folder, {path.relative_to(folder).as_posix(): _read_item(path) for path in paths})
+    wheelhouse = read_listing(folder)
+    files, wrong = {LISTING: _read_item(folder / LISTING)}, []
+    for name, known in wheelhouse.files.items():
+        try:
+            files[name] = _read_item(folder / name)
+        except OSError:
+            wrong.append(f"{folder / name} is missing")
+            continue
+        if files[name].digest != known["sha256"]:
+            wrong.append(f"{folder / name} is damaged")
+    refuse(wrong[:_MOST_LISTED], "instructor wheels fetches again what is missing or damaged")
+    return Cargo(folder.name, folder, files)
+
+
+def read_listing(folder: Path) -> Wheelhouse:
+    """What a wheelhouse lists. Raises `LabError` where that cannot be read."""
+    try:
+        return read_wheelhouse(folder)
+    except SetupError as error:
+        raise LabError(str(error), hint=f"remove {folder / LISTING}, then: instructor wheels") from error
+
+
+def choose_for(extra: Cargo, platform: str) -> Cargo:
+    """Of a wheelhouse what laptops of one system need (linux, macos, windows); any other folder whole."""
+    if LISTING not in extra.files:
+        return extra
+    wheelhouse = read_listing(extra.folder)
+    kinds = [kind for kind in wheelhouse.platforms if kind.partition("-")[0] == platform]
+    names = {LISTING, *(name for kind in kinds for name in wheelhouse.names_for(kind))}
+    return replace(extra, files={name: item for name, item in extra.files.items() if name in names})
 
 
 def _read_item(path: Path) -> Item:

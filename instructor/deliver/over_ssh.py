@@ -9,7 +9,7 @@ A laptop that cannot be reached, is full or is frozen has its reason in its row;
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from instructor.deliver.cargo import Cargo, refuse
+from instructor.deliver.cargo import Cargo, choose_for, refuse
 from instructor.deliver.inventory import WINDOWS, Inventory, Laptop
 from instructor.deliver.laptop import connect, deliver, plan_for
 from instructor.deliver.medium import find_too_long
@@ -32,7 +32,7 @@ class Room:
         """What a laptop gets, and where."""
         beside = laptop.path.rpartition("/")
         return [
-            *((extra, f"{beside[0]}{beside[1]}{extra.name}") for extra in self.extras),
+            *((choose_for(extra, laptop.platform), f"{beside[0]}{beside[1]}{extra.name}") for extra in self.extras),
             *((self.kits[group], laptop.path) for group in [laptop.group] if group),
         ]
 

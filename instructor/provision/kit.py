@@ -39,8 +39,10 @@ _MADE = ("data/", ".lab/")  # not written by people: the data have checksums, th
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
 _SHIPPED_TREES = {"lab_code": (".py", ".yaml", ".js", ".css"), "notebooks": (".ipynb", ".py")}
-_LAUNCHERS = ("lab", "lab.cmd", "start.cmd", "start.command")
-_RUN = ("lab", "start.command")  # without naming a program for them
+_LAUNCHERS = (
+    "lab", "lab.cmd", "start.cmd", "start.command", "setup.sh", "setup.cmd", "setup.command", "no-python.html",
+)  # fmt: skip
+_RUN = ("lab", "start.command", "setup.sh", "setup.command")  # without naming a program for them
 _VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
 
 
@@ -161,7 +163,7 @@ def plan_kit(
     written = {
         QUESTIONS_FILE: to_json(questions).encode("utf-8"),
         "README.md": _fill("README.md", **names).encode("utf-8"),
-        "pyproject.toml": _student_pyproject(project).encode("utf-8"),
+        "pyproject.toml": student_pyproject(project).encode("utf-8"),
     }
     return KitPlan(workshop, group, number, stages, dict(shared.copied), written, data, shared)
 
@@ -297,7 +299,7 @@ def _locked_files(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def _student_pyproject(project: Path) -> str:
+def student_pyproject(project: Path) -> str:
     """The project's pyproject.toml as a kit needs it: the same dependencies, only `lab_code`, only `lab`."""
     document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     dependencies = "".join(f'    "{requirement}",\n' for requirement in document["dependencies"])

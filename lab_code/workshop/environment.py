@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,31 +69,73 @@ _PARTS = {
     "made.json",
 }
 _LOG_LINES = 25
+_NO_INDEX = "a package index is needed once; then call this again"
 
 # Runs a command with these environment variables added, while a title is on screen; whether it worked.
 Run = Callable[[str, "list[str]", Mapping[str, str]], bool]
 
 
 class SetupError(Exception):
-    """What cannot be mended here, with what to do about it."""
+    """What cannot be mended here, with what to do about it; `in_log`: a program has said more there."""
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, in_log: bool = False) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.in_log = hint, in_log
 
 
-def make_environment(root: Path, extras: set[str], run: Run, *, use_uv: bool = True, this_python: bool = False) -> None:
+@dataclass(frozen=True)
+class Source:
+    """Where packages come from: a folder of wheels and nowhere else, or else (None) from where pip looks.
+
+    `uv` is the program that came with the wheels; `cache` is where it unpacks them, on the disk of `.venv`.
+    """
+
+    wheels: Path | None = None
+    uv: str | None = None
+    cache: Path | None = None
+
+    @property
+    def nowhere_else(self) -> list[str]:
+        """As uv and pip are told."""
+        return ["--no-index", "--find-links", str(self.wheels)]
+
+    @property
+    def pip(self) -> list[str]:
+        """pip as Python's arguments: the wheel itself runs, in an environment of uv's that has none yet."""
+        wheel = next((self.wheels or Path()).glob("pip-*.whl"), None)
+        return [str(wheel / "pip")] if wheel else ["-m", "pip"]
+
+
+ANYWHERE = Source()
+
+
+def make_environment(
+    root: Path, extras: set[str], run: Run, *, use_uv: bool = True, this_python: bool = False, source: Source = ANYWHERE
+) -> None:
     """Make or mend `root/.venv`, or leave it as it stands. `this_python`: it must have the version that runs this."""
     fault = find_fault(root, this_python)
     if fault is not None:
-        _make_venv(root, fault, run)
-    wanted = extras | set(_read_stamp(root).get("extras", []))
-    stamp = {"extras": sorted(wanted), "described": _digest(root), "place": str((root / VENV).resolve())}
+        _make_venv(root, fault, run, source)
+    stamp = _make_stamp(root, extras)
     if _read_stamp(root) == stamp:
         return
     (root / VENV / STAMP).unlink(missing_ok=True)
-    _install(root, wanted, run, use_uv)
+    if source.wheels is None:
+        _install(root, set(stamp["extras"]), run, use_uv)
+    else:
+        _install_from(source, root, set(stamp["extras"]), run)
     (root / VENV / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+
+
+def is_made(root: Path, extras: set[str]) -> bool:
+    """Whether `make_environment` would find nothing to do."""
+    return find_fault(root) is None and _read_stamp(root) == _make_stamp(root, extras)
+
+
+def _make_stamp(root: Path, extras: set[str]) -> dict[str, Any]:
+    """What will be written when all is installed; what was asked for before stays."""
+    wanted = extras | set(_read_stamp(root).get("extras", []))
+    return {"extras": sorted(wanted), "described": _digest(root), "place": str((root / VENV).resolve())}
 
 
 def venv_program(root: Path, name: str) -> str:
@@ -121,11 +164,14 @@ def find_fault(root: Path, this_python: bool = False) -> str | None:
     return None
 
 
-def _make_venv(root: Path, fault: str, run: Run) -> None:
+def _make_venv(root: Path, fault: str, run: Run, source: Source) -> None:
     if fault:
         print(f"note: {VENV} is made anew: {fault}", file=sys.stderr)
     _remove_venv(root / VENV)
     python = getattr(sys, "_base_executable", sys.executable)  # this may be the very environment that is made anew
+    by_uv = [str(source.uv), "venv", "--no-config", "--offline", "--allow-existing", "--python", python, VENV]
+    if source.uv and run(f"making {VENV}", by_uv, {}):  # also where Python came without `venv`
+        return
     if not run(f"making {VENV}", [python, "-m", "venv", VENV], {}):
         hint = "install what is missing (on Debian and Ubuntu: apt install python3-venv), or free disk space"
         raise SetupError(f"{python} -m venv {VENV} failed", hint)
@@ -141,8 +187,28 @@ def _remove_venv(venv: Path) -> None:
         shutil.rmtree(venv)
 
 
+def _install_from(source: Source, root: Path, extras: set[str], run: Run) -> None:
+    """Install from a folder of wheels, whatever an account's settings say of places to look."""
+    what, python = [*source.nowhere_else, *_what_to_install(extras), "pip"], venv_program(root, "python")
+    uv = [str(source.uv), "pip", "install", "--no-config", "--offline", "--python", python, *what]
+    told = {"UV_CACHE_DIR": str(source.cache)} if source.cache else {}
+    if source.uv and run("installing the packages with uv", uv, told):
+        return
+    pip = [python, *source.pip, "--isolated", "install", "--disable-pip-version-check", "--no-compile", *what]
+    if not run("installing the packages with pip (some minutes)", pip, {"PIP_CONFIG_FILE": os.devnull}):
+        raise SetupError(
+            f"the packages could not be installed from {source.wheels}",
+            f"free disk space? else send {VENV}/{LOG} to the instructor; then call this again",
+            True,
+        )
+
+
+def _what_to_install(extras: set[str]) -> list[str]:
+    return ["-c", "constraints.txt", "-e", f".[{','.join(sorted(extras))}]" if extras else "."]
+
+
 def _install(root: Path, extras: set[str], run: Run, use_uv: bool) -> None:
-    what = ["-c", "constraints.txt", "-e", f".[{','.join(sorted(extras))}]" if extras else "."]
+    what = _what_to_install(extras)
     pip = [venv_program(root, "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     settings = read_pip_settings(root) if use_uv else None
     if settings is not None and not _ONLY_PIP & settings.keys():
@@ -154,7 +220,7 @@ def _install(root: Path, extras: set[str], run: Run, use_uv: bool) -> None:
         why = "uv did not manage" if got else "uv is not to be had here"
         print(f"note: {why}, so pip goes on (some minutes); reasons in {VENV}/{LOG}", file=sys.stderr)
     if not run("installing the packages with pip (some minutes)", [*pip, *what], {}):
-        raise SetupError("the packages could not be installed", "a package index is needed once; then call this again")
+        raise SetupError("the packages could not be installed", _NO_INDEX, True)
 
 
 def read_pip_settings(root: Path) -> dict[str, str] | None:
@@ -257,26 +323,36 @@ def _print_log(root: Path) -> None:
     print(*lines[-_LOG_LINES:], sep="\n", file=sys.stderr)
 
 
-def main(argv: list[str] | None = None, root: Path | None = None) -> int:
+def main(argv: list[str] | None = None, place: Path | None = None) -> int:
     """Exit code 0: the environment stands; 1: the reason and the fix are on stderr, below the end of the log."""
     parser = argparse.ArgumentParser(prog="setup", description="Make or mend the environment .venv of this folder.")
     parser.add_argument("--extras", default="", help="extras of pyproject.toml, with commas: instructor,test")
     parser.add_argument("--pip", action="store_true", help="without uv")
     parser.add_argument("--this-python", action="store_true", help="make it anew where its Python is another version")
     chosen = parser.parse_args(argv)
-    root = root or Path(__file__).resolve().parent.parent.parent
+    root = place or Path(__file__).resolve().parent.parent.parent
     extras = set(filter(None, chosen.extras.split(",")))
-    try:
+
+    def make() -> int:
         make_environment(root, extras, run_quietly(root), use_uv=not chosen.pip, this_python=chosen.this_python)
+        return 0
+
+    return explain_failures(root, make)
+
+
+def explain_failures(root: Path, work: Callable[[], int]) -> int:
+    """The exit code of some work; what goes wrong in it is said as reason and fix."""
+    try:
+        return work()
     except KeyboardInterrupt:
         print("\nstopped; call it again and it goes on", file=sys.stderr)
         return 130
     except SetupError as error:
-        _print_log(root)
+        if error.in_log:
+            _print_log(root)
         return _fail(str(error), error.hint)
     except OSError as error:
         return _fail(f"{VENV} cannot be made: {error}", "check the disk's free space and the folder's rights")
-    return 0
 
 
 def _fail(message: str, hint: str) -> int:

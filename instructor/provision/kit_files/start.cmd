@@ -1,4 +1,4 @@
 @echo off
 rem Double-click: JupyterLab with the starter notebook, and MLflow beside it.
-python "%~dp0lab" start
+call "%~dp0lab.cmd" start
 pause

@@ -30,7 +30,8 @@ from tests.conftest import make_small_workshop, no_progress
 # The exact content of a kit, apart from the photographs. Whoever adds a file to lab_code adds it here, on purpose.
 KIT_FILES = """
 LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml questions.json
-start.cmd start.command .lab/handin.key .vscode/extensions.json .vscode/launch.json .vscode/settings.json
+start.cmd start.command setup.sh setup.cmd setup.command no-python.html
+.lab/handin.key .vscode/extensions.json .vscode/launch.json .vscode/settings.json
 .vscode/tasks.json data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md lab_code/__init__.py
 lab_code/analysis/__init__.py lab_code/analysis/compare.py lab_code/analysis/differences.py
 lab_code/analysis/dry_run.py lab_code/analysis/explain.py lab_code/analysis/in_words.py lab_code/analysis/used_code.py
@@ -59,6 +60,7 @@ lab_code/tracking/tracker.py lab_code/training/__init__.py lab_code/training/che
 lab_code/training/optimizers.py lab_code/training/reporter.py lab_code/training/trainer.py
 lab_code/workshop/__init__.py lab_code/workshop/attempts.py lab_code/workshop/by_hand.py lab_code/workshop/clock.py
 lab_code/workshop/codes.py lab_code/workshop/desk.py lab_code/workshop/doctor.py lab_code/workshop/environment.py
+lab_code/workshop/install.py lab_code/workshop/wheelhouse.py
 lab_code/workshop/feedback.py lab_code/workshop/handin.py lab_code/workshop/handin_rules.py lab_code/workshop/hints.py
 lab_code/workshop/jupyter_extension.py lab_code/workshop/kit.py lab_code/workshop/locks.py
 lab_code/workshop/missing_runs.py lab_code/workshop/mlflow_gate.py lab_code/workshop/plan.py
