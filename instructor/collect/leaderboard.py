@@ -7,6 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from instructor.collect.table import write_table
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 from lab_code.files import write_whole
 
 _TEMPLATE = "leaderboard.html"
@@ -39,12 +41,15 @@ class Row:
     kahoot_points: float | None = None
 
 
-def write_leaderboard(folder: Path, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
+def write_leaderboard(
+    folder: Path, title: str, rows: Sequence[Row], notes: Sequence[str] = (), dataset: Dataset = HAM10000
+) -> None:
     """Write `leaderboard.csv` and `leaderboard.html` into `folder`; `notes` stand below the table of the page."""
     columns = [field.name for field in fields(Row)]
     write_table(folder / "leaderboard.csv", columns, map(asdict, rows))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    page = environment.get_template(_TEMPLATE).render(title=title, rows=rows, notes=notes)
+    about = {"classes": len(dataset), "words": dataset.class_words[1], "notice": dataset.notice}
+    page = environment.get_template(_TEMPLATE).render(title=title, rows=rows, notes=notes, **about)
     write_whole(folder / "leaderboard.html", page)

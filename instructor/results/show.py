@@ -21,7 +21,8 @@ def write_results(results: Results, folder: Path, progress: Progress, *, figures
     """Write everything (`figures=False`: but for the figures, which take longest); returns the leaderboard's rows."""
     advance = progress("ranking", 2 + figures)
     rows = [_make_row(results, standing) for standing in results.standings.groups]
-    write_leaderboard(folder, results.workshop.title, rows, results.standings.models.chances())
+    dataset = results.evidence.dataset
+    write_leaderboard(folder, results.workshop.title, rows, results.standings.models.chances(), dataset)
     advance()
     write_ceremony(results, folder)
     advance()
