@@ -97,10 +97,10 @@ def _fill_example(made: Path, name: str, title: str, example: str) -> None:
 
 def _make_notebook(title: str) -> str:
     """The shortest notebook that leads through both stages."""
-    cells = []
+    cells: list[dict[str, object]] = []
     for number, source in enumerate(_CELLS):
         kind = "markdown" if source.startswith("#") else "code"
-        cell = {"cell_type": kind, "id": f"cell-{number:02d}", "metadata": {}}
+        cell: dict[str, object] = {"cell_type": kind, "id": f"cell-{number:02d}", "metadata": {}}
         cell |= {"source": source.replace("$title", title)}
         cells.append(cell | ({"execution_count": None, "outputs": []} if kind == "code" else {}))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

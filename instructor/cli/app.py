@@ -57,6 +57,10 @@ for command in (
 
 app.command("print")(classroom.print_all)
 
+data = _make_app("Real photographs.")
+app.add_typer(data, name="data")
+data.command(no_args_is_help=True)(adapt.fetch)
+
 quiz = _make_app("The quiz bank.")
 app.add_typer(quiz, name="quiz")
 quiz.command()(prepare.check)
