@@ -19,7 +19,7 @@ import numpy as np
 from instructor.dataset.synthetic import block_count, plan_lesions, render_block
 from instructor.vault import Vault
 from lab_code.config import compose_config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.ham10000 import DIAGNOSES, is_other
 from lab_code.data.lesions import Lesions, load_lesions
 from lab_code.errors import LabError
 from lab_code.frameworks import build_learner
@@ -72,6 +72,10 @@ def score_on_real(folder: Path, seeds: Sequence[int], photographs: int = 7000) -
         ["optimizer=adamw", "trainer.schedule=one_cycle", "data.augment=flips", "trainer.epochs=12", "model.width=32"]
     )
     real = load_lesions(folder, config.data.image_size)
+    if is_other(real.dataset):
+        raise LabError(
+            f"{folder} holds {real.dataset.name}", hint="the synthetic photographs are about HAM10000's diagnoses"
+        )
     chances, alone = [], []
     for seed in seeds:
         seed_everything(seed)

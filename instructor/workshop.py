@@ -1,7 +1,12 @@
-"""The description of a workshop, `workshop.yaml`: its schema and reader."""
+"""The description of a workshop, `workshop.yaml`: its schema and reader, and the folder that a workshop lives in.
+
+A workshop lives in this project, or in a working copy that `instructor new` made. A command finds it by the folder that
+it is run in: the nearest one with a `workshop.yaml`, and else this project. What a working copy does not have of its
+own (the code that students read, the pinned packages) comes from here.
+"""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instructor.classroom.schedule import Schedule, check_schedule
@@ -12,6 +17,7 @@ from lab_code.workshop.points import PointRules
 
 PROJECT = Path(__file__).parent.parent
 WORKSHOP_FILE = Path(__file__).parent / "workshop.yaml"
+MOST_GROUPS, MOST_STAGES = 60, 8
 SYNTHETIC = "synthetic"
 
 
@@ -113,11 +119,45 @@ class Workshop:
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
+    home: Path = field(default=PROJECT, metadata={"omegaconf_ignore": True})  # where its bank and locked files lie
 
 
-def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
-    """Read and check a workshop. Raises `LabError` that names the file, the key and the fix."""
-    workshop = read_yaml(path, Workshop)
+def find_workshop(folder: Path | None = None) -> Path:
+    """The description of the workshop that a command run in `folder` (the current one) means."""
+    here = (folder or Path.cwd()).resolve()
+    for place in (here, *here.parents):
+        if place == PROJECT:
+            break
+        if (place / WORKSHOP_FILE.name).is_file() and place != WORKSHOP_FILE.parent:
+            return place / WORKSHOP_FILE.name
+    return WORKSHOP_FILE
+
+
+def home_of(path: Path) -> Path:
+    """The folder that a description belongs to: its own, where a bank or locked files lie beside it, or the project."""
+    place = path.resolve().parent
+    return place if any((place / name).is_dir() for name in ("locked", "quiz")) else PROJECT
+
+
+def trees_of(home: Path, tree: str) -> list[Path]:
+    """The folders called `tree` that ship together, a file of a later one in the place of an earlier one's.
+
+    A working copy's notebooks stand alone; to the code of the project it adds, or replaces, single files.
+    """
+    own = home / tree
+    places = [own] if tree == "notebooks" and own.is_dir() else [PROJECT / tree, own]
+    return [place for place in dict.fromkeys(places) if place.is_dir()]
+
+
+def read_workshop(path: Path | None = None) -> Workshop:
+    """Read and check a workshop; without a path that of the current folder.
+
+    Raises `LabError` that names the file, the key and the fix.
+    """
+    path = path or find_workshop()
+    workshop = replace(read_yaml(path, Workshop), home=home_of(path))
+    if workshop.home != PROJECT and workshop.data.source != SYNTHETIC:
+        workshop.data.source = str(workshop.home / workshop.data.source)  # its own folder goes wherever it is copied
     names = [
         ("id", workshop.id),
         *(("groups", g) for g in workshop.groups),
@@ -131,6 +171,7 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
             raise LabError(
                 f"{path}: {key} must be there and differ from each other", hint=f"found: {', '.join(values)}"
             )
+    _check_counts(path, workshop)
     data = workshop.data
     checks = {
         "data.images": data.images >= 70,
@@ -161,6 +202,17 @@ def read_workshop(path: Path = WORKSHOP_FILE) -> Workshop:
     return workshop
 
 
+def _check_counts(path: Path, workshop: Workshop) -> None:
+    """Raise `LabError` for more groups or stages than there are marks, sheets and minutes for."""
+    for key, count, most in (
+        ("groups", len(workshop.groups), MOST_GROUPS),
+        ("stages", len(workshop.stages), MOST_STAGES),
+    ):
+        if count > most:
+            hint = f"1 to {most}; teach the others in a second workshop: instructor new"
+            raise LabError(f"{path}{find_line(path, key)}: {count} {key}, at most {most}", hint=hint)
+
+
 def _check_activity(path: Path, workshop: Workshop) -> None:
     """Raise `LabError` where the sections take another time than the activity, or end with what does not exist."""
     sections = workshop.schedule.activity
@@ -171,8 +223,9 @@ def _check_activity(path: Path, workshop: Workshop) -> None:
             f"{workshop.activity_minutes}",
             hint="change one of the two",
         )
-    conf = "lab_code/conf/experiment/*.yaml"
-    files = [*PROJECT.glob(conf), *PROJECT.glob(f"locked/*/{conf}")]
+    conf = "conf/experiment/*.yaml"
+    files = [file for tree in trees_of(workshop.home, "lab_code") for file in tree.glob(conf)]
+    files += workshop.home.glob(f"locked/*/lab_code/{conf}")
     known = [f"{UNLOCK} {stage.id}" for stage in workshop.stages]
     known += [f"{TRAIN} {file.stem}" for file in sorted(files)] + [HAND_IN]
     for number, section in enumerate(sections, 1):

@@ -11,7 +11,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from lab_code.config import Config
+from lab_code.data.dataset import Dataset
 from lab_code.data.duplicates import join_lesions
+from lab_code.data.ham10000 import read_dataset
 from lab_code.data.lesions import Findings, Lesions, find_lesions, is_medmnist, load_part, split_by_lesion
 from lab_code.data.photographs import Progress
 from lab_code.errors import LabError
@@ -54,7 +56,7 @@ def run_experiment(
 
     # 3. Learner: a model, what it is told to care about, and how it is trained.
     with join_team(config.trainer.device) as team:
-        learner = build_learner(config, team)
+        learner = build_learner(config, team, train.dataset)
         past = _read_past(root, resume)
         if not team.leads:  # the first of several processes tracks for all
             return _follow(learner, train, validation, config, past)
@@ -92,7 +94,8 @@ def load_split(config: Config, root: Path, progress: Progress | None = None) -> 
         if not len(lesions):
             raise LabError(f"there is no readable photograph in {place}", hint="copy the complete folder")
         groups = join_lesions(lesions.lesion_ids, findings.same)
-        aside = split_by_lesion(lesions.labels, groups, config.data.validation_fraction, config.data.split_seed)
+        share, seed = config.data.validation_fraction, config.data.split_seed
+        aside = split_by_lesion(lesions.labels, groups, share, seed, lesions.dataset)
         sides = [lesions.select(~aside), lesions.select(aside)]
     return sides[0], sides[1], findings
 
@@ -114,10 +117,13 @@ def train_epochs(
             return
 
 
-def load_learner(config: Config, weights: Path) -> Learner:
-    """Rebuild a run's model from its configuration and weights. Raises `LabError` where the two do not fit."""
+def load_learner(config: Config, weights: Path, dataset: Dataset | None = None) -> Learner:
+    """Rebuild a run's model from its configuration and weights. Raises `LabError` where the two do not fit.
+
+    Its classes are those of `dataset`, or of the description that lies beside the weights, as in a run's record.
+    """
     fresh = replace(config, model=replace(config.model, weights=""))  # what it started from does not matter any more
-    learner = build_learner(fresh)
+    learner = build_learner(fresh, dataset=dataset or read_dataset(weights.parent))
     try:
         learner.load_weights(load_file(weights))
     except (OSError, SafetensorError) as error:

@@ -10,8 +10,9 @@ PROJECT = Path(__file__).parent.parent
 # Whatever stands later may import what stands earlier, never the other way round.
 ORDER = [
     "errors", "files", "limits", "config",
-    "data.csv_file", "data.image_files", "data.table", "data.ham10000", "data.diagnoses", "data.class_folders",
-    "data.image_table", "data.medmnist", "data.photographs", "data.duplicates", "data.lesions", "data.augment",
+    "data.csv_file", "data.image_files", "data.dataset", "data.table", "data.ham10000", "data.diagnoses",
+    "data.class_folders", "data.image_table", "data.medmnist", "data.photographs", "data.duplicates", "data.lesions",
+    "data.augment",
     "models", "losses", "metrics",
     "training.devices", "training.optimizers", "training.trainer", "training.reporter", "training.checkpoint",
     "frameworks",

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 
 from instructor.experiments import Pair, measure_experiments
 from lab_code.analysis.compare import load_confusion
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import read_dataset
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.metrics import sensitivity
@@ -77,15 +78,16 @@ def _read_kept(folder: Path) -> Pictures | None:
 
 def _draw(pair: Pair, folder: Path, made_from: str) -> Pictures:
     runs = {"baseline": pair.baseline, "balanced": pair.balanced}
+    dataset = read_dataset(pair.baseline.artifacts)
     confusions = {name: load_confusion(run) for name, run in runs.items()}
     found = {name: sensitivity(confusion) for name, confusion in confusions.items()}
     drawn = {
         "curves": (_plot_curves(runs), _describe_curves(runs)),
         "sensitivities": (
-            plot_sensitivities({name: list(values) for name, values in found.items()}, DIAGNOSES),
-            _describe_found(found),
+            plot_sensitivities({name: list(values) for name, values in found.items()}, dataset),
+            _describe_found(found, dataset),
         ),
-        "confusions": (plot_confusions(confusions, DIAGNOSES), "Confusion matrices of baseline and balanced."),
+        "confusions": (plot_confusions(confusions, dataset), "Confusion matrices of baseline and balanced."),
     }
     pictures = {}
     for name, (figure, alt) in drawn.items():
@@ -127,10 +129,10 @@ def _describe_curves(runs: dict[str, Run]) -> str:
     return f"Balanced accuracy on the validation photographs over the epochs; at best {ends}."
 
 
-def _describe_found(found: dict[str, np.ndarray]) -> str:
-    pairs = zip(DIAGNOSES, *found.values(), strict=True)
+def _describe_found(found: dict[str, np.ndarray], dataset: Dataset) -> str:
+    pairs = zip(dataset.codes, *found.values(), strict=True)
     shares = ", ".join(f"{dx} {first:.0%} and {second:.0%}" for dx, first, second in pairs)
-    return f"The share of every diagnosis that baseline and balanced recognised: {shares}."
+    return f"The share of every {dataset.class_words[0]} that baseline and balanced recognised: {shares}."
 
 
 def _describe_figures(pair: Pair) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """The command `instructor`: which commands there are, in the order of the work, and how it ends.
 
-A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
-locks, experiments), `provision.py`, `wheels.py`, `deliver.py` and `fleet.py` (laptops), `classroom.py` (plan, run
-sheet, slides, clock, board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's
-results), `results.py` (ceremony, report). What takes long to import (MLflow, torch) is imported only inside the
-commands that need it.
+A command is a small function that parses, calls and prints. It lies in the file of its phase: `adapt.py` (a workshop of
+your own, its photographs), `prepare.py` (quiz, locks, experiments), `provision.py`, `wheels.py`, `deliver.py` and
+`fleet.py` (laptops), `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue, room code),
+`collect.py` (hand-ins, reviews, Kahoot's results), `results.py` (ceremony, report). What takes long to import (MLflow,
+torch) is imported only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from instructor.cli import classroom, collect, deliver, fleet, in_class, prepare, provision, results, wheels
+from instructor.cli import adapt, classroom, collect, deliver, fleet, in_class, prepare, provision, results, wheels
 from lab_code.cli.terminal import run_app
 
 
@@ -33,6 +33,7 @@ def _make_app(help_text: str) -> typer.Typer:
 
 app = _make_app("Build the kits, look up the key, collect and rank. Begin with: make provision")
 for command in (
+    adapt.new,
     provision.provision,
     wheels.wheels,
     fleet.fleet,
@@ -56,6 +57,10 @@ for command in (
     app.command()(command)
 
 app.command("print")(classroom.print_all)
+
+data = _make_app("Real photographs.")
+app.add_typer(data, name="data")
+data.command(no_args_is_help=True)(adapt.fetch)
 
 quiz = _make_app("The quiz bank.")
 app.add_typer(quiz, name="quiz")

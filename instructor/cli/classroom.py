@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from instructor.classroom.schedule import require_schedule
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption
+from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.cli.waiting import alone
 from instructor.vault import Vault
-from instructor.workshop import Workshop, read_workshop
+from instructor.workshop import Workshop, find_workshop, read_workshop
 from lab_code.cli.terminal import make_console
 from lab_code.errors import LabError
 
@@ -19,7 +19,7 @@ KitsOption = Annotated[
 ]
 
 
-def plan(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+def plan(build: BuildOption, workshop: WorkshopOption = None) -> None:
     """Draw the preparation and the class as a chart: build/class/plan.pdf and .png.
 
     Example: instructor plan
@@ -29,7 +29,7 @@ def plan(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
     _tell(write_plan(_read(workshop), build / "class"))
 
 
-def run_sheet(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+def run_sheet(build: BuildOption, workshop: WorkshopOption = None) -> None:
     """Write the class minute by minute, to print: build/class/run-sheet.pdf.
 
     Its last page has every rescue code and answer, once the kits are built.
@@ -43,7 +43,7 @@ def run_sheet(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> N
     _tell([path])
 
 
-def print_all(build: BuildOption, workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+def print_all(build: BuildOption, workshop: WorkshopOption = None) -> None:
     """Put everything that is printed into one file: build/class/print.pdf (sheets, run sheet, key).
 
     Print it on both sides; every group's sheet begins a leaf of its own.
@@ -62,7 +62,7 @@ def slides(
     again: Annotated[
         bool, typer.Option("--again", help="Train anew for the pictures, also if they are there.")
     ] = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Make the slides: build/class/slides.html (presents offline, with notes and clock) and slides.pdf.
 
@@ -85,7 +85,7 @@ def run(
     kits: KitsOption = None,
     part: Annotated[str | None, typer.Option(help="Begin at this part (its id or number).")] = None,
     again: Annotated[bool, typer.Option("--again", help="Forget the class before; the clock starts anew.")] = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Run the class: a full-screen clock with what to say and do next, and where every group stands.
 
@@ -123,7 +123,7 @@ def board(
     kits: KitsOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port of its pages.")] = 8050,
     room: Annotated[bool, typer.Option("--room", help="Also for the laptops of the room, which report to it.")] = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Serve the board: a page for the projector, and one for you with who is stuck and rescue codes.
 
@@ -143,9 +143,10 @@ def board(
     serve_board(described, build, kits or [build / "kits"], port, "0.0.0.0" if room else "127.0.0.1", _say)
 
 
-def _read(workshop: Path) -> Workshop:
-    described = read_workshop(workshop)
-    require_schedule(described.schedule, workshop)
+def _read(workshop: Path | None) -> Workshop:
+    path = workshop or find_workshop()
+    described = read_workshop(path)
+    require_schedule(described.schedule, path)
     return described
 
 

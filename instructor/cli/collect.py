@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, OutOption, WorkshopOption, take
+from instructor.cli.options import BuildOption, OutOption, WorkshopOption, take
 from instructor.cli.waiting import alone, show_progress
 from instructor.workshop import Workshop, read_workshop
 from lab_code.cli.terminal import escape, make_console, make_table
@@ -50,7 +50,7 @@ class CollectOptions:
     repeat: Annotated[bool, typer.Option("--repeat", help="Make every group's best run again, and compare.")] = False
     show: Annotated[bool, typer.Option("--show", help="Print the ranking: who sees the screen knows it.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="For programs; with the ranking.")] = False
-    workshop: WorkshopOption = WORKSHOP_FILE
+    workshop: WorkshopOption = None
 
 
 @take(CollectOptions)
@@ -128,7 +128,7 @@ def review(
         Path | None, typer.Option(help="A folder of kits (a USB stick, build/kits): each gets its file at once.")
     ] = None,
     unsigned: UnsignedOption = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Give every group two runs of another one to review, without saying whose.
 
@@ -187,7 +187,7 @@ def results(
     ] = None,
     *,
     out: OutOption,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Read Kahoot's results: who belongs to which group, for you to look at; then, with --count, the groups' ranking.
 

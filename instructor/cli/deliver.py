@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption, default_build
+from instructor.cli.options import BuildOption, WorkshopOption, default_build
 from instructor.cli.waiting import alone, show_progress
-from instructor.workshop import Workshop, read_workshop
+from instructor.workshop import Workshop, find_workshop, read_workshop
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
 
@@ -34,7 +34,7 @@ def stick(
     folder: Annotated[Path, typer.Argument(help="Where the stick, or the share, is shown: /media/usb, E:\\")],
     build: BuildOption,
     dry_run: DryRunOption = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Put every group's kit onto a USB stick or a network share.
 
@@ -69,7 +69,7 @@ def archives(
         ),
     ],
     dry_run: DryRunOption = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Pack a zip for every group, with its sheet and checksums beside it, for a learning platform or mail.
 
@@ -96,7 +96,7 @@ def ssh(
     only: OnlyOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Bring the kits to all laptops of inventory.yaml at once, or what has changed of them.
 
@@ -122,7 +122,7 @@ def pin(
         list[str] | None, typer.Option("--replace", help="A laptop whose host key has changed for a reason you know.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Fetch the laptops' host keys once and pin them; from then on nothing else is believed.
 
@@ -158,14 +158,15 @@ def _confirm_pins(wanted: Mapping[str, Sequence[str]], yes: bool) -> None:
         raise LabError("nothing was pinned", hint="ask whoever looks after the laptops")
 
 
-def find_inventory(workshop: Path) -> "Inventory":
+def find_inventory(workshop: Path | None) -> "Inventory":
     """The inventory beside a workshop's description."""
     from instructor.deliver.inventory import INVENTORY, read_inventory
 
-    return read_inventory(workshop.with_name(INVENTORY), read_workshop(workshop).groups)
+    path = workshop or find_workshop()
+    return read_inventory(path.with_name(INVENTORY), read_workshop(path).groups)
 
 
-def make_room(workshop: Path, build: Path, only: Sequence[str] | None, *, spare: bool = False) -> "Room":
+def make_room(workshop: Path | None, build: Path, only: Sequence[str] | None, *, spare: bool = False) -> "Room":
     """The laptops that are meant and the kits for them, everything checked before anybody is called."""
     from instructor.deliver.cargo import read_cargos, read_extras
     from instructor.deliver.over_ssh import Room, check_paths, choose_laptops

@@ -16,9 +16,9 @@ from instructor.cli.deliver import (
     find_inventory,
     make_room,
 )
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption
+from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.cli.waiting import alone, show_progress
-from instructor.workshop import Workshop, find_group, read_workshop
+from instructor.workshop import Workshop, find_group, find_workshop, read_workshop
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
 
@@ -40,7 +40,7 @@ def fleet(
     ] = None,
     only: OnlyOption = None,
     as_json: JsonOption = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Ask `lab doctor` on every laptop: one table of who is ready, with the fix for who is not.
 
@@ -86,7 +86,7 @@ def reset(
     only: OnlyOption = None,
     dry_run: DryRunOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Put kits back to their start; the previous class's work moves into a dated folder and is not deleted.
 
@@ -141,7 +141,7 @@ def swap(
     handin: Annotated[
         Path | None, typer.Option("--handin", help="Its hand-in; left out: the old laptop, else its last hand-in.")
     ] = None,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Let a group go on at another machine, with its kit and its work.
 
@@ -165,15 +165,16 @@ def swap(
         make_console(stderr=True).print(note, markup=False)
 
 
-def _gather(kit: "Cargo", build: Path, workshop: Path, chosen: tuple[Path | None, str], scratch: Path) -> "Work":
+def _gather(kit: "Cargo", build: Path, workshop: Path | None, chosen: tuple[Path | None, str], scratch: Path) -> "Work":
     """The group's work: from the hand-in that was named, from the old laptop, or from the last hand-in."""
     from instructor.deliver.inventory import INVENTORY
     from instructor.deliver.swap import find_last_handin, read_handin_work, usual_places
     from instructor.vault import Vault
 
     handin, to = chosen
-    if handin is None and workshop.with_name(INVENTORY).is_file():
-        work = _ask_old_laptop(kit, find_inventory(workshop), to, scratch / "laptop")
+    path = workshop or find_workshop()
+    if handin is None and path.with_name(INVENTORY).is_file():
+        work = _ask_old_laptop(kit, find_inventory(path), to, scratch / "laptop")
         if work is not None:
             return work
     path = handin or find_last_handin(usual_places(build), kit)

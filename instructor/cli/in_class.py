@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption
+from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.vault import Vault
 from instructor.workshop import find_group, find_stage, read_workshop
 from lab_code.cli.terminal import escape, make_console
@@ -17,7 +17,7 @@ def key(
     build: BuildOption,
     group: Annotated[str | None, typer.Option(help="One group, by number or name; all of them if left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Show the answers and rescue codes of the kits that were built.
 
@@ -43,7 +43,7 @@ def rescue(
     build: BuildOption,
     group: Annotated[str, typer.Option(help="Number or name of the group.")],
     stage: Annotated[str, typer.Option(help="Number or id of the stage.")],
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Show the rescue code of one group's stage, to be read aloud and typed by the group.
 
@@ -65,7 +65,7 @@ def rescue(
 def room_code(
     build: BuildOption,
     stage: Annotated[str, typer.Option(help="Number or id of the stage that begins.")],
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Show a stage's room code in large letters: the words that all groups type with their answers.
 

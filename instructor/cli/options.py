@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from instructor.workshop import PROJECT, WORKSHOP_FILE
+from instructor.workshop import PROJECT, WORKSHOP_FILE, find_workshop
 
-__all__ = ["WORKSHOP_FILE", "BuildOption", "OutOption", "WorkshopOption", "take"]
+__all__ = ["BuildOption", "OutOption", "WorkshopOption", "take"]
 
 Options = TypeVar("Options")
 
@@ -43,15 +43,18 @@ def take(options: type[Options]) -> Callable[[Callable[[Options], None]], Callab
 
 
 def default_build() -> Path:
-    """The project's build/, as it is seen from the current folder."""
+    """The build/ of the workshop that is meant here, as it is seen from the current folder."""
+    found = find_workshop()
+    build = (PROJECT if found == WORKSHOP_FILE else found.parent) / "build"
     try:
-        return Path(os.path.relpath(PROJECT / "build"))
+        return Path(os.path.relpath(build))
     except ValueError:  # another drive of a Windows machine
-        return PROJECT / "build"
+        return build
 
 
 WorkshopOption = Annotated[
-    Path, typer.Option("--workshop", show_default="instructor/workshop.yaml", help="The workshop's description.")
+    Path | None,
+    typer.Option("--workshop", show_default="the nearest workshop.yaml", help="The workshop's description."),
 ]
 BuildOption = Annotated[
     Path,

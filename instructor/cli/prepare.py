@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, OutOption, WorkshopOption, default_build
+from instructor.cli.options import BuildOption, OutOption, WorkshopOption, default_build
 from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop, find_stage, read_workshop
 from lab_code.cli.terminal import make_console
@@ -37,7 +37,7 @@ def _check_format(text: str) -> str:
     return text
 
 
-def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
+def check(workshop: WorkshopOption = None) -> None:
     """Resolve every answer from the code and check every question.
 
     Example: instructor quiz check
@@ -46,7 +46,10 @@ def check(workshop: WorkshopOption = WORKSHOP_FILE) -> None:
     from instructor.quizbank.kahoot import check_questions
 
     described = read_workshop(workshop)
-    questions, notes = load_bank_with_notes(described, build=default_build())
+    prepared = described.home / "build" / "data"
+    questions, notes = load_bank_with_notes(
+        described, data=prepared if prepared.is_dir() else None, build=default_build()
+    )
     for note in notes:
         make_console(stderr=True).print(f"note: {note}", markup=False)
     check_questions(stage_questions(questions, KAHOOT))
@@ -72,7 +75,7 @@ def export(
             show_default="all; of page: kahoot",
         ),
     ] = None,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Write the quiz for other programs.
 
@@ -113,7 +116,7 @@ def _choose(questions: list["BankQuestion"], described: Workshop, which: str) ->
 
 def audit(
     build: BuildOption,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Tell for every stage how long guessing takes, on this machine and on larger ones, and what would help.
@@ -178,7 +181,7 @@ def experiments(
         Path | None, typer.Option(help="A folder of real photographs, to be asked about after synthetic training.")
     ] = None,
     *,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
     build: BuildOption,
 ) -> None:
     """Train baseline and balanced with several seeds, and write down what the pair shows (about ten minutes).

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption
+from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.cli.waiting import alone, show_progress
 from instructor.workshop import Workshop, read_workshop
 from lab_code.cli.terminal import escape, make_console
@@ -23,7 +23,7 @@ def provision(
         Path | None,
         typer.Option(help="A folder of photographs (HAM10000, ISIC, your own with a table) or a DermaMNIST .npz file."),
     ] = None,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Build every group's kit under build/kits/, and the key under build/vault/.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption
+from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.cli.waiting import alone, show_progress
 from instructor.workshop import Workshop, read_workshop
 from lab_code.cli.terminal import make_console
@@ -22,7 +22,7 @@ COLLECTED = "collected"
 def ceremony(
     build: BuildOption,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Open the ceremony: the ranking from the last place to the first, for the projector.
 
@@ -47,7 +47,7 @@ def ceremony(
 def report(
     build: BuildOption,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: print it, write no PDF.")] = False,
-    workshop: WorkshopOption = WORKSHOP_FILE,
+    workshop: WorkshopOption = None,
 ) -> None:
     """Write the report of the course as one PDF: results, what was tried, stages, questions, feedback, a page a group.
 

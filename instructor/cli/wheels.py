@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from instructor.cli.deliver import DryRunOption, JsonOption, find_inventory
-from instructor.cli.options import WORKSHOP_FILE, BuildOption, WorkshopOption, take
+from instructor.cli.options import BuildOption, WorkshopOption, take
 from instructor.cli.waiting import alone, show_progress
+from instructor.workshop import find_workshop
 from lab_code.cli.terminal import make_console, make_table
 from lab_code.errors import LabError
 
@@ -40,7 +41,7 @@ class Options:
     extra: Annotated[list[str] | None, typer.Option(help="An extra of the kits: tensorflow.")] = None
     dry_run: DryRunOption = False
     as_json: JsonOption = False
-    workshop: WorkshopOption = WORKSHOP_FILE
+    workshop: WorkshopOption = None
 
 
 @take(Options)
@@ -87,10 +88,10 @@ def _make_order(options: Options) -> "Order":
     return Order(platforms, pythons, sorted(set(options.extra or [])), options.python)
 
 
-def _inventory_platforms(workshop: Path) -> list[str]:
+def _inventory_platforms(workshop: Path | None) -> list[str]:
     from instructor.deliver.inventory import INVENTORY
 
-    if not workshop.with_name(INVENTORY).is_file():
+    if not (workshop or find_workshop()).with_name(INVENTORY).is_file():
         return []
     return [laptop.platform for laptop in find_inventory(workshop).laptops]
 

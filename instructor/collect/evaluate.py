@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lab_code.config import load_config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import DESCRIPTION
+from lab_code.data.ham10000 import read_dataset
 from lab_code.data.lesions import Lesions, load_lesions
 from lab_code.errors import LabError
 from lab_code.experiment import load_learner
@@ -21,7 +22,7 @@ from lab_code.tracking.runs import Run
 
 @dataclass(frozen=True)
 class TestScore:
-    """The metrics of one model on the hidden test set, and which diagnosis it takes every photograph for."""
+    """The metrics of one model on the hidden test set, and which class it takes every photograph for."""
 
     __test__ = False  # not a test, whatever pytest thinks of the name
 
@@ -42,13 +43,27 @@ class HiddenTestSet:
     def score(self, run: Run) -> TestScore:
         """Rebuild the model of a run and score it. Raises `LabError` where it cannot be rebuilt."""
         config = load_config(run.artifacts / "config.yaml")
-        learner = load_learner(config, run.artifacts / WEIGHTS)
         lesions = self._load(config.data.image_size)
+        _check_classes(run, lesions)
+        learner = load_learner(config, run.artifacts / WEIGHTS, lesions.dataset)
         probabilities = learner.predict(lesions.images)
         if not np.isfinite(probabilities).all():
             raise LabError("the probabilities that its model gives are no numbers", hint="train it again")
-        metrics = evaluate(lesions.labels, probabilities, DIAGNOSES)
+        metrics = evaluate(lesions.labels, probabilities, lesions.dataset.codes)
         return TestScore(run, metrics, probabilities.argmax(axis=1).tolist())
 
     def _load_size(self, image_size: int) -> Lesions:
         return load_lesions(self._folder, image_size)
+
+
+def _check_classes(run: Run, hidden: Lesions) -> None:
+    """Raise `LabError` for a model of other classes than those of the hidden photographs, or in another order.
+
+    Runs of older kits say nothing about it: theirs are HAM10000's.
+    """
+    trained = read_dataset(run.artifacts).codes
+    if trained != hidden.dataset.codes:
+        raise LabError(
+            f"it tells other classes apart than the hidden photographs have: {', '.join(trained)[:60]}",
+            hint=f"only runs on this workshop's photographs can be scored (see {DESCRIPTION} in a kit's data folder)",
+        )

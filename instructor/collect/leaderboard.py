@@ -8,6 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from instructor.collect.table import write_table
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 from lab_code.files import write_whole
 from lab_code.workshop.mark import draw_mark, mark_of
 
@@ -42,7 +44,12 @@ class Row:
 
 
 def write_leaderboard(
-    folder: Path, title: str, rows: Sequence[Row], notes: Sequence[str] = (), numbers: Mapping[str, int] | None = None
+    folder: Path,
+    title: str,
+    rows: Sequence[Row],
+    notes: Sequence[str] = (),
+    numbers: Mapping[str, int] | None = None,
+    dataset: Dataset = HAM10000,
 ) -> None:
     """Write `leaderboard.csv` and `leaderboard.html` into `folder`.
 
@@ -54,5 +61,6 @@ def write_leaderboard(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     marks = {group: Markup(draw_mark(mark_of(number))) for group, number in (numbers or {}).items()}
-    page = environment.get_template(_TEMPLATE).render(title=title, rows=rows, notes=notes, marks=marks)
+    about = {"classes": len(dataset), "words": dataset.class_words[1], "notice": dataset.notice}
+    page = environment.get_template(_TEMPLATE).render(title=title, rows=rows, notes=notes, marks=marks, **about)
     write_whole(folder / "leaderboard.html", page)

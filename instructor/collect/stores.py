@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from lab_code.data.ham10000 import read_dataset
 from lab_code.tracking.empty_store import make_from_script, script_name
 from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT
 from lab_code.tracking.views import add_view
@@ -46,7 +47,7 @@ def make_store(store: Path, final: Path, build: Path) -> None:
         address = (final.resolve() / ARTIFACTS / EXPERIMENT).as_uri()
         database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (address, EXPERIMENT))
         (number,) = database.execute("SELECT experiment_id FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
-        add_view(database, number)
+        add_view(database, number, read_dataset(build / "data").codes)
 
 
 def replace_collected(new: Path, build: Path) -> None:

@@ -22,8 +22,9 @@ from instructor.dataset.writers import Work, write_synthetic
 from instructor.vault import Vault
 from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.data.csv_file import TABLE_ENDINGS, read_table
+from lab_code.data.dataset import DESCRIPTION
 from lab_code.data.duplicates import find_same, join_lesions
-from lab_code.data.ham10000 import DIAGNOSES, METADATA_NAMES, find_metadata, read_photographs
+from lab_code.data.ham10000 import METADATA_NAMES, find_metadata, read_dataset, read_photographs
 from lab_code.data.image_files import IMAGE_ENDINGS, list_files
 from lab_code.data.lesions import is_medmnist
 from lab_code.data.photographs import CACHE_FOLDER
@@ -32,8 +33,8 @@ from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 
 CHECKSUMS = "SHA256SUMS"
 _STAMP, _VAULT = "prepared.json", "vault"
-_SOURCE_FILES = (*IMAGE_ENDINGS, *TABLE_ENDINGS, METADATA_NAMES[1].lower())  # whatever ends like that
-_MADE_BY = 2  # raise this number when the generator or the way of writing changes
+_SOURCE_FILES = (*IMAGE_ENDINGS, *TABLE_ENDINGS, METADATA_NAMES[1].lower(), DESCRIPTION)  # whatever ends like that
+_MADE_BY = 3  # raise this number when the generator or the way of writing changes
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def _describe_source(source: DataSource) -> dict[str, Any]:
     if source.source == SYNTHETIC:
         return asdict(source)
     place = Path(source.source)
-    files = [place] if is_medmnist(place) else list_files(place, _SOURCE_FILES)
+    described = place.with_suffix(".yaml")
+    files = [place, described] if is_medmnist(place) else list_files(place, _SOURCE_FILES)
     known = [(os.path.relpath(path, place), path.stat()) for path in files if path.is_file()]
     stats = [(name, status.st_size, status.st_mtime_ns) for name, status in known]
     made_from = {"source": str(place.resolve()), "files": hashlib.sha256(canonical_json(stats)).hexdigest()}
@@ -162,15 +164,16 @@ def _check_divisible(folder: Path) -> None:
 
     Lesions that share a picture count as one there.
     """
-    photographs = read_photographs(folder)
+    photographs, dataset = read_photographs(folder), read_dataset(folder)
     same = find_same(sha256_file(photograph.path) for photograph in photographs)
     groups = join_lesions([photograph.lesion_id for photograph in photographs], same).tolist()
     lesions = Counter(dx for _, dx in {(group, photo.dx) for group, photo in zip(groups, photographs, strict=True)})
-    for dx in DIAGNOSES:
+    one, several = dataset.group_words
+    for dx in dataset.codes:
         if lesions[dx] == 1:
             raise LabError(
-                f"the kits' photographs hold only one lesion of '{dx}', too few to train and to validate",
-                hint="raise data.images in the file that describes the workshop, or add lesions to the folder",
+                f"the kits' photographs hold only one {one} of '{dx}', too few to train and to validate",
+                hint=f"raise data.images in the file that describes the workshop, or add {several} to the folder",
             )
 
 

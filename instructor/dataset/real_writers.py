@@ -19,13 +19,22 @@ from PIL import Image
 
 from instructor.dataset.writers import JPEG_QUALITY, write_metadata
 from instructor.workshop import DataSource
+from lab_code.data.dataset import GREY, Dataset, check_kind
 from lab_code.data.duplicates import find_same, join_lesions
-from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, find_images, missing_images
+from lab_code.data.ham10000 import (
+    HAM10000,
+    IMAGE_FOLDERS,
+    OTHER_FOLDER,
+    find_images,
+    is_other,
+    missing_images,
+    read_dataset,
+)
 from lab_code.data.image_files import strip_ending
 from lab_code.data.lesions import read_folder, split_by_lesion, unreadable
 from lab_code.data.medmnist import PARTS, read_part
 from lab_code.data.photographs import Progress, open_photograph
-from lab_code.data.table import Photograph
+from lab_code.data.table import Photograph, Reading
 from lab_code.errors import LabError
 from lab_code.files import sha256_file, write_whole
 
@@ -39,6 +48,12 @@ _FOLDER_NOTE = """# Dermatoscopic photographs
 Taken from the folder `{name}`, in the layout of HAM10000, reduced to {size} pixels. If they are HAM10000: Tschandl, P.,
 Rosendahl, C. & Kittler, H. Sci. Data 5, 180161 (2018), doi:10.1038/sdata.2018.161, licence CC BY-NC 4.0. The models
 trained here are for teaching only, never for clinical use.
+"""
+_OTHER_NOTE = """# {dataset.name}
+
+Taken from `{name}`. Source: {dataset.source}
+
+Licence: {dataset.licence}
 """
 _MEDMNIST_NOTE = """# Dermatoscopic photographs
 
@@ -58,21 +73,21 @@ def write_folder(source: DataSource, kit: Path, test: Path, progress: Progress |
     reading = read_folder(folder)
     if reading.missing:
         raise missing_images(reading, find_images(folder))
-    photographs = reading.photographs
+    photographs, dataset = reading.photographs, reading.dataset
     ids = _make_ids(photographs)
     reduced = [kit.parent / "reduced" / f"{image_id}.jpg" for image_id in ids]
-    same = find_same(_reduce_all(photographs, reduced, source.stored_size, progress))
-    labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in photographs])
+    same = find_same(_reduce_all(reading, reduced, source.stored_size, progress))
+    labels = np.array([dataset.codes.index(photograph.dx) for photograph in photographs])
     groups = join_lesions([photograph.lesion_id for photograph in photographs], same)
-    hidden = split_by_lesion(labels, groups, source.test_fraction, hidden_seed)
+    hidden = split_by_lesion(labels, groups, source.test_fraction, hidden_seed, dataset)
     for target, chosen in ((kit, ~hidden), (test, hidden)):
-        for name in IMAGE_FOLDERS:
+        for name in _folders(dataset):
             (target / name).mkdir(parents=True)
         mine = np.flatnonzero(chosen)
         for index in mine:
-            os.replace(reduced[index], _place(photographs[index], reduced[index].name, target))
-        write_metadata(target, [_make_row(photographs[index], ids[index]) for index in mine])
-        write_whole(target / "SOURCE.md", _FOLDER_NOTE.format(name=folder.resolve().name, size=source.stored_size))
+            os.replace(reduced[index], _place(photographs[index], reduced[index].name, target, _folders(dataset)))
+        write_metadata(target, [_make_row(photographs[index], ids[index]) for index in mine], dataset)
+        write_whole(target / "SOURCE.md", _describe_source(dataset, _FOLDER_NOTE, folder, source.stored_size))
     return [*reading.notes, *_tell_same(photographs, same, hidden, test)]
 
 
@@ -82,17 +97,20 @@ def write_medmnist(source: DataSource, kit: Path, test: Path, progress: Progress
     What the test part holds too is left out of the kits.
     """
     path = Path(source.source)
-    parts = {part: read_part(path, part) for part in PARTS}
+    dataset = read_dataset(path)
+    parts = {part: read_part(path, part, dataset) for part in PARTS}
     advance = progress(sum(len(labels) for _, labels in parts.values())) if progress else None
-    written = {part: _write_part(part, *parts[part], test if part == "test" else kit, advance) for part in PARTS}
+    written = {
+        part: _write_part(part, Part(*parts[part], dataset), test if part == "test" else kit, advance) for part in PARTS
+    }
     hidden = {picture.digest: picture.row["image_id"] for picture in written["test"]}
     shipped = [picture for picture in written["train"] + written["val"] if picture.digest not in hidden]
     left_out = [picture for picture in written["train"] + written["val"] if picture.digest in hidden]
     for picture in left_out:
         picture.path.unlink()
     for target, pictures in ((kit, shipped), (test, written["test"])):
-        write_metadata(target, [picture.row for picture in pictures])
-        write_whole(target / "SOURCE.md", _MEDMNIST_NOTE.format(name=path.name))
+        write_metadata(target, [picture.row for picture in pictures], dataset)
+        write_whole(target / "SOURCE.md", _describe_source(dataset, _MEDMNIST_NOTE, path, 0))
     notes = []
     if left_out:
         pairs = _list_some([f"{picture.row['image_id']} = {hidden[picture.digest]}" for picture in left_out])
@@ -107,6 +125,15 @@ def write_medmnist(source: DataSource, kit: Path, test: Path, progress: Progress
 
 
 @dataclass(frozen=True)
+class Part:
+    """One part of a file of arrays: photographs (N, S, S, 3) uint8, labels (N,), and what they are about."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    dataset: Dataset
+
+
+@dataclass(frozen=True)
 class _Written:
     """One photograph of DermaMNIST as it was written."""
 
@@ -115,34 +142,45 @@ class _Written:
     digest: str  # SHA-256 of the file, which equal pictures share
 
 
-def _write_part(
-    part: str, images: np.ndarray, labels: np.ndarray, target: Path, advance: Callable[[], object] | None
-) -> list[_Written]:
-    for folder in IMAGE_FOLDERS:
+def _write_part(name: str, part: Part, target: Path, advance: Callable[[], object] | None) -> list[_Written]:
+    folders, codes = _folders(part.dataset), part.dataset.codes
+    for folder in folders:
         (target / folder).mkdir(parents=True, exist_ok=True)
     pictures = []
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        image_id = f"{part}_{number:05d}"
-        path = target / IMAGE_FOLDERS[number % 2] / f"{image_id}.jpg"
-        Image.fromarray(image).save(path, quality=JPEG_QUALITY)
-        row = {"lesion_id": f"unknown_{image_id}", "image_id": image_id, "dx": DIAGNOSES[label]}
+    for number, (image, label) in enumerate(zip(part.images, part.labels, strict=True)):
+        image_id = f"{name}_{number:05d}"
+        path = target / folders[number % len(folders)] / f"{image_id}.jpg"
+        picture = Image.fromarray(image)
+        (picture.convert("L") if part.dataset.kind == GREY else picture).save(path, quality=JPEG_QUALITY)
+        row = {"lesion_id": f"unknown_{image_id}", "image_id": image_id, "dx": codes[label]}
         pictures.append(_Written(path, row, sha256_file(path)))
         if advance:
             advance()
     return pictures
 
 
-def _reduce_all(
-    photographs: Sequence[Photograph], targets: Sequence[Path], size: int, progress: Progress | None
-) -> list[str]:
+def _folders(dataset: Dataset) -> Sequence[str]:
+    """Where the photographs lie in a kit: in HAM10000's two folders, those of another subject in one."""
+    return [OTHER_FOLDER] if is_other(dataset) else IMAGE_FOLDERS
+
+
+def _describe_source(dataset: Dataset, note: str, place: Path, size: int) -> str:
+    """The text of SOURCE.md: where the photographs come from, and under which licence."""
+    if is_other(dataset):
+        note = _OTHER_NOTE
+    return note.format(name=place.resolve().name, size=size, dataset=dataset)
+
+
+def _reduce_all(reading: Reading, targets: Sequence[Path], size: int, progress: Progress | None) -> list[str]:
     """Write every photograph reduced; returns the SHA-256 of what was written, which equal pictures share."""
+    photographs = reading.photographs
     targets[0].parent.mkdir(parents=True)
     advance = progress(len(photographs)) if progress else None
     faults: dict[int, LabError] = {}
 
     def reduce(index: int) -> str:
         try:
-            write_reduced(photographs[index].path, targets[index], size)
+            write_reduced(photographs[index].path, targets[index], size, reading.dataset)
         except LabError as error:
             faults[index] = error
             return ""
@@ -159,15 +197,19 @@ def _reduce_all(
     return digests
 
 
-def write_reduced(photograph: Path, target: Path, size: int) -> None:
-    """Write a photograph as `target` with its shorter side at most `size` pixels.
+def write_reduced(photograph: Path, target: Path, size: int, dataset: Dataset = HAM10000) -> None:
+    """Write a photograph as `target` with its shorter side at most `size` pixels, in grey where its data set is.
 
-    It is decoded in full: two files with the same pixels become the same file, whatever format they had.
+    Raises `LabError` for one in colour there. It is decoded in full: two files with the same pixels become the same
+    file, whatever format they had.
     """
     picture = open_photograph(photograph)
     scale = min(1.0, size / min(picture.size))
     if scale < 1:
         picture = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
+    if dataset.kind == GREY:
+        check_kind(dataset, np.asarray(picture)[None], [photograph.name], photograph.parent)
+        picture = picture.convert("L")
     picture.save(target, "JPEG", quality=JPEG_QUALITY)
 
 
@@ -192,10 +234,10 @@ def _make_row(photograph: Photograph, image_id: str) -> dict[str, str]:
     return named | {column: cell for column, cell in photograph.row.items() if column.casefold() in _SHIPPED_COLUMNS}
 
 
-def _place(photograph: Photograph, name: str, target: Path) -> Path:
+def _place(photograph: Photograph, name: str, target: Path, folders: Sequence[str]) -> Path:
     folder = photograph.path.parent.name
-    if folder not in IMAGE_FOLDERS:
-        folder = IMAGE_FOLDERS[int(_digest(name.removesuffix(".jpg")), 16) % 2]
+    if folder not in folders:
+        folder = folders[int(_digest(name.removesuffix(".jpg")), 16) % len(folders)]
     return target / folder / name
 
 

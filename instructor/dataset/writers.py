@@ -18,7 +18,8 @@ from PIL import Image
 
 from instructor.dataset.synthetic import LesionPlan, block_count, plan_lesions, render_block
 from instructor.workshop import DataSource
-from lab_code.data.ham10000 import DIAGNOSES, IMAGE_FOLDERS, METADATA_NAMES
+from lab_code.data.dataset import DESCRIPTION, Dataset, dataset_to_yaml
+from lab_code.data.ham10000 import DIAGNOSES, HAM10000, IMAGE_FOLDERS, METADATA_NAMES, OTHER_METADATA, is_other
 from lab_code.data.photographs import Progress
 from lab_code.files import write_whole
 from lab_code.tracking.interrupts import hold_interrupts
@@ -119,11 +120,12 @@ def _write_synthetic_table(folder: Path, plan: LesionPlan, first_image: int, fir
     write_metadata(folder, rows)
 
 
-def write_metadata(folder: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """The table of a folder; a column that only some rows have is empty in the others."""
+def write_metadata(folder: Path, rows: Sequence[Mapping[str, str]], dataset: Dataset = HAM10000) -> None:
+    """The table of a folder, and what it is about; a column that only some rows have is empty in the others."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(folder / METADATA_NAMES[0], text.getvalue())
+    write_whole(folder / (OTHER_METADATA if is_other(dataset) else METADATA_NAMES[0]), text.getvalue())
+    write_whole(folder / DESCRIPTION, dataset_to_yaml(dataset))

@@ -20,7 +20,7 @@ from instructor.locks.guesser import DEFINED, NUMBERS, lists_needed, read_texts
 from instructor.locks.room_code import room_code_bits
 from instructor.quizbank.bank import NAME, SEVERAL
 from instructor.quizbank.variants import COMMAND, GroupQuestion
-from instructor.workshop import PROJECT, LockCost, Workshop
+from instructor.workshop import LockCost, Workshop, trees_of
 from lab_code.workshop.attempts import pause_after
 from lab_code.workshop.locks import derive_answer_key
 from lab_code.workshop.quiz import canonical_answer
@@ -93,7 +93,7 @@ def audit_locks(
     workshop: Workshop,
     variants: dict[str, dict[str, list[GroupQuestion]]],
     guess_s: float,
-    project: Path = PROJECT,
+    project: Path | None = None,
     data: Path | None = None,
 ) -> list[StageAudit]:
     """One audit a stage.
@@ -101,7 +101,11 @@ def audit_locks(
     `variants` are the questions of every group, `guess_s` is what `time_guess` measured, `data` are the kits'
     photographs where they are prepared.
     """
-    written, audits = candidates_in(project / "lab_code"), []
+    project = project or workshop.home
+    written: set[str] = set()
+    for tree in trees_of(project, "lab_code"):
+        written |= candidates_in(tree)
+    audits = []
     for number, stage in enumerate(workshop.stages):
         texts = read_texts(project, [earlier.id for earlier in workshop.stages[:number]], data)
         questions = [variant[stage.id] for variant in variants.values()]

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from instructor.quizbank.bank import CHOICE, NAME, NUMBER
 from instructor.quizbank.variants import GroupQuestion
+from instructor.workshop import PROJECT, trees_of
 from lab_code.errors import LabError
 from lab_code.workshop.quiz import canonical_answer
 
@@ -38,15 +39,12 @@ Texts = dict[str, str]  # path in the kit -> what stands in it
 
 def read_texts(project: Path, opened: Iterable[str] = (), data: Path | None = None) -> Texts:
     """Every text of a kit that a group can read once the stages `opened` are open; `data` are its photographs."""
-    roots = [project, *(project / "locked" / stage for stage in opened)]
-    paths = {
-        path.relative_to(root).as_posix(): path
-        for root in roots
-        for top in ("lab_code", "notebooks")
-        for path in sorted((root / top).rglob("*"))
-    }
-    paths |= {name: project / name for name in ("constraints.txt", "environment.yml")}
-    paths["README.md"] = project / "instructor" / "provision" / "kit_files" / "README.md"
+    tops = ("lab_code", "notebooks")
+    roots = [tree for top in tops for tree in trees_of(project, top)]
+    roots += [project / "locked" / stage / top for stage in opened for top in tops]
+    paths = {path.relative_to(root.parent).as_posix(): path for root in roots for path in sorted(root.rglob("*"))}
+    paths |= {name: PROJECT / name for name in ("constraints.txt", "environment.yml")}
+    paths["README.md"] = PROJECT / "instructor" / "provision" / "kit_files" / "README.md"
     if data is not None:
         paths |= {f"data/{path.name}": path for path in sorted(data.glob("*.csv"))}
     return {

@@ -22,7 +22,7 @@ from instructor.provision.leaks import SecretSearch, refuse_leaks
 from instructor.provision.sheet import write_group_sheet
 from instructor.quizbank.variants import GroupQuestion
 from instructor.vault import Vault
-from instructor.workshop import PROJECT, Workshop
+from instructor.workshop import PROJECT, Workshop, trees_of
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json
 from lab_code.tracking.empty_store import script_name
@@ -128,13 +128,15 @@ class KitPlan:
 
 def list_shared(data: PreparedData, project: Path = PROJECT, store_script: Path | None = None) -> SharedFiles:
     """What all kits have; `store_script` makes a kit's MLflow store at once, which takes seconds without."""
-    copied = {name: project / name for name in _SHIPPED_TOP}
+    copied = {name: _own_or_ours(project, name) for name in _SHIPPED_TOP}
     copied |= {name: _TEMPLATES / name for name in _LAUNCHERS}
     copied |= {f".vscode/{name}": _TEMPLATES / "vscode" / name for name in _VSCODE}
     for tree, suffixes in _SHIPPED_TREES.items():
-        for path in sorted((project / tree).rglob("*")):
-            if path.is_file() and path.suffix in suffixes and "." not in "".join(path.relative_to(project).parts[:-1]):
-                copied[path.relative_to(project).as_posix()] = path
+        for root in trees_of(project, tree):
+            for path in sorted(root.rglob("*")):
+                place = path.relative_to(root.parent)
+                if path.is_file() and path.suffix in suffixes and "." not in "".join(place.parts[:-1]):
+                    copied[place.as_posix()] = path
     digests = {path: sha256_file(path) for path in copied.values() if path.is_file()}
     for path in shipped_files(data):
         copied[f"data/{path.relative_to(data.folder).as_posix()}"] = path
@@ -301,7 +303,7 @@ def _locked_files(folder: Path) -> dict[str, bytes]:
 
 def student_pyproject(project: Path) -> str:
     """The project's pyproject.toml as a kit needs it: the same dependencies, only `lab_code`, only `lab`."""
-    document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    document = tomllib.loads(_own_or_ours(project, "pyproject.toml").read_text(encoding="utf-8"))["project"]
     dependencies = "".join(f'    "{requirement}",\n' for requirement in document["dependencies"])
     frameworks = document["optional-dependencies"]["tensorflow"]
     return _fill(
@@ -311,6 +313,11 @@ def student_pyproject(project: Path) -> str:
         dependencies=dependencies,
         extras=f"tensorflow = {json.dumps(frameworks)}\n",
     )
+
+
+def _own_or_ours(project: Path, name: str) -> Path:
+    """A file of the workshop's folder, or where it has none the project's."""
+    return project / name if (project / name).is_file() else PROJECT / name
 
 
 def _fill(name: str, **values: str) -> str:

@@ -19,7 +19,8 @@ from typing import NamedTuple
 from ahocorasick_rs import BytesAhoCorasick
 
 from instructor.provision.forms import COMPILED, MOST_BYTES, PLAIN, View, constants, unpack
-from lab_code.data.ham10000 import METADATA_NAMES
+from lab_code.data.dataset import DESCRIPTION
+from lab_code.data.ham10000 import find_metadata
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
 
@@ -127,10 +128,10 @@ class SecretSearch:
             self.compiled.append((what, tuple(dict.fromkeys(text.encode() for text in texts))))
 
     def add_vault(self, folder: Path) -> None:
-        """Every file of the vault, recognised by its content; where the data come from is no secret."""
+        """Every file of the vault, recognised by its content; what the photographs are is no secret."""
         rows = _read_rows(folder / _TEST)
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name != SOURCE_NOTE:
+            if path.is_file() and path.name not in (SOURCE_NOTE, DESCRIPTION):
                 digest = sha256_file(path)
                 self.digests[digest] = f"a copy of vault/{path.relative_to(folder).as_posix()}"
                 if path.stem in rows and path.is_relative_to(folder / _TEST):
@@ -253,9 +254,9 @@ def _name_copy(path: Path, root: Path, digest: str, secrets: SecretSearch) -> Le
 def _read_rows(folder: Path) -> dict[str, str]:
     """How the photographs of a prepared folder were called in the table that they came from, by file."""
     try:
-        with (folder / METADATA_NAMES[0]).open(encoding="utf-8", newline="") as file:
+        with find_metadata(folder).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-    except OSError:
+    except (OSError, LabError):
         return {}
     return {row["image_id"]: f"{row.get('image') or row['image_id']} (lesion {row['lesion_id']})" for row in rows}
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from instructor.typeset import set_pages
-from lab_code.data.ham10000 import DIAGNOSES, label_dx
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import read_dataset
 from lab_code.files import write_whole
 
 _TEMPLATES = Path(__file__).parent
+_MOST_CLASSES = 16
 _SHEET, _KEY, _CATCH_UP = "sheet.typ", "key.typ", "catch_up.typ"
 
 
@@ -23,14 +25,23 @@ def write_group_sheet(
 ) -> None:
     """Write the sheet of one group. It is given no answers, so it cannot hold any.
 
+    The classes that it lists are those of the photographs in `data/`, beside the sheet.
     `number` counts the groups from 1 and chooses the sheet's colour and shape. A stage is
     `{"number", "title", "questions": [{"text", "options", "how", "look_in"}], "opens": [paths], "experiment": name or
     None, "by": minute or None}`;
     `how` says what to write where that is not the number of an option. Raises `LabError` where the sheet cannot be set.
     """
-    names = [label_dx(dx) for dx in DIAGNOSES]
-    data = {"title": title, "group": group, "number": number, "stages": stages, "paper": paper, "diagnoses": names}
+    data = {"title": title, "group": group, "number": number, "stages": stages, "paper": paper}
+    data["classes"] = _list_classes(read_dataset(path.parent / "data"))
     write_whole(path, set_pages(_TEMPLATES / _SHEET, data))
+
+
+def _list_classes(dataset: Dataset) -> str:
+    """`Diagnoses: melanoma (mel), …`; of many classes the first."""
+    labels = [dataset.label(code) for code in dataset.codes]
+    more = f" and {len(labels) - _MOST_CLASSES} more" if len(labels) > _MOST_CLASSES else ""
+    words = dataset.class_words[1]
+    return f"{words[0].upper()}{words[1:]}: {', '.join(labels[:_MOST_CLASSES])}{more}."
 
 
 def write_key(path: Path, *, title: str, groups: dict[str, list[dict[str, Any]]], paper: str = "a4") -> None:

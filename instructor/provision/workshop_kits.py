@@ -31,7 +31,7 @@ from instructor.provision.store_script import begin_script
 from instructor.quizbank.bank import BankQuestion, load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
-from instructor.workshop import PROJECT, SYNTHETIC, Workshop
+from instructor.workshop import SYNTHETIC, Workshop
 from lab_code.data.image_files import list_files
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
@@ -61,11 +61,12 @@ class Provisioned:
     notes: list[str] = field(default_factory=list)
 
 
-def provision(workshop: Workshop, build: Path, progress: Progress, project: Path = PROJECT) -> Provisioned:
+def provision(workshop: Workshop, build: Path, progress: Progress, project: Path | None = None) -> Provisioned:
     """Build every kit under `build/kits/`; `progress(title, total)` starts a bar and returns what advances it.
 
     Raises `LabError` for a workshop that cannot be built at all; one group's failure leaves the others alone.
     """
+    project = project or workshop.home
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
     script = build / Path(script_name()).name

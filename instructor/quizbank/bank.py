@@ -23,6 +23,7 @@ from lab_code.workshop.quiz import canonical_answer, canonical_name
 __all__ = ["BANK_FILE", "CHOICE", "KAHOOT", "NAME", "NUMBER", "SEVERAL", "BankQuestion", "load_bank", "stage_questions"]
 
 BANK_FILE = PROJECT / "quiz" / "bank.yaml"
+_BANK = Path("quiz", "bank.yaml")  # in the folder of a workshop
 KAHOOT = "kahoot"
 _MOST_WRONG = 5
 _TOO_SIMILAR = 0.92  # of difflib's ratio: such options differ by a letter or two
@@ -85,12 +86,14 @@ class BankQuestion:
 
 def load_bank(
     workshop: Workshop,
-    path: Path = BANK_FILE,
-    project: Path = PROJECT,
+    path: Path | None = None,
+    project: Path | None = None,
     data: Path | None = None,
     build: Path | None = None,
 ) -> list[BankQuestion]:
-    """Read, resolve and check the bank. `data` is the folder of the kits' photographs, where they are prepared already.
+    """Read, resolve and check the bank, `path` or the one of the workshop's folder.
+
+    `data` is the folder of the kits' photographs, where they are prepared already.
 
     What takes long to find out is kept in `build`. Raises `LabError` that lists every mistake with line, question, what
     was found and the fix.
@@ -100,12 +103,14 @@ def load_bank(
 
 def load_bank_with_notes(
     workshop: Workshop,
-    path: Path = BANK_FILE,
-    project: Path = PROJECT,
+    path: Path | None = None,
+    project: Path | None = None,
     data: Path | None = None,
     build: Path | None = None,
 ) -> tuple[list[BankQuestion], list[str]]:
     """As `load_bank`, and which questions were set aside, because a stage was removed from the workshop."""
+    project = project or workshop.home
+    path = path or (project / _BANK if (project / _BANK).is_file() else BANK_FILE)
     written = read_bank(path)
     stages = [stage.id for stage in workshop.stages]
     removed = _find_removed(project, stages)

@@ -18,20 +18,21 @@ A question that has `vary` may use its places: {parameters: "small_cnn model.wid
 import ast
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from instructor.dataset.synthetic import plan_lesions
 from instructor.quizbank.networks import COUNT, SHAPE, NetworkLab, answer
-from instructor.workshop import SYNTHETIC, DataSource
+from instructor.workshop import SYNTHETIC, DataSource, trees_of
 from lab_code.config import compose_config, flatten_config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000, read_dataset
 from lab_code.data.lesions import read_folder
 from lab_code.errors import LabError
 
-METADATA = "data/HAM10000_metadata.csv"  # every kit has it, whatever its photographs are
+METADATA = ("data/HAM10000_metadata.csv", "data/metadata.csv")  # every kit has one: of HAM10000, or of another subject
 
 
 class CodeFacts:
@@ -75,7 +76,7 @@ class CodeFacts:
     def visible_before(self, stage: str) -> set[str]:
         """Files a group can read before it opens a stage: the shipped ones and those of earlier stages."""
         opened = self._stages[: self._stages.index(stage)]
-        return {METADATA} | {name for name in self._files if self._files[name][1] in ("", *opened)}
+        return set(METADATA) | {name for name in self._files if self._files[name][1] in ("", *opened)}
 
     def is_unique_name(self, name: str) -> bool:
         """Whether one file, one definition or one setting has this name, and nothing else has it."""
@@ -90,13 +91,14 @@ class CodeFacts:
     @cached_property
     def _files(self) -> dict[str, tuple[Path, str]]:
         """Path in a kit -> (source file, the stage that opens it or '')."""
-        roots = [(self._project, "")] + [(self._project / "locked" / stage, stage) for stage in self._stages]
+        tops = ("lab_code", "notebooks")
+        roots = [(tree, "") for top in tops for tree in trees_of(self._project, top)]
+        roots += [(self._project / "locked" / stage / top, stage) for stage in self._stages for top in tops]
         found: dict[str, tuple[Path, str]] = {}
         for root, stage in roots:
-            for top in ("lab_code", "notebooks"):
-                for path in sorted((root / top).rglob("*")):
-                    if path.suffix in (".py", ".yaml", ".ipynb"):
-                        found[path.relative_to(root).as_posix()] = (path, stage)
+            for path in sorted(root.rglob("*")):
+                if path.suffix in (".py", ".yaml", ".ipynb"):
+                    found[path.relative_to(root.parent).as_posix()] = (path, stage)
         return found
 
     @cached_property
@@ -156,7 +158,14 @@ class CodeFacts:
         return places[0]
 
     def _parameters(self, described: str) -> int:
-        return int(self._ask_network(COUNT, *described.split()))
+        return int(self._ask_network(COUNT, *described.split(), len(self._dataset)))
+
+    @property
+    def _dataset(self) -> Dataset:
+        """What the photographs are about, prepared or not."""
+        if self._data is None and self._source.source == SYNTHETIC:
+            return HAM10000
+        return read_dataset(self._data or Path(self._source.source))
 
     def _shape(self, reference: str) -> str:
         name, _, part = reference.partition(":")
@@ -171,19 +180,23 @@ class CodeFacts:
     @cached_property
     def _counts(self) -> dict[str, int]:
         """Counts of the kits' table: known beforehand for synthetic photographs, and else once they are prepared."""
+        codes: Sequence[str] = HAM10000.codes
         if self._data is None and self._source.source == SYNTHETIC:
             plan = plan_lesions(self._source.images, self._source.seed, 1.0)
             labels, photographs = plan.dx.tolist(), plan.photographs.tolist()
+            groups = len(labels)
         elif self._data is None:
             raise LabError("the photographs are not prepared yet", hint="make provision checks this question")
         else:
-            found = read_folder(self._data).photographs
-            lesions = {photo.lesion_id: photo.dx for photo in found}
-            numbers = Counter(photo.lesion_id for photo in found)
-            labels = [DIAGNOSES.index(dx) for dx in lesions.values()]
-            photographs = [numbers[lesion] for lesion in lesions]
-        counts = {"photographs": sum(photographs), "lesions": len(labels)}
-        for label, dx in enumerate(DIAGNOSES):
+            reading = read_folder(self._data)
+            codes = reading.dataset.codes
+            # A group of several classes, as a writer of many digits, counts once for each of them.
+            numbers = Counter((photo.lesion_id, photo.dx) for photo in reading.photographs)
+            labels = [codes.index(dx) for _, dx in numbers]
+            photographs = list(numbers.values())
+            groups = len({lesion for lesion, _ in numbers})
+        counts = {"photographs": sum(photographs), "lesions": groups}
+        for label, dx in enumerate(codes):
             mine = [count for count, other in zip(photographs, labels, strict=True) if other == label]
             counts |= {f"photographs of {dx}": sum(mine), f"lesions of {dx}": len(mine)}
         return counts

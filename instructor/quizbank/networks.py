@@ -12,6 +12,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -37,7 +38,8 @@ class NetworkLab:
         self._read = False
 
     def ask(self, what: str, *details: str | int) -> Any:
-        """`COUNT`, a model and changes of its configuration; or `SHAPE`, a model, a part of it and a picture's size.
+        """`COUNT`, a model, changes of its configuration, and its number of classes (else HAM10000's);
+        or `SHAPE`, a model, a part of it and a picture's size.
 
         Raises `LabError` where there is no such model or part.
         """
@@ -111,13 +113,15 @@ def answer(what: str, *details: Any) -> Any:
     return _count_weights(*details) if what == COUNT else _find_shape(*details)
 
 
-def _count_weights(name: str, *changes: str) -> int:
+def _count_weights(name: str, *details: str | int) -> int:
     import torch
 
     from lab_code.models import count_parameters
 
     with torch.device("meta"):  # shapes alone: nothing is drawn, nothing fills memory
-        return count_parameters(_build_model(name, *changes))
+        changes = [detail for detail in details if isinstance(detail, str)]
+        classes = next((detail for detail in details if isinstance(detail, int)), len(DIAGNOSES))
+        return count_parameters(_build_model(name, changes, classes))
 
 
 def _find_shape(name: str, part: str, size: int) -> str:
@@ -134,11 +138,11 @@ def _find_shape(name: str, part: str, size: int) -> str:
     return " x ".join(map(str, shapes[0]))
 
 
-def _build_model(name: str, *changes: str) -> Any:
+def _build_model(name: str, changes: Sequence[str] = (), classes: int = len(DIAGNOSES)) -> Any:
     from lab_code.config import CONF_FOLDER, compose_config
     from lab_code.models import build_model
 
-    return build_model(compose_config([f"model={name}", *changes], CONF_FOLDER).model, len(DIAGNOSES))
+    return build_model(compose_config([f"model={name}", *changes], CONF_FOLDER).model, classes)
 
 
 def main() -> None:

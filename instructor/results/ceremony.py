@@ -53,6 +53,8 @@ def write_ceremony(results: Results, folder: Path) -> Path:
     stage = list_appearances(results)
     page = environment.get_template(CEREMONY).render(
         title=results.workshop.title,
+        groups=results.evidence.dataset.group_words[1],
+        notice=results.evidence.dataset.notice,
         stage=stage,
         ranking=stage[::-1],
         absent=results.standings.absent,

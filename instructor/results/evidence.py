@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import Dataset, parse_dataset
+from lab_code.data.ham10000 import HAM10000
 from lab_code.data.lesions import read_folder
 from lab_code.errors import LabError
 from lab_code.files import write_whole
@@ -26,7 +27,7 @@ _FORMAT = 1
 
 @dataclass
 class GroupEvidence:
-    """One group. `predicted` is the diagnosis that its best model gives every hidden photograph, empty without one."""
+    """One group. `predicted` is the class that its best model gives every hidden photograph, empty without one."""
 
     group: str
     runs: int = 0
@@ -48,10 +49,16 @@ class Evidence:
 
     workshop: str
     title: str
-    diagnoses: list[str] = field(default_factory=lambda: list(DIAGNOSES))
+    diagnoses: list[str] = field(default_factory=lambda: list(HAM10000.codes))
+    described: str = ""  # the description of the hidden photographs; empty in what older versions wrote
     labels: list[int] = field(default_factory=list)
     lesions: list[int] = field(default_factory=list)
     groups: list[GroupEvidence] = field(default_factory=list)
+
+    @property
+    def dataset(self) -> Dataset:
+        """What the photographs are about."""
+        return parse_dataset(self.described, Path(EVIDENCE)) if self.described else HAM10000
 
     def predictions(self) -> dict[str, np.ndarray]:
         """(N,) int64 of every group whose model was asked about exactly these photographs."""
@@ -59,11 +66,12 @@ class Evidence:
         return {group: values for group, values in known.items() if len(values) == len(self.labels) > 0}
 
 
-def read_truth(test_set: Path) -> tuple[list[int], list[int]]:
-    """Labels and lesions of the hidden photographs, in the order in which they are predicted."""
-    photographs = read_folder(test_set).photographs
+def read_truth(test_set: Path) -> tuple[list[int], list[int], Dataset]:
+    """Labels and lesions of the hidden photographs, in the order in which they are predicted, and their data set."""
+    reading = read_folder(test_set)
+    photographs, codes = reading.photographs, reading.dataset.codes
     _, lesions = np.unique([photograph.lesion_id for photograph in photographs], return_inverse=True)
-    return [DIAGNOSES.index(photograph.dx) for photograph in photographs], lesions.tolist()
+    return [codes.index(photograph.dx) for photograph in photographs], lesions.tolist(), reading.dataset
 
 
 def gather_group(

@@ -59,9 +59,9 @@ def draw_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     for standing in results.winners:
         predicted = results.evidence.predictions().get(standing.group)
         if predicted is not None:
-            names = results.evidence.diagnoses
-            matrix = confusion_matrix(np.array(results.evidence.labels), predicted, len(names))
-            yield f"winner-{standing.group}", plot_confusion(matrix, names, f"{standing.group}: hidden photographs")
+            dataset = results.evidence.dataset
+            matrix = confusion_matrix(np.array(results.evidence.labels), predicted, len(dataset))
+            yield f"winner-{standing.group}", plot_confusion(matrix, dataset, f"{standing.group}: hidden photographs")
 
 
 def plot_runs(runs: pd.DataFrame, marks: dict[str, Mark]) -> Figure:

@@ -44,7 +44,7 @@ def give_honours(results: Results) -> dict[str, Honour]:
         given.add(award.title)
         value = values[award.title][group]
         assert value is not None
-        honours[group] = Honour(award.title, award.say(value))
+        honours[group] = Honour(award.title, award.say(value).format(several=_spotlight_words(results)))
     return honours
 
 
@@ -62,10 +62,16 @@ def _stages(results: Results, group: str) -> list[dict[str, Any]]:
     return next(entry.stages for entry in results.evidence.groups if entry.group == group)
 
 
-def _melanomas(results: Results, group: str) -> float | None:
+def _spotlight(results: Results, group: str) -> float | None:
+    """What the best run recognises of the class that matters most; without one there is no such award."""
     best = results.best_run_of(group) or {}
-    value = best.get("test_sensitivity_mel")
+    value = best.get(f"test_sensitivity_{results.evidence.dataset.spotlight}")
     return None if value is None or pd.isna(value) or value <= 0 else float(value)
+
+
+def _spotlight_words(results: Results) -> str:
+    dataset = results.evidence.dataset
+    return next((one.several for one in dataset.classes if one.code == dataset.spotlight), "")
 
 
 def _leap(results: Results, group: str) -> float | None:
@@ -129,7 +135,7 @@ def _say_singles(count: int) -> str:
 
 
 _AWARDS = (
-    _Award("Sharpest eye", _melanomas, lambda value: f"recognised {100 * value:.0f} % of the hidden melanomas"),
+    _Award("Sharpest eye", _spotlight, lambda value: f"recognised {100 * value:.0f} % of the hidden {{several}}"),
     _Award("Biggest leap", _leap, lambda value: f"one experiment added {value:.3f} of balanced accuracy"),
     _Award("Nerves of steel", _nerves, lambda value: f"{value:.0f} stages opened without one wrong list of answers"),
     _Award("One thing at a time", _single_changes, lambda value: _say_singles(round(value))),

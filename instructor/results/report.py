@@ -70,6 +70,7 @@ def write_report(path: Path, results: Results, report: dict[str, Any]) -> None:
     data = {
         "report": {**report, "groups": groups},
         "title": results.workshop.title,
+        "hidden": results.evidence.dataset.group_words[1],
         "paper": results.workshop.paper,
         "review_questions": QUESTIONS,
         "figures": _draw(results),

@@ -21,6 +21,7 @@ from instructor.results.opinions import Opinions, read_opinions
 from instructor.results.points import Standing, Standings, make_standings
 from instructor.results.runs_table import make_runs_table, read_runs_table, write_runs_table
 from instructor.workshop import Workshop
+from lab_code.data.dataset import dataset_to_yaml
 from lab_code.errors import LabError
 from lab_code.tracking.runs import read_runs
 from lab_code.tracking.store import DATABASE, open_database
@@ -88,10 +89,12 @@ def load_results(workshop: Workshop, folder: Path, build: Path) -> Results:
 
 def record_class(folder: Path, workshop: Workshop, test_set: Path, groups: list[GroupEvidence]) -> None:
     """Write the evidence, and the tidy table of the store in `folder`. `test_set`: the hidden photographs."""
-    labels, lesions = read_truth(test_set)
-    evidence = Evidence(workshop.id, workshop.title, labels=labels, lesions=lesions, groups=groups)
+    labels, lesions, dataset = read_truth(test_set)
+    evidence = Evidence(
+        workshop.id, workshop.title, list(dataset.codes), dataset_to_yaml(dataset), labels, lesions, groups
+    )
     write_evidence(folder, evidence)
-    write_runs_table(folder, make_runs_table(read_runs(folder), evidence))
+    write_runs_table(folder, make_runs_table(read_runs(folder), evidence, workshop.home))
 
 
 def read_kahoot(path: Path, groups: Sequence[str]) -> dict[str, int]:

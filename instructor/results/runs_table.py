@@ -41,9 +41,12 @@ _TEXTS = ("group", "run", "run_id", "status", "reference", "changed", "repeats",
 ))  # fmt: skip
 
 
-def make_runs_table(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
-    """The table of these runs, oldest first, the groups in their order; what only holds others together is none."""
-    given, rows = given_experiments(), []
+def make_runs_table(runs: Sequence[Run], evidence: Evidence, home: Path = PROJECT) -> pd.DataFrame:
+    """The table of these runs, oldest first, the groups in their order; what only holds others together is none.
+
+    `home` is the workshop's folder: what its stages bring is nobody's own idea.
+    """
+    given, rows = given_experiments(home), []
     for entry in evidence.groups:
         mine = [run for run in runs if run.tags.get("group") == entry.group and not run.is_group]
         rows += _describe_group(entry, mine, given)

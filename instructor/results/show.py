@@ -22,7 +22,8 @@ def write_results(results: Results, folder: Path, progress: Progress, *, figures
     advance = progress("ranking", 2 + figures)
     rows = [_make_row(results, standing) for standing in results.standings.groups]
     numbers = {standing.group: standing.number for standing in results.standings.groups}
-    write_leaderboard(folder, results.workshop.title, rows, results.standings.models.chances(), numbers)
+    chances, dataset = results.standings.models.chances(), results.evidence.dataset
+    write_leaderboard(folder, results.workshop.title, rows, chances, numbers, dataset)
     advance()
     write_ceremony(results, folder)
     advance()

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab_code.analysis.used_code import find_used
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.ham10000 import read_dataset
 from lab_code.errors import LabError, suggest
 from lab_code.tracking.names import is_fact
 from lab_code.tracking.provenance import CODE, code_from_json, describe_difference, read_code
 from lab_code.tracking.runs import Run
 
-_METRICS = ("balanced_accuracy", "accuracy", "macro_auc", *(f"sensitivity/{dx}" for dx in DIAGNOSES))
+_METRICS = ("balanced_accuracy", "accuracy", "macro_auc")
+_SENSITIVITY = "sensitivity/"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,15 @@ class Repetition:
 def compare_runs(first: Run, second: Run) -> Comparison:
     """Parameters that differ (the name of a run is not one), and the metrics of both."""
     changed = [row for row in _differing(first.params, second.params) if row[0] != "name"]
-    return Comparison(first, second, changed, [_compare_score(name, first, second) for name in _METRICS])
+    return Comparison(
+        first, second, changed, [_compare_score(name, first, second) for name in _list_scores(first, second)]
+    )
+
+
+def _list_scores(first: Run, second: Run) -> list[str]:
+    """What two runs are compared by: the means, and the sensitivity of every class that either knows."""
+    codes = [code for run in (second, first) for code in read_dataset(run.artifacts).codes]
+    return [*_METRICS, *(f"{_SENSITIVITY}{code}" for code in dict.fromkeys(codes))]
 
 
 def compare_repeat(first: Run, second: Run) -> Repetition:
@@ -139,8 +148,9 @@ def best_two(runs: list[Run]) -> tuple[Run, Run]:
 
 
 def sensitivities(run: Run) -> list[float]:
-    """The share of every diagnosis that a run recognises, as `DIAGNOSES` has them; NaN where none was measured."""
-    return [run.metrics.get(f"best_{name}", math.nan) for name in _METRICS if name.startswith("sensitivity")]
+    """The share of every class that a run recognises, in the order of its data set; NaN where none was measured."""
+    codes = read_dataset(run.artifacts).codes
+    return [run.metrics.get(f"best_{_SENSITIVITY}{code}", math.nan) for code in codes]
 
 
 def find_run(runs: list[Run], name: str) -> Run:

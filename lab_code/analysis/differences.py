@@ -13,7 +13,7 @@ import numpy as np
 
 from lab_code.analysis.explain import explain
 from lab_code.config import load_config
-from lab_code.data.ham10000 import DIAGNOSES, label_dx
+from lab_code.data.ham10000 import read_dataset
 from lab_code.errors import LabError
 from lab_code.experiment import load_learner, load_split
 from lab_code.plots.several import Look
@@ -60,13 +60,14 @@ def look_again(root: Path, runs: tuple[Run, Run], chosen: Sequence[Disagreement]
     Both runs are rebuilt from their records, and see the photographs in the size that they were trained with.
     """
     photographs = _load(root, runs[1], chosen)
-    rows = [[Look(image, None, f"is {label_dx(found.dx)}")] for found, image in zip(chosen, photographs, strict=True)]
+    label = read_dataset(runs[1].artifacts).label
+    rows = [[Look(image, None, f"is {label(found.dx)}")] for found, image in zip(chosen, photographs, strict=True)]
     for run in runs:
         config = load_config(run.artifacts / "config.yaml")
         learner = load_learner(config, run.artifacts / WEIGHTS)
         for row, found, image in zip(rows, chosen, _load(root, run, chosen), strict=True):  # in the size this run knows
             probabilities, heat = explain(learner, image)
-            said = DIAGNOSES[int(np.argmax(probabilities))]
+            said = learner.dataset.codes[int(np.argmax(probabilities))]
             verdict = "right" if said == found.dx else "wrong"
             row.append(Look(image, heat, f"{run.name}: {said} {probabilities.max():.0%}, {verdict}"))
     return rows

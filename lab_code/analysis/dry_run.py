@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lab_code.config import Config
-from lab_code.data.ham10000 import DIAGNOSES, find_images, missing_images
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import find_images, missing_images
 from lab_code.data.lesions import Lesions, is_medmnist, load_part, read_folder, split_by_lesion
 from lab_code.errors import LabError
 from lab_code.frameworks import build_learner
@@ -29,7 +30,7 @@ class DryRun:
 def plan_run(config: Config, root: Path) -> DryRun:
     """The size of the run that `config` describes. Raises `LabError` where it could not begin."""
     train, validation = _divide(config, root)
-    learner = build_learner(config)
+    learner = build_learner(config, dataset=train.dataset)
     return DryRun(int(learner.facts()["model.parameters"]), len(train), len(validation), learner.count_steps(train))
 
 
@@ -43,13 +44,14 @@ def _divide(config: Config, root: Path) -> tuple[Lesions, Lesions]:
         raise missing_images(reading, find_images(place))
     if not reading.photographs:
         raise LabError(f"there is no photograph in {place}", hint="copy the complete folder")
-    labels = np.array([DIAGNOSES.index(photograph.dx) for photograph in reading.photographs], np.int64)
+    labels = np.array([reading.dataset.codes.index(photograph.dx) for photograph in reading.photographs], np.int64)
     ids = np.array([photograph.lesion_id for photograph in reading.photographs])
-    aside = split_by_lesion(labels, ids, config.data.validation_fraction, config.data.split_seed)
-    size = config.data.image_size
-    return _without_pixels(labels[~aside], ids[~aside], size), _without_pixels(labels[aside], ids[aside], size)
+    share, seed, size = config.data.validation_fraction, config.data.split_seed, config.data.image_size
+    aside = split_by_lesion(labels, ids, share, seed, reading.dataset)
+    kept, apart = (_without_pixels(labels[side], ids[side], size, reading.dataset) for side in (~aside, aside))
+    return kept, apart
 
 
-def _without_pixels(labels: np.ndarray, ids: np.ndarray, size: int) -> Lesions:
+def _without_pixels(labels: np.ndarray, ids: np.ndarray, size: int, dataset: Dataset) -> Lesions:
     """Photographs of the right shape that take no memory."""
-    return Lesions(np.broadcast_to(np.uint8(0), (len(ids), size, size, 3)), labels, ids, ids)
+    return Lesions(np.broadcast_to(np.uint8(0), (len(ids), size, size, 3)), labels, ids, ids, dataset)

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from lab_code.data.augment import to_float
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 from lab_code.frameworks import Learner
 
 
@@ -21,10 +23,10 @@ def explain(learner: Learner, image: np.ndarray) -> tuple[np.ndarray, np.ndarray
     model = getattr(learner, "model", None)
     if not isinstance(model, nn.Module):
         return probabilities, None
-    return probabilities, grad_cam(model, image, int(probabilities.argmax()))
+    return probabilities, grad_cam(model, image, int(probabilities.argmax()), learner.dataset)
 
 
-def grad_cam(model: nn.Module, image: np.ndarray, label: int) -> np.ndarray | None:
+def grad_cam(model: nn.Module, image: np.ndarray, label: int, dataset: Dataset = HAM10000) -> np.ndarray | None:
     """(H, W) float32 from 0 to 1; None where the model makes no maps."""
     model.eval()
     batch = torch.from_numpy(image[None]).permute(0, 3, 1, 2).to(next(model.parameters()).device)
@@ -37,7 +39,7 @@ def grad_cam(model: nn.Module, image: np.ndarray, label: int) -> np.ndarray | No
     hooks = [layer.register_forward_hook(keep) for layer in model.modules() if not list(layer.children())]
     try:
         with torch.enable_grad():
-            logit = model(to_float(batch))[0, label]
+            logit = model(to_float(batch, dataset))[0, label]
     finally:
         for hook in hooks:
             hook.remove()

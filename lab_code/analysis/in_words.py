@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from lab_code.data.ham10000 import DIAGNOSES, DIAGNOSIS_WORDS
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 
 
-def describe_mistake(confusion: np.ndarray) -> str:
+def describe_mistake(confusion: np.ndarray, dataset: Dataset = HAM10000) -> str:
     """The most frequent mistake of a confusion matrix (C, C): `Of 105 melanomas 45 were called a mole.`
 
-    Of equally frequent ones the first, that of the rarer diagnosis before others. Without a mistake it says so.
+    Of equally frequent ones the first, that of the rarer class before others. Without a mistake it says so.
     """
     photographs = confusion.sum(axis=1)
     wrong = confusion - np.diag(np.diag(confusion))
@@ -16,8 +17,7 @@ def describe_mistake(confusion: np.ndarray) -> str:
         return "Every photograph was recognised." if photographs.any() else "There was no photograph to recognise."
     rows, columns = np.nonzero(wrong == wrong.max())
     row, column = min(zip(rows, columns, strict=True), key=lambda place: photographs[place[0]])
-    one, several = DIAGNOSIS_WORDS[DIAGNOSES[row]]
-    called = DIAGNOSIS_WORDS[DIAGNOSES[column]][0]
+    one, several, called = dataset.classes[row].one, dataset.classes[row].several, dataset.classes[column].one
     count, total = wrong[row, column], photographs[row]
     if total == 1:
         return f"The only photograph of {one} was called {called}."

@@ -14,9 +14,8 @@ from lab_code.workshop.kit import Kit, find_kit
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from lab_code.data.dataset import Dataset
     from lab_code.tracking.runs import Run
-
-_NOT_CLINICAL = "For learning about experiments only, never for clinical use."
 
 
 def predict(
@@ -30,7 +29,6 @@ def predict(
     Example: lab predict data/HAM10000_images_part_1/SYN_0000000.jpg --run balanced
     """
     from lab_code.analysis.explain import explain
-    from lab_code.data.ham10000 import DIAGNOSES
     from lab_code.data.photographs import decode_photograph
     from lab_code.experiment import load_learner
     from lab_code.files import remove_leftovers, write_whole
@@ -45,15 +43,16 @@ def predict(
     learner = load_learner(config, chosen.artifacts / WEIGHTS)
     probabilities, heat = explain(learner, decode_photograph(image, config.data.image_size))
     console = make_console()
-    console.print(_make_table(image, chosen, probabilities.tolist()))
+    console.print(_make_table(image, chosen, probabilities.tolist(), learner.dataset))
     shown = decode_photograph(image, max(224, config.data.image_size))
     target = _picture_of(kit, image, chosen)
     remove_leftovers(target)
-    write_whole(target, to_png(plot_explanation(shown, heat, probabilities, DIAGNOSES)))
+    write_whole(target, to_png(plot_explanation(shown, heat, probabilities, learner.dataset)))
     console.print(f"picture: {target.relative_to(kit.root)}", markup=False)
     if heat is None:
         console.print("(no Grad-CAM: this run's model has no convolutions that can be asked)", style="dim")
-    console.print(_NOT_CLINICAL, style="dim")
+    if learner.dataset.notice:
+        console.print(learner.dataset.notice, style="dim", markup=False)
 
 
 def _choose_run(kit: Kit, name: str | None) -> "Run":
@@ -68,14 +67,12 @@ def _choose_run(kit: Kit, name: str | None) -> "Run":
     return find_run(finished, name) if name else finished[-1]
 
 
-def _make_table(image: Path, run: "Run", probabilities: Sequence[float]) -> "Table":
-    """Every diagnosis with its probability, the likeliest first."""
-    from lab_code.data.ham10000 import DIAGNOSES, DIAGNOSIS_NAMES
-
+def _make_table(image: Path, run: "Run", probabilities: Sequence[float], dataset: "Dataset") -> "Table":
+    """Every class with its probability, the likeliest first; of many the first twenty."""
     title = f"{image.name}, as run '{escape(run.name)}' sees it"
-    table = make_table("diagnosis", "", title=title, right=["probability"])
-    for dx, share in sorted(zip(DIAGNOSES, probabilities, strict=True), key=lambda pair: -pair[1]):
-        table.add_row(dx, DIAGNOSIS_NAMES[dx], f"{share:.1%}")
+    table = make_table(dataset.class_words[0], "", title=title, right=["probability"])
+    for dx, share in sorted(zip(dataset.codes, probabilities, strict=True), key=lambda pair: -pair[1])[:20]:
+        table.add_row(dx, dataset.names[dx], f"{share:.1%}")
     return table
 
 

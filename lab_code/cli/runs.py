@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lab_code.analysis.compare import Comparison
     from lab_code.config import Config
+    from lab_code.data.dataset import Dataset
     from lab_code.tracking.runs import Run
 
 _LISTED = 10  # faults that are named one by one
@@ -40,25 +41,26 @@ def add_commands(app: typer.Typer) -> None:
 
 def data(
     place: Annotated[
-        Path | None, typer.Argument(help="A folder of photographs or a DermaMNIST .npz file; this kit's data.")
+        Path | None, typer.Argument(help="A folder of photographs or a MedMNIST .npz file; this kit's data.")
     ] = None,
 ) -> None:
-    """Count photographs, lesions and diagnoses of a data set.
+    """Count photographs, lesions (or what else belongs together) and diagnoses (or other classes) of a data set.
 
     What is missing, unreadable, left out or there more than once is named.
 
     Example: lab data
     """
     from lab_code.cli.progress_bar import ProgressBar
-    from lab_code.data.ham10000 import DIAGNOSIS_NAMES
     from lab_code.data.lesions import find_lesions
 
     lesions, found = find_lesions(place or find_kit().root / "data", 64, ProgressBar("data").start_reading)
-    title = f"{sum(found.photographs.values())} photographs of {found.lesions} lesions"
-    table = make_table("diagnosis", "", title=title, right=["photographs", "lesions", "share"])
+    one, several = found.dataset.group_words
+    title = f"{sum(found.photographs.values())} photographs of {found.lesions} {several if found.lesions != 1 else one}"
+    columns = ["photographs", several, "share"]
+    table = make_table(found.dataset.class_words[0], "", title=title, right=columns)
     total = sum(found.photographs.values()) or 1
     for dx, count in sorted(found.photographs.items(), key=lambda pair: -pair[1]):
-        table.add_row(dx, DIAGNOSIS_NAMES[dx], str(count), str(found.lesions_of[dx]), f"{count / total:.1%}")
+        table.add_row(dx, found.dataset.names[dx], str(count), str(found.lesions_of[dx]), f"{count / total:.1%}")
     console = make_console()
     console.print(table)
     console.print(f"missing: {len(found.missing)}   unreadable: {len(found.unreadable)}")
@@ -225,6 +227,9 @@ def compare(
 
 def print_comparison(comparison: "Comparison", console: "Console") -> None:
     """Settings that differ, and the scores of both runs."""
+    from lab_code.data.ham10000 import read_dataset
+
+    dataset = read_dataset(comparison.second.artifacts)
     first, second = escape(comparison.first.name), escape(comparison.second.name)
     changed = make_table("what was changed", first, second, title="Settings")
     for row in comparison.changed:
@@ -232,20 +237,19 @@ def print_comparison(comparison: "Comparison", console: "Console") -> None:
     columns = [first, second, "difference"]
     did = make_table("what it did (validation)", title="Results of the best epoch", right=columns)
     for score in comparison.scores:
-        did.add_row(_name_score(score.name), *score.texts, score.difference)
+        did.add_row(_name_score(score.name, dataset), *score.texts, score.difference)
     console.print(changed if comparison.changed else "The two runs have the same settings.")
     console.print(did)
-    console.print("(of a diagnosis: its sensitivity, the share of its photographs that was recognised)", style="dim")
+    word, groups = dataset.class_words[0], dataset.group_words[1]
+    console.print(f"(of a {word}: its sensitivity, the share of its photographs that was recognised)", style="dim")
     if any("(" in text for score in comparison.scores for text in score.texts):
-        console.print("(in brackets: 95 % intervals, by bootstrap over lesions)", style="dim")
+        console.print(f"(in brackets: 95 % intervals, by bootstrap over {groups})", style="dim")
 
 
-def _name_score(name: str) -> str:
-    """`balanced accuracy`; a sensitivity by its diagnosis, `melanoma (mel)`."""
-    from lab_code.data.ham10000 import DIAGNOSES, label_dx
-
-    dx = next((dx for dx in DIAGNOSES if name.startswith("sensitivity") and name.endswith(dx)), None)
-    return label_dx(dx) if dx else name.translate(str.maketrans("_/", "  "))
+def _name_score(name: str, dataset: "Dataset") -> str:
+    """`balanced accuracy`; a sensitivity by its class, `melanoma (mel)`."""
+    code = name.removeprefix("sensitivity/")
+    return dataset.label(code) if code != name else name.replace("_", " ")
 
 
 def print_notes(notes: list[str]) -> None:
@@ -309,9 +313,11 @@ def _print_mistake(run: "Run", first: str) -> None:
     """What the run gets wrong most often, in words; nothing where it has kept no confusion matrix."""
     from lab_code.analysis.compare import load_confusion
     from lab_code.analysis.in_words import describe_mistake
+    from lab_code.data.ham10000 import read_dataset
 
     with suppress(LabError):
-        make_console().print(f"{first}{describe_mistake(load_confusion(run))}", markup=False)
+        mistake = describe_mistake(load_confusion(run), read_dataset(run.artifacts))
+        make_console().print(f"{first}{mistake}", markup=False)
 
 
 def _report_training(kit: Kit) -> None:

@@ -2,9 +2,8 @@
 
 import torch
 
-# Rough mean and spread of dermatoscopic photographs, each channel in 0..1.
-_MEAN = (0.75, 0.55, 0.56)
-_STD = (0.15, 0.15, 0.16)
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 
 
 def flip_batch(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -20,14 +19,15 @@ def flip_batch(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     return flipped
 
 
-def to_float(images: torch.Tensor) -> torch.Tensor:
-    """Standardise: (B, 3, H, W) uint8 -> (B, 3, H, W) float32 of mean about 0 and spread about 1.
+def to_float(images: torch.Tensor, dataset: Dataset = HAM10000) -> torch.Tensor:
+    """Standardise: (B, 3, H, W) uint8 -> (B, 3, H, W) float32 of mean about 0 and spread about 1, for this data set.
 
     Whole rows of pixels are scaled at once: three numbers repeated along a row, which is nearly three times as fast as
     one number for each channel.
     """
     batch, _, height, width = images.shape
-    scale = 1 / (255 * torch.tensor(_STD, device=images.device)).repeat(width)  # (3 W,)
-    shift = (-torch.tensor(_MEAN, device=images.device) / torch.tensor(_STD, device=images.device)).repeat(width)
+    mean, spread = (torch.tensor(numbers, device=images.device) for numbers in (dataset.mean, dataset.spread))
+    scale = 1 / (255 * spread).repeat(width)  # (3 W,)
+    shift = (-mean / spread).repeat(width)
     rows = images.permute(0, 2, 3, 1).reshape(batch * height, 3 * width).float()
     return torch.addcmul(shift, rows, scale).view(batch, height, width, 3).permute(0, 3, 1, 2)

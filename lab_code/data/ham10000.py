@@ -4,7 +4,8 @@
     HAM10000_images_part_2/ISIC_0029306.jpg …
     HAM10000_metadata.csv        (Kaggle; Dataverse calls it HAM10000_metadata or HAM10000_metadata.tab)
 
-Every kit has this layout, and `read_photographs` demands it. The images may also lie together, or beside the table.
+Every kit has this layout, or for another subject `images/` and `metadata.csv`; `read_photographs` demands it. The
+images may also lie together, or beside the table. `read_dataset` says what the photographs of a folder are about.
 Tschandl et al., The HAM10000 dataset, Sci. Data 5, 180161 (2018), doi:10.1038/sdata.2018.161. Other layouts are read
 by `image_table.py`; decoding is left to `photographs.py`.
 """
@@ -12,6 +13,7 @@ by `image_table.py`; decoding is left to `photographs.py`.
 from pathlib import Path
 
 from lab_code.data.csv_file import read_table
+from lab_code.data.dataset import DESCRIPTION, ClassNames, Dataset, parse_dataset
 from lab_code.data.image_files import ImageFiles, strip_ending
 from lab_code.data.table import Entry, Photograph, Reading, check_cells, make_reading
 from lab_code.errors import LabError
@@ -43,6 +45,49 @@ DIAGNOSIS_WORDS = {
 IMAGE_FOLDERS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 METADATA_NAMES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 
+# The same as a data set among others: what a folder without a description holds.
+HAM10000 = Dataset(
+    name="HAM10000",
+    kind="colour",
+    classes=tuple(ClassNames(dx, DIAGNOSIS_NAMES[dx], *DIAGNOSIS_WORDS[dx]) for dx in DIAGNOSES),
+    class_words=("diagnosis", "diagnoses"),
+    group_words=("lesion", "lesions"),
+    one_class_a_group=True,
+    source="Tschandl, P., Rosendahl, C. & Kittler, H. Sci. Data 5, 180161 (2018), doi:10.1038/sdata.2018.161",
+    licence="CC BY-NC 4.0",
+    notice="Models for teaching only, never for clinical use.",
+    spotlight="mel",
+    mean=(0.75, 0.55, 0.56),  # of dermatoscopic photographs, roughly
+    spread=(0.15, 0.15, 0.16),
+)
+
+# Where the photographs of another subject lie in a kit.
+OTHER_FOLDER, OTHER_METADATA = "images", "metadata.csv"
+
+
+def read_dataset(place: Path) -> Dataset:
+    """What the photographs at `place` are about: its `dataset.yaml`, or HAM10000 where there is none.
+
+    Beside a file of arrays, `pneumoniamnist.npz`, the description is `pneumoniamnist.yaml`. Raises `LabError`.
+    """
+    path = place.with_suffix(".yaml") if place.suffix.lower() == ".npz" else place / DESCRIPTION
+    try:
+        return parse_dataset(path.read_text(encoding="utf-8"), path)
+    except (FileNotFoundError, NotADirectoryError):
+        return HAM10000
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path} cannot be read: {error}", hint="save it as text, in UTF-8") from error
+
+
+def is_other(dataset: Dataset) -> bool:
+    """Whether it is about something else than HAM10000's seven diagnoses."""
+    return dataset.codes != DIAGNOSES
+
+
+def is_described(folder: Path) -> bool:
+    """Whether a folder says itself what it is about."""
+    return (folder / DESCRIPTION).is_file()
+
 
 def read_photographs(folder: Path) -> list[Photograph]:
     """All photographs of the table, in its order.
@@ -50,30 +95,26 @@ def read_photographs(folder: Path) -> list[Photograph]:
     Raises `LabError` (naming the file, and the line where one is at fault) for a missing table or column, an unknown
     diagnosis, a repeated image, a lesion with two diagnoses, and an image file that is missing or there twice.
     """
-    table = read_table(find_metadata(folder))
+    dataset, table = read_dataset(folder), read_table(find_metadata(folder))
     image, lesion, dx = (table.choose([name]) for name in ("image_id", "lesion_id", "dx"))
     check_cells(table, (image, lesion, dx))
     for line, row in table.rows:
-        if row[dx] not in DIAGNOSES:
+        if row[dx] not in dataset.codes:
             raise LabError(
-                f"{table.path} line {line}: unknown diagnosis '{row[dx]}'", hint=f"known: {', '.join(DIAGNOSES)}"
+                f"{table.path} line {line}: unknown {dataset.class_words[0]} '{row[dx]}'",
+                hint=f"known: {', '.join(dataset.codes)}",
             )
     files = find_images(folder)
     entries = [Entry(line, row[image], row[lesion], row[dx], row) for line, row in table.rows]
-    reading = make_reading(table.path, entries, files.find)
+    reading = make_reading(table.path, entries, files.find, dataset)
     if reading.missing:
         raise missing_images(reading, files)
     return reading.photographs
 
 
-def label_dx(dx: str) -> str:
-    """The diagnosis with its name, for a label: `melanoma (mel)`."""
-    return f"{DIAGNOSIS_WORDS[dx][0].split(' ', 1)[1]} ({dx})"
-
-
 def find_metadata(folder: Path) -> Path:
     """The metadata table of a folder, under one of its published names."""
-    for name in METADATA_NAMES:
+    for name in (*METADATA_NAMES, *([OTHER_METADATA] if is_described(folder) else [])):
         if (folder / name).is_file():
             return folder / name
     raise LabError(

@@ -7,15 +7,16 @@ has already seen, and the score would flatter it.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from lab_code.data.dataset import Dataset, check_kind
 from lab_code.data.duplicates import digest_pixels, find_same
-from lab_code.data.ham10000 import DIAGNOSES, find_images, missing_images
+from lab_code.data.ham10000 import HAM10000, find_images, is_other, missing_images, read_dataset
 from lab_code.data.image_table import read_image_table
 from lab_code.data.medmnist import read_part
 from lab_code.data.photographs import Progress, decode_photographs
@@ -25,29 +26,32 @@ from lab_code.errors import LabError
 
 @dataclass(frozen=True)
 class Lesions:
-    """Photographs in memory. `labels` index `DIAGNOSES`."""
+    """Photographs in memory. `labels` index the classes of `dataset`, `dataset.codes`."""
 
     images: np.ndarray  # (N, H, W, 3) uint8
     labels: np.ndarray  # (N,) int64
     lesion_ids: np.ndarray  # (N,) str
     image_ids: np.ndarray  # (N,) str
+    dataset: Dataset = HAM10000
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def select(self, which: np.ndarray) -> "Lesions":
         """The photographs where the mask `which` (N,) is true."""
-        return Lesions(self.images[which], self.labels[which], self.lesion_ids[which], self.image_ids[which])
+        images, labels = self.images[which], self.labels[which]
+        return Lesions(images, labels, self.lesion_ids[which], self.image_ids[which], self.dataset)
 
     @staticmethod
     def join(parts: "Sequence[Lesions]") -> "Lesions":
         """Several sets in one, in their order."""
         columns = ("images", "labels", "lesion_ids", "image_ids")
-        return Lesions(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
+        joined = {column: np.concatenate([getattr(part, column) for part in parts]) for column in columns}
+        return Lesions(**joined, dataset=parts[0].dataset)
 
     def class_counts(self) -> np.ndarray:
         """Photographs of each diagnosis, (C,) int64."""
-        return np.bincount(self.labels, minlength=len(DIAGNOSES))
+        return np.bincount(self.labels, minlength=len(self.dataset))
 
     def fingerprint(self) -> str:
         """Twelve characters that change with any pixel, label or id."""
@@ -69,19 +73,21 @@ class Findings:
     unreadable: list[LabError]
     same: list[list[int]] = field(default_factory=list)  # indices of photographs that are the same picture
     notes: list[str] = field(default_factory=list)  # how a folder was understood, what of it was left out
+    dataset: Dataset = HAM10000
 
     def summary(self) -> str:
         """One line: photographs, lesions, diagnoses, faults."""
-        counts = ", ".join(f"{dx} {count}" for dx, count in self.photographs.items())
+        counts = _list_some(f"{dx} {count}" for dx, count in self.photographs.items())
+        groups = self.dataset.group_words[self.lesions != 1]
         text = (
-            f"{sum(self.photographs.values())} photographs of {self.lesions} lesions in {self.place.name}/ ({counts})"
+            f"{sum(self.photographs.values())} photographs of {self.lesions} {groups} in {self.place.name}/ ({counts})"
         )
         if self.missing or self.unreadable:
             text += f"; {len(self.missing)} missing, {len(self.unreadable)} unreadable"
         if self.same:
             text += f"; the same picture more than once: {len(self.same)}, each kept on one side of the split"
         absent = [dx for dx, count in self.photographs.items() if not count]
-        return text + (f"; none of {', '.join(absent)}" if absent else "")
+        return text + (f"; none of {_list_some(absent)}" if absent else "")
 
 
 def load_lesions(place: Path, image_size: int, progress: Progress | None = None, on_fault: str = "stop") -> Lesions:
@@ -111,9 +117,10 @@ def find_lesions(
     images, pictures, faults = decode_photographs(reading.photographs, image_size, place, progress)
     if faults and on_fault == "stop":
         raise unreadable(reading.photographs, faults, "copy them again, or write data.on_fault=leave_out")
-    lesions = Lesions(images, *_columns(reading.photographs))
+    lesions = Lesions(images, *_columns(reading.photographs, reading.dataset), reading.dataset)
     if faults:
         lesions = lesions.select(~np.isin(np.arange(len(lesions)), list(faults)))
+    check_kind(lesions.dataset, lesions.images, lesions.image_ids.tolist(), place)
     same = find_same([picture for picture in pictures if picture], digest_pixels(lesions.images))
     return lesions, _report(place, lesions, same, reading, list(faults.values()))
 
@@ -133,17 +140,25 @@ def is_medmnist(place: Path) -> bool:
 
 
 def load_part(path: Path, part: str, image_size: int) -> Lesions:
-    """One part (train, val or test) of DermaMNIST. Which photographs share a lesion is unknown: each counts as one."""
-    images, labels = read_part(path, part)
+    """One part (train, val or test) of DermaMNIST, or of a file of its kind with a description.
+
+    Which photographs share a lesion is unknown: each counts as one.
+    """
+    dataset = read_dataset(path)
+    images, labels = read_part(path, part, dataset)
     if images.shape[1] != image_size:
         size = (image_size, image_size)
         images = np.stack([np.asarray(Image.fromarray(i).resize(size, Image.Resampling.BILINEAR)) for i in images])
     names = np.array([f"{part}-{number}" for number in range(len(labels))])
-    return Lesions(images, labels, names, names)
+    return Lesions(images, labels, names, names, dataset)
 
 
 def split_by_lesion(
-    labels: np.ndarray, lesion_ids: Sequence[str] | np.ndarray, fraction: float, seed: int
+    labels: np.ndarray,
+    lesion_ids: Sequence[str] | np.ndarray,
+    fraction: float,
+    seed: int,
+    dataset: Dataset = HAM10000,
 ) -> np.ndarray:
     """A mask (N,) of the photographs set aside: `fraction` of the lesions of every diagnosis, whole lesions only.
 
@@ -164,19 +179,24 @@ def split_by_lesion(
         kept.update(free[wanted:])
         # Lesions that share a picture count as one, and may have two diagnoses: then the rarer one has decided.
         if not (aside.intersection(lesions) and kept.intersection(lesions)):
-            raise LabError(
-                f"diagnosis '{DIAGNOSES[label]}' has only one lesion, which cannot be on both sides of the split",
-                hint="add another lesion of it, or remove its photographs (lesions that share a picture are one)",
-            )
+            raise _indivisible(dataset, dataset.codes[label])
     return np.isin(lesion_ids, list(aside))
+
+
+def _indivisible(dataset: Dataset, code: str) -> LabError:
+    one, several = dataset.group_words
+    return LabError(
+        f"{dataset.class_words[0]} '{code}' has only one {one}, which cannot be on both sides of the split",
+        hint=f"add another {one} of it, or remove its photographs ({several} that share a picture are one)",
+    )
 
 
 def _rank(seed: int, lesion_id: str) -> bytes:
     return hashlib.sha256(f"{seed}|{lesion_id}".encode()).digest()
 
 
-def _columns(photographs: list[Photograph]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    labels = np.array([DIAGNOSES.index(p.dx) for p in photographs], np.int64)
+def _columns(photographs: list[Photograph], dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    labels = np.array([dataset.codes.index(p.dx) for p in photographs], np.int64)
     return labels, np.array([p.lesion_id for p in photographs]), np.array([p.image_id for p in photographs])
 
 
@@ -196,9 +216,18 @@ def _report(
     reading: Reading | None = None,
     unreadable: Sequence[LabError] = (),
 ) -> Findings:
-    photographs = dict(zip(DIAGNOSES, lesions.class_counts().tolist(), strict=True))
+    codes = lesions.dataset.codes
+    photographs = dict(zip(codes, lesions.class_counts().tolist(), strict=True))
     pairs = set(zip(lesions.lesion_ids.tolist(), lesions.labels.tolist(), strict=True))
     counts = Counter(label for _, label in pairs)
-    lesions_of = {dx: counts[label] for label, dx in enumerate(DIAGNOSES)}
+    lesions_of = {dx: counts[label] for label, dx in enumerate(codes)}
+    groups = len({lesion for lesion, _ in pairs}) if is_other(lesions.dataset) else len(pairs)
     missing, notes = (reading.missing, reading.notes) if reading else ([], [])
-    return Findings(place, len(pairs), photographs, lesions_of, missing, list(unreadable), same, notes)
+    faults = list(unreadable)
+    return Findings(place, groups, photographs, lesions_of, missing, faults, same, notes, lesions.dataset)
+
+
+def _list_some(words: Iterable[str], most: int = 20) -> str:
+    """The first of them: a data set may have a hundred classes."""
+    listed = list(words)
+    return ", ".join(listed[:most]) + (f" … and {len(listed) - most} more" if len(listed) > most else "")

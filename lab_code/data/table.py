@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab_code.data.csv_file import Table
+from lab_code.data.dataset import Dataset
 from lab_code.data.image_files import spell_path, strip_ending
 from lab_code.errors import LabError
 
@@ -32,6 +33,7 @@ class Reading:
     table: Path
     photographs: list[Photograph]
     missing: list[str]
+    dataset: Dataset
     notes: list[str] = field(default_factory=list)
 
 
@@ -57,11 +59,16 @@ def check_cells(table: Table, columns: Sequence[str]) -> None:
 
 
 def make_reading(
-    table: Path, entries: Sequence[Entry], find_image: Callable[[str], Path | None], notes: Sequence[str] = ()
+    table: Path,
+    entries: Sequence[Entry],
+    find_image: Callable[[str], Path | None],
+    dataset: Dataset,
+    notes: Sequence[str] = (),
 ) -> Reading:
     """Find the image of every entry. `find_image` maps an image's name to its file, or None.
 
-    Raises `LabError` for a lesion with two diagnoses, and for an image that is named twice, in whatever spelling.
+    Raises `LabError` for a group with two classes where it can have only one (a lesion has one diagnosis), and for an
+    image that is named twice, in whatever spelling.
     """
     lines: dict[str, Entry] = {}
     diagnosis: dict[str, str] = {}
@@ -76,13 +83,14 @@ def make_reading(
             raise LabError(
                 f"{where}: image {entry.image} is already in line {earlier.line}{spelt}", hint="remove one line"
             )
-        if diagnosis.setdefault(entry.lesion, entry.dx) != entry.dx:
+        if diagnosis.setdefault(entry.lesion, entry.dx) != entry.dx and dataset.one_class_a_group:
+            group, dx = dataset.group_words[0], dataset.class_words[0]
             raise LabError(
-                f"{where}: lesion {entry.lesion} is '{entry.dx}' here and '{diagnosis[entry.lesion]}' before",
-                hint="one lesion has one diagnosis; correct one of the lines",
+                f"{where}: {group} {entry.lesion} is '{entry.dx}' here and '{diagnosis[entry.lesion]}' before",
+                hint=f"one {group} has one {dx}; correct one of the lines",
             )
         if path is None:
             missing.append(entry.image)
         else:
             photographs.append(Photograph(entry.image, entry.lesion, entry.dx, path, entry.row))
-    return Reading(table, photographs, missing, list(notes))
+    return Reading(table, photographs, missing, dataset, list(notes))

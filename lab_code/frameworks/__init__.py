@@ -1,4 +1,4 @@
-"""Three frameworks behind one protocol: `build_learner(config)` gives whatever `config.framework` names.
+"""Three frameworks behind one protocol: `build_learner(config, team, dataset)` gives whatever `config.framework` names.
 
     pytorch      networks, trained step by step (`trainer.py`)
     sklearn      measured colours and textures, weighed by a linear model
@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from lab_code.config import Config
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 from lab_code.data.lesions import Lesions
 from lab_code.errors import LabError
 from lab_code.training.checkpoint import State
@@ -23,6 +25,8 @@ from lab_code.training.trainer import EpochResult
 
 class Learner(Protocol):
     """What `experiment.py` needs of a framework, and nothing more."""
+
+    dataset: Dataset  # what its outputs mean
 
     def learn(
         self,
@@ -52,20 +56,23 @@ class Learner(Protocol):
         """What belongs to the run and is no choice: size, device, versions."""
 
 
-def build_learner(config: Config, team: Team | None = None) -> Learner:
-    """An untrained learner. Raises `LabError` for a framework that is unknown, not installed, or without the model."""
+def build_learner(config: Config, team: Team | None = None, dataset: Dataset = HAM10000) -> Learner:
+    """An untrained learner with an output for every class of the data set.
+
+    Raises `LabError` for a framework that is unknown, not installed, or without the model.
+    """
     if config.framework == "pytorch":
         from lab_code.frameworks.pytorch import PyTorchLearner
 
-        return PyTorchLearner(config, team or Team())
+        return PyTorchLearner(config, team or Team(), dataset)
     if config.framework == "sklearn":
         from lab_code.frameworks.sklearn import SklearnLearner
 
-        return SklearnLearner(config)
+        return SklearnLearner(config, dataset)
     if config.framework == "tensorflow":
         from lab_code.frameworks.tensorflow import TensorFlowLearner
 
-        return TensorFlowLearner(config)
+        return TensorFlowLearner(config, dataset)
     raise LabError(f"there is no framework '{config.framework}'", hint="framework can be: pytorch, sklearn, tensorflow")
 
 

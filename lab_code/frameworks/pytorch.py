@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from lab_code.config import Config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import Dataset
 from lab_code.data.lesions import Lesions
 from lab_code.errors import LabError
 from lab_code.frameworks import fits_or_raise
@@ -21,9 +21,9 @@ from lab_code.training.trainer import EpochResult, Trainer, choose_batch, predic
 class PyTorchLearner:
     """A network of `conf/model/`, trained by `Trainer`."""
 
-    def __init__(self, config: Config, team: Team) -> None:
-        self._config, self._team = config, team
-        self.model = build_model(config.model, len(DIAGNOSES))
+    def __init__(self, config: Config, team: Team, dataset: Dataset) -> None:
+        self._config, self._team, self.dataset = config, team, dataset
+        self.model = build_model(config.model, len(dataset))
         self._trainer: Trainer | None = None
 
     def learn(
@@ -48,7 +48,7 @@ class PyTorchLearner:
         return self._config.trainer.epochs * steps_per_epoch(train, self._config, self._team)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        return predict(self.model, images, batch_size=choose_batch(self._config))
+        return predict(self.model, images, self.dataset, batch_size=choose_batch(self._config))
 
     def weights(self) -> dict[str, np.ndarray]:
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}

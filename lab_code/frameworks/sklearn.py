@@ -18,7 +18,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from lab_code.config import Config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import Dataset
 from lab_code.data.lesions import Lesions
 from lab_code.frameworks import check_choice, fits_or_raise
 from lab_code.limits import photograph_bytes
@@ -35,10 +35,10 @@ _ABSENT = -50.0  # the logit of a class that has no training photographs
 class SklearnLearner:
     """One linear model on measured features."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, dataset: Dataset) -> None:
         check_choice(config, "model", ("colour_texture",))
         check_choice(config, "loss", ("cross_entropy", "weighted_cross_entropy"))
-        self._config = config
+        self._config, self.dataset = config, dataset
         self._weights: dict[str, np.ndarray] = {}
 
     def learn(
@@ -55,20 +55,22 @@ class SklearnLearner:
         model = LogisticRegression(C=1 / self._config.model.penalty, max_iter=1000)
         weights = self._photograph_weights(train)
         model.fit(scaler.transform(features), train.labels, weights)
-        present = model.classes_
+        present, classes = model.classes_, len(self.dataset)
         self._weights = {
             "mean": scaler.mean_,
             "scale": scaler.scale_,
-            "coefficients": _place(np.atleast_2d(_two_sided(model.coef_, present)), present, 0.0),
-            "intercepts": _place(_two_sided(model.intercept_[:, None], present), present, _ABSENT)[:, 0],
+            "coefficients": _place(np.atleast_2d(_two_sided(model.coef_, present)), present, classes, 0.0),
+            "intercepts": _place(_two_sided(model.intercept_[:, None], present), present, classes, _ABSENT)[:, 0],
         }
         probabilities = self.predict(validation.images)
         yield EpochResult(
             epoch=1,
-            train_loss=float(log_loss(train.labels, self._score(features), sample_weight=weights, labels=range(7))),
+            train_loss=float(
+                log_loss(train.labels, self._score(features), sample_weight=weights, labels=range(classes))
+            ),
             learning_rate=0.0,
             seconds=time.perf_counter() - started,
-            metrics=evaluate(validation.labels, probabilities, DIAGNOSES),
+            metrics=evaluate(validation.labels, probabilities, self.dataset.codes),
             probabilities=probabilities,
         )
 
@@ -83,7 +85,7 @@ class SklearnLearner:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         features = _count_features()
-        classes = len(DIAGNOSES)
+        classes = len(self.dataset)
         expected = {"coefficients": (classes, features), "intercepts": (classes,)}
         fits_or_raise(weights, expected | {"mean": (features,), "scale": (features,)}, self._config.model.name)
         self._weights = dict(weights)
@@ -93,7 +95,7 @@ class SklearnLearner:
 
     def facts(self) -> dict[str, int | str]:
         return {
-            "model.parameters": (_count_features() + 1) * len(DIAGNOSES),
+            "model.parameters": (_count_features() + 1) * len(self.dataset),
             "machine.device": "cpu",
             "machine.python": platform.python_version(),
             "machine.sklearn": sklearn.__version__,
@@ -141,8 +143,8 @@ def _two_sided(values: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(values), values]) if len(present) == 2 else values
 
 
-def _place(rows: np.ndarray, present: np.ndarray, absent: float) -> np.ndarray:
+def _place(rows: np.ndarray, present: np.ndarray, classes: int, absent: float) -> np.ndarray:
     """Rows of the classes that were there, at their places among all classes."""
-    placed = np.full((len(DIAGNOSES), rows.shape[1]), absent)
+    placed = np.full((classes, rows.shape[1]), absent)
     placed[present] = rows
     return placed

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lab_code.config import Config
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import Dataset
 from lab_code.data.lesions import Lesions
 from lab_code.errors import LabError
 from lab_code.frameworks import check_choice, fits_or_raise
@@ -22,20 +22,18 @@ from lab_code.training.checkpoint import State
 from lab_code.training.trainer import EpochResult, choose_batch, steps_per_epoch
 
 _Step = Callable[[Any, Any], Any]  # photographs and labels in, the loss out
-# The same rough mean and spread as in data/augment.py, for photographs in 0..255.
-_MEAN, _SPREAD = (191.25, 140.25, 142.8), (38.25, 38.25, 40.8)
 
 
 class TensorFlowLearner:
     """The small network in Keras. Raises `LabError` where TensorFlow is not installed."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, dataset: Dataset) -> None:
         check_choice(config, "model", ("small_cnn",))
         check_choice(config, "loss", ("cross_entropy", "weighted_cross_entropy"))
-        self._config, self._tf = config, _import_tensorflow()
+        self._config, self.dataset, self._tf = config, dataset, _import_tensorflow()
         self._tf.keras.utils.set_random_seed(config.seed)
         self._tf.config.experimental.enable_op_determinism()
-        self._model = _build_network(self._tf.keras, config)
+        self._model = _build_network(self._tf.keras, config, dataset)
         self._epoch = 0
 
     def learn(
@@ -61,7 +59,7 @@ class TensorFlowLearner:
                 train_loss=train_loss,
                 learning_rate=float(self._optimizer.learning_rate),
                 seconds=time.perf_counter() - started,
-                metrics=evaluate(validation.labels, probabilities, DIAGNOSES),
+                metrics=evaluate(validation.labels, probabilities, self.dataset.codes),
                 probabilities=probabilities,
             )
 
@@ -179,12 +177,13 @@ def _import_tensorflow() -> Any:
     return tensorflow
 
 
-def _build_network(keras: Any, config: Config) -> Any:
+def _build_network(keras: Any, config: Config, dataset: Dataset) -> Any:
     """The layers of models/small_cnn.py: (B, H, W, 3) uint8 -> (B, C) logits."""
     layers, width, size = keras.layers, config.model.width, config.data.image_size
+    mean, spread = ([255 * share for share in shares] for shares in (dataset.mean, dataset.spread))
     network = [
         keras.Input((size, size, 3)),
-        layers.Normalization(mean=_MEAN, variance=[s**2 for s in _SPREAD], name="standard"),
+        layers.Normalization(mean=mean, variance=[s**2 for s in spread], name="standard"),
     ]
     for block, channels in enumerate((width, 2 * width, 4 * width, 4 * width)):
         network += [
@@ -195,7 +194,7 @@ def _build_network(keras: Any, config: Config) -> Any:
             layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"normalization_{block}"),
             layers.ReLU(),
         ]
-    head = layers.Dense(len(DIAGNOSES), name="head")
+    head = layers.Dense(len(dataset), name="head")
     return keras.Sequential([*network, layers.GlobalAveragePooling2D(), layers.Dropout(config.model.dropout), head])
 
 

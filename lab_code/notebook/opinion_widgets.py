@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from IPython.display import display
 
 from lab_code.cli.app import main
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.ham10000 import read_dataset
 from lab_code.notebook.command_form import CommandForm, Field, Values
 from lab_code.notebook.picture import Picture
 from lab_code.plots.one_run import plot_confusions, to_png
@@ -41,7 +41,7 @@ def review() -> CommandForm | None:
     found = read_review(root)
     main(["review"])
     matrices = {f"run {run.name}": matrix for run, matrix in zip(found.runs, found.confusions, strict=True)}
-    picture = to_png(plot_confusions(matrices, DIAGNOSES))
+    picture = to_png(plot_confusions(matrices, read_dataset(root / "data")))
     display(Picture(picture, "Confusion matrices of run A and run B side by side"))
     fields = [Field(name, "lines", question) for name, question in QUESTIONS.items()]
     return CommandForm("Review", fields, "Send review", lambda v: ["review", *_options(v, QUESTIONS)])

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from lab_code.data.ham10000 import DIAGNOSES, label_dx
+from lab_code.data.dataset import Dataset
 from lab_code.metrics import calibration, roc_curve, sensitivity
 
+_MOST_CURVES = 12  # in one figure
+_MANY = 25  # classes: beyond this numbers and names are written small
 _HATCHES = ("", "//", "..", "xx", "\\\\", "oo")  # bars differ in more than colour
 
 _DPI = 100
@@ -29,38 +31,54 @@ def to_png(figure: Figure) -> bytes:
     return png.getvalue()
 
 
-def plot_confusion(confusion: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def plot_confusion(confusion: np.ndarray, dataset: Dataset, title: str) -> Figure:
     """The confusion matrix (C, C) with counts, shaded by the share of each true class."""
-    figure = Figure(figsize=(7.2, 5.0), layout="constrained")
-    draw_confusion(figure.add_subplot(), confusion, names, title)
+    height = _height(dataset)
+    figure = Figure(figsize=(2.2 + height, height), layout="constrained")
+    draw_confusion(figure.add_subplot(), confusion, dataset, title)
     return figure
 
 
-def plot_confusions(matrices: dict[str, np.ndarray], names: Sequence[str]) -> Figure:
+def plot_confusions(matrices: dict[str, np.ndarray], dataset: Dataset) -> Figure:
     """Several confusion matrices side by side, by the names of their runs."""
-    figure = Figure(figsize=(6.4 * len(matrices), 5.0), layout="constrained")
+    height = _height(dataset)
+    figure = Figure(figsize=((1.4 + height) * len(matrices), height), layout="constrained")
     for axes, (title, confusion) in zip(
         np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True
     ):
-        draw_confusion(axes, confusion, names, title)
+        draw_confusion(axes, confusion, dataset, title)
     return figure
 
 
-def draw_confusion(axes: Axes, confusion: np.ndarray, names: Sequence[str], title: str) -> None:
-    """Draw one matrix; each row is labelled with its sensitivity."""
+def draw_confusion(axes: Axes, confusion: np.ndarray, dataset: Dataset, title: str) -> None:
+    """Draw one matrix; each row is labelled with its sensitivity. Of many classes only what is not 0 is written."""
+    many = len(dataset) > _MANY
     with np.errstate(invalid="ignore"):
         shares = np.nan_to_num(confusion / confusion.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")  # long names take their room from the cells
     for row, column in np.ndindex(*confusion.shape):
         colour = "white" if shares[row, column] > 0.55 else "black"
-        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
+        if confusion[row, column] or not many:
+            number = str(confusion[row, column])
+            axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=5 if many else 9)
     found = [f"{value:.0%}" if not np.isnan(value) else "none" for value in sensitivity(confusion)]
-    axes.set_xticks(range(len(names)), names)
-    rows = [label_dx(name) if name in DIAGNOSES else name for name in names]
-    axes.set_yticks(range(len(names)), [f"{name}  {share}" for name, share in zip(rows, found, strict=True)])
-    axes.set_xlabel("predicted diagnosis (photographs)")
-    axes.set_ylabel("true diagnosis, and the share recognised")
+    _name_classes(axes, dataset.codes)
+    rows = [f"{dataset.label(code)}  {share}" for code, share in zip(dataset.codes, found, strict=True)]
+    axes.set_yticks(range(len(dataset)), rows, fontsize=6 if many else None)
+    axes.set_xlabel(f"predicted {dataset.class_words[0]} (photographs)")
+    axes.set_ylabel(f"true {dataset.class_words[0]}, and the share recognised")
     axes.set_title(title)
+
+
+def _height(dataset: Dataset) -> float:
+    """Inches of a figure with a row for each class."""
+    return min(16.0, max(5.0, 0.22 * len(dataset)))
+
+
+def _name_classes(axes: Axes, codes: Sequence[str]) -> None:
+    """Write the classes along the x axis, upright where they would meet."""
+    crowded = sum(map(len, codes)) + len(codes) > 60
+    axes.set_xticks(range(len(codes)), codes, rotation=90 if crowded else 0, fontsize=6 if len(codes) > _MANY else None)
 
 
 def plot_curves(history: Mapping[str, Sequence[float]], title: str) -> Figure:
@@ -80,7 +98,11 @@ def plot_curves(history: Mapping[str, Sequence[float]], title: str) -> Figure:
 
 
 def plot_examples(images: np.ndarray, labels: np.ndarray, names: Sequence[str], per_class: int = 6) -> Figure:
-    """The first photographs of every diagnosis in rows. `images` (N, H, W, 3) uint8, `labels` (N,) int."""
+    """The first photographs of every class in rows, of the first forty classes.
+
+    `images` (N, H, W, 3) uint8, `labels` (N,) int.
+    """
+    names = names[:40]  # more than that is no picture any more
     figure = Figure(figsize=(1.15 * per_class, 1.15 * len(names)), layout="constrained")
     grid = figure.subplots(len(names), per_class, squeeze=False)
     for axes in grid.flat:
@@ -93,29 +115,32 @@ def plot_examples(images: np.ndarray, labels: np.ndarray, names: Sequence[str], 
     return figure
 
 
-def plot_sensitivities(found: dict[str, Sequence[float]], names: Sequence[str]) -> Figure:
+def plot_sensitivities(found: dict[str, Sequence[float]], dataset: Dataset) -> Figure:
     """One group of bars a class, one bar a run: `found` maps runs to the sensitivities (C,) of the classes."""
-    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(min(20.0, max(9.0, 0.45 * len(dataset))), 3.8), layout="constrained")
+    axes, word = figure.add_subplot(), dataset.class_words[0]
     width = 0.8 / max(1, len(found))
     for number, ((run, values), hatch) in enumerate(zip(found.items(), _HATCHES * len(found), strict=False)):
-        places = np.arange(len(names)) - 0.4 + width * (number + 0.5)
+        places = np.arange(len(dataset)) - 0.4 + width * (number + 0.5)
         axes.bar(places, np.nan_to_num(values), width, label=run, hatch=hatch, edgecolor="black", linewidth=0.6)
-    axes.set_xticks(range(len(names)), names)
-    axes.set(
-        title="sensitivity of every diagnosis", xlabel="diagnosis", ylabel="share recognised (0 to 1)", ylim=(0, 1)
-    )
+    _name_classes(axes, dataset.codes)
+    axes.set(title=f"sensitivity of every {word}", xlabel=word, ylabel="share recognised (0 to 1)", ylim=(0, 1))
     axes.legend()
     return figure
 
 
 def plot_roc(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """One ROC curve a class against all others. `labels` (N,) int, `probabilities` (N, C)."""
+    """One ROC curve a class against all others, of many classes those that are there most often.
+
+    `labels` (N,) int, `probabilities` (N, C).
+    """
+    counts = np.bincount(labels, minlength=len(names))
+    shown = set(np.argsort(-counts, kind="stable")[:_MOST_CURVES].tolist())
     figure = Figure(figsize=(5.6, 5.0), layout="constrained")
     axes = figure.add_subplot()
     for number, name in enumerate(names):
         positive = labels == number
-        if positive.any() and not positive.all():
+        if number in shown and positive.any() and not positive.all():
             false, true = roc_curve(positive, probabilities[:, number])
             area = np.trapezoid(true, false)
             axes.plot(false, true, DASHES[number % len(DASHES)], label=f"{name}  AUC {area:.2f}")
@@ -163,13 +188,12 @@ def plot_predictions(
     return figure
 
 
-def plot_explanation(
-    image: np.ndarray, heat: np.ndarray | None, probabilities: np.ndarray, names: Sequence[str]
-) -> Figure:
-    """A photograph, where the network looked (if that is known), and the probabilities of all classes.
+def plot_explanation(image: np.ndarray, heat: np.ndarray | None, probabilities: np.ndarray, dataset: Dataset) -> Figure:
+    """A photograph, where the network looked (if that is known), and the probabilities of the likeliest classes.
 
     `image` (H, W, 3) uint8, `heat` (H, W) from 0 to 1, `probabilities` (C,).
     """
+    names = dataset.codes
     figure = Figure(figsize=(10.0 if heat is not None else 7.0, 3.4), layout="constrained")
     parts = figure.subplots(1, 3 if heat is not None else 2)
     for axes in parts[:-1]:
@@ -180,10 +204,10 @@ def plot_explanation(
         shown = draw_heat(parts[1], image, heat)
         parts[1].set_title(f"what spoke for {names[int(probabilities.argmax())]}")
         figure.colorbar(shown, ax=parts[1], label="weight (0 to 1)", shrink=0.8)
-    order = np.argsort(probabilities)
+    order = np.argsort(probabilities)[-_MOST_CURVES:]
     bars = parts[-1].barh([names[index] for index in order], probabilities[order])
     parts[-1].bar_label(bars, [f"{probabilities[index]:.0%}" for index in order], padding=2)
-    parts[-1].set(title="probability of each diagnosis", xlabel="probability (0 to 1)", xlim=(0, 1.12))
+    parts[-1].set(title=f"probability of each {dataset.class_words[0]}", xlabel="probability (0 to 1)", xlim=(0, 1.12))
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Figures about several runs: their settings and scores, what changed for each diagnosis, where they look.
+"""Figures about several runs: their settings and scores, what changed for each class, where they look.
 
 As in `one_run.py`, every function takes plain values and returns a Matplotlib figure.
 """
@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from lab_code.data.dataset import Dataset
 from lab_code.plots.one_run import DASHES, draw_heat
 
 _PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
@@ -33,20 +34,20 @@ class Look(NamedTuple):
 
 
 def plot_differences(
-    first: Sequence[float], second: Sequence[float], counts: Sequence[int], names: Sequence[str], title: str
+    first: Sequence[float], second: Sequence[float], counts: Sequence[int], dataset: Dataset, title: str
 ) -> Figure:
     """By how much each class is recognised more or less often: sensitivities (C,) of two runs, and photographs (C,)."""
     change = np.nan_to_num(np.asarray(second) - np.asarray(first))
-    figure = Figure(figsize=(8.0, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.0, max(3.6, 0.22 * len(dataset))), layout="constrained")
     axes = figure.add_subplot()
-    labels = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+    labels = [f"{code} ({count})" for code, count in zip(dataset.codes, counts, strict=True)]
     colours = ["#1b7837" if value >= 0 else "#762a83" for value in change]
     bars = axes.barh(labels, change, color=colours, edgecolor="black", linewidth=0.6)
     axes.bar_label(bars, [f"{value:+.2f}" for value in change], padding=3)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.invert_yaxis()
     axes.margins(x=0.15)
-    axes.set(title=title, xlabel="change of the share recognised", ylabel="diagnosis (photographs)")
+    axes.set(title=title, xlabel="change of the share recognised", ylabel=f"{dataset.class_words[0]} (photographs)")
     return figure
 
 
@@ -79,15 +80,15 @@ def plot_parallel_coordinates(
     return figure
 
 
-def plot_scores(accuracy: Sequence[float], balanced: Sequence[float], names: Sequence[str]) -> Figure:
-    """A point with its name for each run: share of the photographs that are right, and mean share of a diagnosis."""
+def plot_scores(accuracy: Sequence[float], balanced: Sequence[float], names: Sequence[str], classes: int = 7) -> Figure:
+    """A point with its name for each run: share of the photographs that are right, and mean share of a class."""
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for run, (x, y, name) in enumerate(zip(accuracy, balanced, names, strict=True)):
         axes.plot(x, y, _SIGNS[run % len(_SIGNS)], markersize=9, markeredgecolor="black")
         axes.annotate(name, (x, y), **_BESIDE)
-    axes.axhline(1 / 7, color="grey", linestyle=":")
-    axes.annotate("always the same answer", (1, 1 / 7), xytext=(-4, 4), textcoords="offset points", ha="right")
+    axes.axhline(1 / classes, color="grey", linestyle=":")
+    axes.annotate("always the same answer", (1, 1 / classes), xytext=(-4, 4), textcoords="offset points", ha="right")
     axes.set(title="two scores of every run", xlabel="accuracy (0 to 1)", ylabel="balanced accuracy (0 to 1)")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     return figure

@@ -6,7 +6,7 @@ This is the one place that knows the names of older kits: whoever reads a run ge
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lab_code.data.ham10000 import DIAGNOSES
 
@@ -17,17 +17,21 @@ FACTS = ("machine.", "code.", "model.parameters", "data.fingerprint", "data.trai
 CURVES = ("balanced_accuracy", "accuracy", "macro_auc", "train_loss", "learning_rate")
 SINGLE = (
     *(f"best_{name}" for name in ("balanced_accuracy", "accuracy", "macro_auc", "epoch")),
-    *(f"best_sensitivity/{dx}" for dx in DIAGNOSES),
     *(f"interval/{name}_{end}" for name in ("balanced_accuracy", "accuracy") for end in ("low", "high")),
     *(f"time/{what}_s" for what in ("data", "train", "tracking")),
 )
 
-_DIAGNOSIS = "|".join(DIAGNOSES)
+_DIAGNOSIS = "|".join(DIAGNOSES)  # kits of older names know no other data set
 _OLD = (
     (re.compile(rf"((?:best_)?(?:sensitivity|specificity))_({_DIAGNOSIS})"), r"\1/\2"),
     (re.compile(r"best_((?:balanced_)?accuracy_(?:low|high))"), r"interval/\1"),
     (re.compile(r"((?:data|train|tracking|epoch)_s)"), r"time/\1"),
 )
+
+
+def name_single(codes: Sequence[str]) -> tuple[str, ...]:
+    """Every metric that has one value for the whole run."""
+    return (*SINGLE, *(f"best_sensitivity/{dx}" for dx in codes))
 
 
 def is_fact(key: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab_code.data.ham10000 import read_dataset
 from lab_code.tracking.names import name_metric, separate_facts
 from lab_code.tracking.running import is_running, run_folder
 from lab_code.tracking.store import ARTIFACTS as ARTIFACTS  # for those who need no more of it than its names
@@ -141,7 +142,7 @@ def reroot_store(store: Path) -> int:
         _bring_back_experiment(database)
         for row in read_rows(database, "experiments"):
             if own_tail(row["artifact_location"]) == Path(ARTIFACTS, EXPERIMENT):
-                add_view(database, row["experiment_id"])
+                add_view(database, row["experiment_id"], read_dataset(store / "data").codes)
         for table, key, column in (
             ("experiments", "experiment_id", "artifact_location"),
             ("runs", "run_uuid", "artifact_uri"),

@@ -7,10 +7,11 @@ MLflow that does not know it shows its own columns. Whoever saves that view anew
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from lab_code.data.ham10000 import DIAGNOSES
-from lab_code.tracking.names import CURVES, SINGLE
+from lab_code.tracking.names import CURVES, name_single
 
 KEY = "lab-1"  # the number changes with what is below: a view that is there already is never written again
 TITLE = "what was learned"
@@ -33,6 +34,7 @@ _COLUMNS = {
 # Of runs, in turn: MLflow's own choice gives two of them the same. They are told apart by people who see few colours
 # (Okabe and Ito, Color Universal Design, 2008), and each on white.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_MOST_CLASSES = 10  # that have charts of their own: what MLflow keeps of a view is at most 20,000 characters
 _ALWAYS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")  # which no user can choose or leave out
 _CHOSEN = "What was learned"
 _SECTIONS = {  # title, and whether it is unfolded
@@ -44,12 +46,12 @@ _SECTIONS = {  # title, and whether it is unfolded
 }
 
 
-def add_view(database: sqlite3.Connection, experiment: int) -> None:
-    """Give the experiment the view, where it has none of this name."""
+def add_view(database: sqlite3.Connection, experiment: int, codes: Sequence[str] = DIAGNOSES) -> None:
+    """Give the experiment the view, where it has none of this name; `codes` are the classes of the data set."""
     mine = (_TAG + KEY, experiment)
     if database.execute("SELECT 1 FROM experiment_tags WHERE key = ? AND experiment_id = ?", mine).fetchone():
         return  # nothing is written: the folder may be one that cannot be written to
-    view = {"name": TITLE, "createdAt": 0, "updatedAt": 0, "state": json.dumps(describe_view())}
+    view = {"name": TITLE, "createdAt": 0, "updatedAt": 0, "state": json.dumps(describe_view(codes))}
     written = "INSERT INTO experiment_tags (key, experiment_id, value) VALUES (?, ?, ?)"
     database.execute(written, (*mine, json.dumps(view)))
 
@@ -59,7 +61,7 @@ def choose_colour(number: int) -> dict[str, str]:
     return {"mlflow.runColor": _COLOURS[number % len(_COLOURS)]}
 
 
-def describe_view() -> dict[str, Any]:
+def describe_view(codes: Sequence[str] = DIAGNOSES) -> dict[str, Any]:
     """The state of the page: which runs, which columns, which charts."""
     return {
         "searchFilter": "",
@@ -73,7 +75,7 @@ def describe_view() -> dict[str, Any]:
         "columnOrder": list(_COLUMNS),
         "columnWidths": _COLUMNS,
         "runsHiddenMode": "FIRST_10_RUNS",
-        "compareRunCharts": _describe_charts(),
+        "compareRunCharts": _describe_charts(codes[:_MOST_CLASSES]),
         "compareRunSections": [
             {"uuid": title, "name": title, "display": unfolded, "isReordered": True, "deleted": False}
             for title, unfolded in _SECTIONS.items()
@@ -89,14 +91,16 @@ def describe_view() -> dict[str, Any]:
     }
 
 
-def remember_view() -> str:
+def remember_view(codes: Sequence[str] = DIAGNOSES) -> str:
     """A script for MLflow's page that makes this view the one which the browser remembers, where it has none yet.
 
     Without it a page that is loaded again forgets the columns of its address. The panel of MLflow's assistant, which
     asks a computer elsewhere, stays closed until somebody opens it.
     """
     nothing: dict[str, object] = {"runsExpanded": {}, "runsPinned": [], "runsHidden": [], "runsVisibilityMap": {}}
-    state = json.dumps(json.dumps({**describe_view(), **nothing, "autoRefreshEnabled": True})).replace("</", "<\\/")
+    state = json.dumps(json.dumps({**describe_view(codes), **nothing, "autoRefreshEnabled": True})).replace(
+        "</", "<\\/"
+    )
     return (
         f'localStorage.setItem("{_ASSISTANT}", "true");'
         "const found = location.hash.match(/experiments\\/(\\d+)/);"
@@ -105,7 +109,7 @@ def remember_view() -> str:
     )
 
 
-def _describe_charts() -> list[dict[str, Any]]:
+def _describe_charts(codes: Sequence[str]) -> list[dict[str, Any]]:
     choices = [column.split("`")[1] for column in _COLUMNS if column.startswith("params.")]
     lines = {
         "selectedParams": choices,
@@ -114,9 +118,12 @@ def _describe_charts() -> list[dict[str, Any]]:
     }
     charts = [{**_describe_chart("PARALLEL", _CHOSEN, "settings"), **lines}]
     charts += [_describe_curve(_CHOSEN, name, name.replace("_", " ")) for name in CURVES]
-    charts += [_describe_curve("sensitivity", f"sensitivity/{dx}", dx) for dx in DIAGNOSES]
+    charts += [_describe_curve("sensitivity", f"sensitivity/{dx}", dx) for dx in codes]
     # A single number is no chart: MLflow would draw one for each of them that is not said to be removed.
-    charts += [{**_describe_chart("BAR", "Model metrics", name), "metricKey": name, "deleted": True} for name in SINGLE]
+    charts += [
+        {**_describe_chart("BAR", "Model metrics", name), "metricKey": name, "deleted": True}
+        for name in name_single(codes)
+    ]
     return charts
 
 

@@ -16,7 +16,8 @@ from torch import nn
 
 from lab_code.config import Config
 from lab_code.data.augment import flip_batch, to_float
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 from lab_code.data.lesions import Lesions
 from lab_code.errors import LabError
 from lab_code.limits import evaluation_batch
@@ -44,7 +45,7 @@ class Trainer:
     """Trains `model` in place. `team` holds the processes that train together; usually there is one."""
 
     def __init__(self, model: nn.Module, loss: nn.Module, config: Config, team: Team | None = None) -> None:
-        self.config, self.team = config, team or Team()
+        self.config, self.team, self.dataset = config, team or Team(), HAM10000
         self.device = choose_device(config.trainer.device)
         self.precision = choose_precision(config.trainer.precision, self.device, model)
         # torch's stub leaves `memory_format` out, which its documentation has.
@@ -60,6 +61,7 @@ class Trainer:
     ) -> Iterator[EpochResult]:
         """Train all epochs that are left. `on_step` is called after every batch (for a progress bar)."""
         images, labels = to_tensors(train, self.device)
+        self.dataset = train.dataset
         self.schedule = build_schedule(self.config, self.optimizer, steps_per_epoch(train, self.config, self.team))
         if self._resumed:  # a new schedule has just set the optimizer's learning rate to that of the first step
             optimizer_state, schedule_state = self._resumed
@@ -71,14 +73,16 @@ class Trainer:
                 train_loss = self._train_epoch(network, images, labels, on_step)
                 self._check_loss(train_loss)
                 self.team.agree(self.model)
-                probabilities = predict(self.model, validation.images, self.precision, choose_batch(self.config))
+                probabilities = predict(
+                    self.model, validation.images, self.dataset, self.precision, choose_batch(self.config)
+                )
                 self.epoch += 1
                 yield EpochResult(
                     epoch=self.epoch,
                     train_loss=train_loss,
                     learning_rate=float(self.schedule.get_last_lr()[0]),
                     seconds=time.perf_counter() - started,
-                    metrics=evaluate(validation.labels, probabilities, DIAGNOSES),
+                    metrics=evaluate(validation.labels, probabilities, self.dataset.codes),
                     probabilities=probabilities,
                 )
 
@@ -99,7 +103,7 @@ class Trainer:
             if self.config.data.augment == "flips":
                 batch_images = flip_batch(batch_images, self.generator)
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-                logits = network(to_float(batch_images))
+                logits = network(to_float(batch_images, self.dataset))
             step_loss = self.loss(logits.float(), labels[mine])
             self.optimizer.zero_grad(set_to_none=True)
             self.team.weigh(step_loss, mine, batch).backward()
@@ -180,7 +184,11 @@ def choose_batch(config: Config) -> int:
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, images: np.ndarray, precision: torch.dtype = torch.float32, batch_size: int = 256
+    model: nn.Module,
+    images: np.ndarray,
+    dataset: Dataset = HAM10000,
+    precision: torch.dtype = torch.float32,
+    batch_size: int = 256,
 ) -> np.ndarray:
     """The probabilities of every class for every photograph: (N, H, W, 3) uint8 -> (N, C) float32."""
     device = next(model.parameters()).device
@@ -188,7 +196,7 @@ def predict(
     parts = []
     for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(batch_size):
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            logits = model(to_float(batch.to(device)))
+            logits = model(to_float(batch.to(device), dataset))
         parts.append(logits.float().softmax(dim=1).cpu())
     return torch.cat(parts).numpy()
 

@@ -11,12 +11,13 @@ import argparse
 import hmac
 import html
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from lab_code.data.ham10000 import DIAGNOSES, read_dataset
 from lab_code.tracking.views import remember_view
 
 HOST, TOKEN_FILE, LINK = "127.0.0.1", "LAB_TOKEN_FILE", "lab-mlflow"
@@ -39,8 +40,15 @@ _HEADERS = [
 class Gate:
     """An ASGI application before another one. `refusal` is what a person reads who comes without the token."""
 
-    def __init__(self, app: App, token: str, port: int, refusal: Callable[[], str] = lambda: "forbidden") -> None:
-        self.app, self.token, self.refusal = app, token, refusal
+    def __init__(
+        self,
+        app: App,
+        token: str,
+        port: int,
+        refusal: Callable[[], str] = lambda: "forbidden",
+        codes: Sequence[str] = DIAGNOSES,
+    ) -> None:
+        self.app, self.token, self.refusal, self.codes = app, token, refusal, codes
         self.cookie = f"lab-mlflow-{port}"  # a browser sends the cookies of every port of this computer to every other
         self.hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
 
@@ -52,7 +60,9 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
         elif self._enters(scope):
             cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
-            await _answer(send, 200, _ENTER.format(remember=remember_view()), [(b"set-cookie", cookie.encode("ascii"))])
+            await _answer(
+                send, 200, _ENTER.format(remember=remember_view(self.codes)), [(b"set-cookie", cookie.encode("ascii"))]
+            )
         else:
             await _answer(send, 403, self.refusal())
 
@@ -139,7 +149,7 @@ def main() -> None:
     app, root = import_from_string("mlflow.server.fastapi_app:app"), Path.cwd()
     # A store that cannot be opened ends the server here, and the command says so, instead of each page later.
     import_from_string("mlflow.server.handlers:initialize_backend_stores")(options.store, None, options.artifacts)
-    gate = Gate(app, token, int(options.port), lambda: describe_refusal(root))
+    gate = Gate(app, token, int(options.port), lambda: describe_refusal(root), read_dataset(root / "data").codes)
     # No list of requests: the first one has the token in its address.
     uvicorn.run(gate, host=HOST, port=int(options.port), access_log=False, server_header=False)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lab_code.data.ham10000 import DIAGNOSES
+from lab_code.data.dataset import FEWEST, MOST
+from lab_code.data.ham10000 import read_dataset
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.tracking.names import name_metrics
@@ -49,14 +50,15 @@ def review_to_json(identity: str, runs: tuple[Run, Run], confusions: tuple[np.nd
 
 def review_from_json(document: dict[str, Any], root: Path) -> Review:
     """The review in a parsed `review.json`. Raises what Python raises where it is none: it comes from elsewhere."""
-    entries = [document["runs"][index] for index in (0, 1)]
+    entries, photographs = [document["runs"][index] for index in (0, 1)], root / "data"
     runs = [
-        Run("", name, "FINISHED", 0, 0, root, _texts(entry["params"]), name_metrics(_numbers(entry["metrics"])))
+        Run("", name, "FINISHED", 0, 0, photographs, _texts(entry["params"]), name_metrics(_numbers(entry["metrics"])))
         for name, entry in zip("AB", entries, strict=True)
     ]
     confusions = [np.array(entry["confusion"], np.int64) for entry in entries]
-    if any(matrix.shape != (len(DIAGNOSES), len(DIAGNOSES)) for matrix in confusions):
-        raise ValueError(f"a confusion matrix is not one of {len(DIAGNOSES)} diagnoses")
+    classes = len(confusions[0])
+    if not FEWEST <= classes <= MOST or any(matrix.shape != (classes, classes) for matrix in confusions):
+        raise ValueError(f"the confusion matrices are not two of {FEWEST} to {MOST} classes")
     return Review(str(document["id"]), (runs[0], runs[1]), (confusions[0], confusions[1]))
 
 
@@ -64,7 +66,12 @@ def read_review(root: Path) -> Review:
     """Read `root/review.json`. Raises `LabError` where it has not arrived, or is damaged."""
     path = root / REVIEW
     try:
-        return review_from_json(json.loads(path.read_text(encoding="utf-8")), root)
+        review = review_from_json(json.loads(path.read_text(encoding="utf-8")), root)
+        classes = len(read_dataset(root / "data"))
+        found = len(review.confusions[0])
+        if found != classes:
+            raise ValueError(f"its runs tell {found} classes apart, but this kit's photographs have {classes}")
+        return review
     except FileNotFoundError as error:
         raise LabError(
             f"there is nothing to review yet: {REVIEW} has not arrived",

@@ -56,6 +56,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, store_script: Path) -> Ru
 def test_everything_needed_a_year_later_is_there(finished: Run) -> None:
     assert {path.name for path in finished.artifacts.iterdir()} - {"code.diff.txt"} == {
         "calibration.png", "code.json", "config.yaml", "confusion_matrix.csv", "confusion_matrix.png", "curves.png",
+        "dataset.yaml",
         "environment.txt", "examples.png", "predictions.csv", "roc.png", "weights.safetensors",
     }  # fmt: skip
     known = {"data.fingerprint", "data.train_images", "code.fingerprint", "machine.device", "machine.threads"}

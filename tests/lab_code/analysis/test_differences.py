@@ -8,7 +8,7 @@ import pytest
 from lab_code.analysis.compare import best_runs, find_same_run
 from lab_code.analysis.differences import differing_settings, find_disagreements, look_again
 from lab_code.config import flatten_config
-from lab_code.data.ham10000 import DIAGNOSES, label_dx
+from lab_code.data.ham10000 import HAM10000
 from lab_code.errors import LabError
 from lab_code.experiment import run_experiment
 from lab_code.plots.one_run import to_png
@@ -54,7 +54,7 @@ def test_both_runs_say_again_what_they_said(trained: Path) -> None:
         assert (
             found.said[0] in row[1].title
             and found.said[1] in row[2].title
-            and row[0].title == f"is {label_dx(found.dx)}"
+            and row[0].title == f"is {HAM10000.label(found.dx)}"
         )
         assert row[1].heat is not None and row[1].heat.shape == row[1].image.shape[:2]
     assert to_png(plot_looks(rows, "two")).startswith(b"\x89PNG")
@@ -123,7 +123,7 @@ def test_figures_hold_every_run_setting_and_diagnosis() -> None:
     assert [list(line.get_ydata())[-1] for line in lines] == pytest.approx([0, 1, 1 / 3])
     assert lines[0].get_ydata()[1] == 1 and lines[1].get_ydata()[1] == 0  # numbers in their order, not as text
 
-    bars = plot_differences([0.5] * 7, [0.7] * 6 + [float("nan")], range(7), DIAGNOSES, "change").axes[0]
+    bars = plot_differences([0.5] * 7, [0.7] * 6 + [float("nan")], range(7), HAM10000, "change").axes[0]
     assert [round(bar.get_width(), 2) for bar in bars.patches] == [0.2] * 6 + [0]
 
     image = np.zeros((8, 8, 3), np.uint8)

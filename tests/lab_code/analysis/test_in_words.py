@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lab_code.analysis.in_words import describe_mistake
-from lab_code.data.ham10000 import DIAGNOSES, DIAGNOSIS_NAMES, DIAGNOSIS_WORDS, label_dx
+from lab_code.data.ham10000 import DIAGNOSES, DIAGNOSIS_NAMES, DIAGNOSIS_WORDS, HAM10000
 
 MEL, NV, DF = (DIAGNOSES.index(dx) for dx in ("mel", "nv", "df"))
 
@@ -34,4 +34,4 @@ def test_the_most_frequent_mistake_is_told_in_words(entries, sentence: str) -> N
 
 def test_every_diagnosis_has_words() -> None:
     assert set(DIAGNOSIS_WORDS) == set(DIAGNOSES) == set(DIAGNOSIS_NAMES)
-    assert label_dx("akiec") == "actinic keratosis (akiec)" and label_dx("mel") == "melanoma (mel)"
+    assert HAM10000.label("akiec") == "actinic keratosis (akiec)" and HAM10000.label("mel") == "melanoma (mel)"

@@ -14,10 +14,11 @@ from lab_code.analysis.differences import differing_settings
 from lab_code.analysis.live import find_ghost, view_run
 from lab_code.analysis.table import runs_table
 from lab_code.config import compose_config
+from lab_code.data.ham10000 import HAM10000
 from lab_code.errors import LabError
 from lab_code.tracking.description import Notes, write_description, write_notes
 from lab_code.tracking.history import read_history, read_progress, write_progress
-from lab_code.tracking.names import SINGLE, choose_curves, is_fact, name_metric
+from lab_code.tracking.names import choose_curves, is_fact, name_metric, name_single
 from lab_code.tracking.running import hold_run
 from lab_code.tracking.runs import read_experiment_id, read_runs, reroot_store
 from lab_code.tracking.tracker import open_store, track_run
@@ -107,7 +108,7 @@ def test_mlflow_compares_choices_and_has_no_more_metrics_than_it_draws(store: Pa
     assert not [name for name in found.metrics if "specificity" in name]
     curves = {chart["metricKey"] for chart in describe_view()["compareRunCharts"] if chart["type"] == "LINE"}
     plain = {name for name in found.metrics if not name.startswith(("system/", "time/epoch_s"))}
-    assert plain <= curves | set(SINGLE)
+    assert plain <= curves | set(name_single(HAM10000.codes))
 
 
 def test_the_epochs_of_a_run_are_read_in_order_whatever_they_were_called(store: Path) -> None:

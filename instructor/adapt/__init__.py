@@ -1,0 +1,1 @@
+"""Working copies for other workshops, and small examples of other subjects."""
