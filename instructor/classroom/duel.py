@@ -1,7 +1,7 @@
 """Human against machine: choose hidden photographs, ask the class's best network, and draw the page for the projector.
 
     duel, is_new = prepare_duel(workshop, build, Wish(photographs=10, seed=1))
-    write_duel_page(page, workshop, duel, answers)
+    write_duel_page(page, workshop, duel, choices, answers)
 
 What was chosen is kept in the vault (`instructor/results/duel.py`) and used again: the code on the wall stays the same
 while answers arrive, also when more hand-ins were collected meanwhile.
@@ -10,7 +10,7 @@ while answers arrive, also when more hand-ins were collected meanwhile.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, write_whole
-from lab_code.workshop.duel import MOST, SECRET_BYTES, USUAL, list_choices, make_duel_code
+from lab_code.workshop.duel import MOST, SECRET_BYTES, USUAL, Choice, list_choices, make_duel_code
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.mark import draw_mark, mark_of
 from lab_code.workshop.statements import read_statements
@@ -63,7 +63,7 @@ def prepare_duel(workshop: Workshop, build: Path, wish: Wish) -> tuple[Duel, boo
     (outcome,) = run_isolated([Job(look, (collected, run_id, test_set, chosen))], workshop.limits)
     if outcome.error:
         raise LabError(f"the best network of the class cannot be asked: {outcome.error}", hint="make collect")
-    names = [choice.name for choice in list_choices()]
+    names = [choice.name for choice in list_choices(test_set)]
     photographs = [DuelPhotograph(**{**entry, "said": names[entry["said"]]}) for entry in outcome.value]
     what = canonical_json([seed, run_id, [photograph.image_id for photograph in photographs]])
     secret = vault.duel_secret(workshop.id, hashlib.sha256(what).hexdigest())[:SECRET_BYTES]
@@ -131,13 +131,14 @@ def read_kits(places: Iterable[Path], workshop: str) -> tuple[list[HandedIn], li
     return found, notes
 
 
-def write_duel_page(page: Path, workshop: Workshop, duel: Duel, answers: Mapping[str, Sequence[str]]) -> None:
-    """Write the page: one file, which loads nothing."""
+def write_duel_page(
+    page: Path, workshop: Workshop, duel: Duel, choices: Sequence[Choice], answers: Mapping[str, Sequence[str]]
+) -> None:
+    """Write the page: one file, which loads nothing. `answers` are those that are here already, by group."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    choices = [{"number": one.number, "name": one.name, "label": one.label, "hint": one.hint} for one in list_choices()]
     groups = [
         {
             "name": group,
@@ -148,7 +149,7 @@ def write_duel_page(page: Path, workshop: Workshop, duel: Duel, answers: Mapping
     ]
     data = {
         "code": duel.code,
-        "choices": choices,
+        "choices": [asdict(choice) for choice in choices],
         "groups": groups,
         "photographs": [
             {"dx": one.dx, "said": one.said, "sure": round(one.sure, 3), "picture": one.picture, "heat": one.heat,
@@ -156,7 +157,7 @@ def write_duel_page(page: Path, workshop: Workshop, duel: Duel, answers: Mapping
             for one in duel.photographs
         ],
     }  # fmt: skip
-    html = environment.get_template(PAGE).render(title=workshop.title, duel=duel, choices=choices, data=data)
+    html = environment.get_template(PAGE).render(title=workshop.title, duel=duel, data=data)
     write_whole(page, html)
 
 

@@ -124,6 +124,7 @@ def duel(options: DuelOptions) -> None:
     """
     from instructor.classroom.duel import PAGE, Wish, prepare_duel, write_duel_page
     from instructor.results.duel import choose_answers, read_answers
+    from lab_code.workshop.duel import list_choices
 
     described, build = read_workshop(options.workshop), options.build
     if options.count is not None:
@@ -136,7 +137,7 @@ def duel(options: DuelOptions) -> None:
         typed, faults = _read_kits(options.places, build, described)
         answers, refused = choose_answers(made, [*typed, *read_answers(build / "collected")])
         page = build / "class" / PAGE
-        write_duel_page(page, described, made, answers)
+        write_duel_page(page, described, made, list_choices(Vault(build).folder / "test"), answers)
     for note in (*faults, *refused):
         notes.print(f"note: {note}", markup=False)
     _tell_duel(page, made, is_new, answers=list(answers))
@@ -158,9 +159,7 @@ def _tell_duel(page: Path, made: "Duel", is_new: bool, answers: Sequence[str]) -
     size = page.stat().st_size / 1e6
     console.print(f"{page}  ({len(made.photographs)} photographs, {size:.1f} MB; → goes on, ← back)", markup=False)
     console.print(f"Code: [bold]{made.code}[/]{'' if is_new else '  (as before; --new makes another duel)'}")
-    console.print(
-        f"Groups type: lab duel {made.code} --answers 6,5,…   or in their notebook", markup=False
-    )
+    console.print(f"Groups type: lab duel {made.code} --answers 6,5,…   or in their notebook", markup=False)
     if answers:
         console.print(f"Answers are here from {', '.join(answers)}", markup=False)
     console.print("At the end press S on the page, then: instructor duel --count duel-result.json", markup=False)

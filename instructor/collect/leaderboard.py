@@ -37,6 +37,7 @@ class Row:
     stage_points: float | None = None
     management_points: float | None = None
     kahoot_points: float | None = None
+    relay_points: float | None = None
 
 
 def write_leaderboard(folder: Path, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:

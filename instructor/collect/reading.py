@@ -192,6 +192,8 @@ def _read_answers(folder: Path) -> dict[str, str] | None:
         return None
     try:
         answers = json.loads(path.read_text(encoding="utf-8"))
-        return {"id": str(answers["id"])[:100], **{key: str(answers[key])[:LONGEST] for key in QUESTIONS}}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        stars = str(answers["stars"]) if answers.get("stars") in range(1, 6) else ""
+        said = {key: str(answers[key])[:LONGEST] for key in QUESTIONS}
+        return {"id": str(answers["id"])[:100], **said, "stars": stars}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return {"fault": f"{ANSWERS} cannot be read: {one_line(error)}"}

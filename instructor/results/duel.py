@@ -188,7 +188,17 @@ def join_humans(duel: Duel, answers: Mapping[str, Sequence[str]], votes: Sequenc
 
 
 def settle_duel(vault: Path, collected: Path, groups: Sequence[str]) -> list[str]:
-    """Write `duel.json` and `duel.csv`, where there was a duel and somebody answered; returns notes about the rest."""
+    """Write `duel.json` and `duel.csv`, where there was a duel and somebody answered; returns notes about the rest.
+
+    What is damaged in the vault is such a note: it stops no collecting.
+    """
+    try:
+        return _settle(vault, collected, groups)
+    except LabError as error:
+        return [f"the duel is left out: {error.message} (hint: {error.hint})"]
+
+
+def _settle(vault: Path, collected: Path, groups: Sequence[str]) -> list[str]:
     handed_in, duel = read_answers(collected), read_duel(vault)
     if duel is None:
         return [f"{group}: its answers are to the duel {code}, which this vault does not know"

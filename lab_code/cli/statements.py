@@ -71,17 +71,17 @@ def duel(
 
     Example: lab duel K7QM-2XRT-9 --answers 6,5,6,3,6,6,2,7,6,1
     """
-    from lab_code.workshop.duel import answer_duel, describe_answers, list_choices
+    from lab_code.workshop.duel import DATA, answer_duel, describe_answers, list_choices
 
     kit, console = find_kit(), make_console()
     if code is not None and answers is not None:
         kept, is_new = answer_duel(kit, code, answers)
         console.print(f"Your answers to {kept.code} {'are kept' if is_new else 'stood already'}: ", end="")
-        console.print(describe_answers(kept), markup=False)
+        console.print(describe_answers(kit, kept), markup=False)
         console.print(spell_commands("They go with the next lab handin; now look at the wall."))
         return
     table = make_table("type", "it can be", "what to look for", title="Human against machine")
-    for choice in list_choices():
+    for choice in list_choices(kit.root / DATA):
         table.add_row(str(choice.number), escape(choice.label), escape(choice.hint))
     console.print(table)
     console.print("For learning about experiments only: neither you nor the network can tell for real.", style="dim")

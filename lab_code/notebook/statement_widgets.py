@@ -14,7 +14,7 @@ import traitlets
 from lab_code.cli.app import main
 from lab_code.notebook.command_form import CommandForm, Field, Values
 from lab_code.tracking.runs import read_runs
-from lab_code.workshop.duel import MOST, USUAL, describe_answers, list_choices
+from lab_code.workshop.duel import DATA, MOST, USUAL, describe_answers, list_choices
 from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.statements import (
     OWN,
@@ -86,8 +86,9 @@ def sentence() -> CommandForm:
 
 def duel(photographs: int = USUAL) -> CommandForm:
     """What the numbered photographs on the wall are, and the code beside them; what is sent stands."""
+    kit = find_kit()
     main(["duel"])
-    options = tuple((str(choice.number), str(choice.number)) for choice in list_choices())
+    options = tuple((str(choice.number), str(choice.number)) for choice in list_choices(kit.root / DATA))
     names = [f"photograph {number}" for number in range(1, min(max(1, photographs), MOST) + 1)]
     fields = [Field("code", "line", "The code on the wall"), *(Field(name, "one", name, options) for name in names)]
 
@@ -95,9 +96,9 @@ def duel(photographs: int = USUAL) -> CommandForm:
         return ["duel", values["code"], "--answers", ",".join(values[name] for name in names)]
 
     form = CommandForm("Human against machine", fields, "Send our answers", make_argv)
-    kept = read_statements(find_kit().root).duel
+    kept = read_statements(kit.root).duel
     if kept is not None:
-        form.said = f"Your answers to {kept.code} are kept: {describe_answers(kept)}."
+        form.said = f"Your answers to {kept.code} are kept: {describe_answers(kit, kept)}."
     return form
 
 

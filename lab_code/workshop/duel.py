@@ -7,7 +7,9 @@ so that a mistyped one is named here; whether it is the one on the wall, collect
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lab_code.data.ham10000 import DIAGNOSES, label_dx
 from lab_code.errors import LabError, suggest
@@ -16,6 +18,7 @@ from lab_code.workshop.kit import Kit
 from lab_code.workshop.progress import append_event
 from lab_code.workshop.statements import Duel, read_statements, write_statements
 
+DATA = "data"  # the folder of a kit that says what its photographs can be
 USUAL, MOST = 10, 30  # photographs of a duel
 SECRET_BYTES = 3  # of a code: what tells one duel from another
 
@@ -41,9 +44,10 @@ class Choice:
     hint: str
 
 
-def list_choices() -> list[Choice]:
-    """What a photograph can be, numbered from 1 in the order of the network's outputs."""
-    return [Choice(number, dx, label_dx(dx), _HINTS.get(dx, "")) for number, dx in enumerate(DIAGNOSES, 1)]
+def list_choices(data: Path) -> list[Choice]:
+    """What the photographs in the folder `data` can be, numbered from 1 in the order of the network's outputs."""
+    classes = enumerate(_read_classes(data).items(), 1)
+    return [Choice(number, name, label, _HINTS.get(name, "")) for number, (name, label) in classes]
 
 
 def make_duel_code(workshop: str, photographs: int, secret: bytes) -> str:
@@ -68,12 +72,11 @@ def read_duel_code(text: str, workshop: str) -> tuple[str, int]:
     return make_code(data), data[0]
 
 
-def read_answers(text: str, photographs: int) -> tuple[str, ...]:
+def read_answers(text: str, photographs: int, choices: Sequence[Choice]) -> tuple[str, ...]:
     """The diagnoses of a typed list: their numbers or names, with commas or blanks between them.
 
     Raises `LabError` for another number of answers than there are photographs, and for what no photograph can be.
     """
-    choices = list_choices()
     typed = [word for word in re.split(r"[,;\s]+", text.strip()) if word]
     known = {str(choice.number): choice.name for choice in choices} | {choice.name: choice.name for choice in choices}
     answers = []
@@ -95,12 +98,13 @@ def answer_duel(kit: Kit, code: str, text: str) -> tuple[Duel, bool]:
     Raises `LabError` for a wrong code, a wrong list, and for another list than the one that stands.
     """
     spelt, photographs = read_duel_code(code, kit.workshop)
-    duel, said = Duel(spelt, read_answers(text, photographs)), read_statements(kit.root)
+    duel = Duel(spelt, read_answers(text, photographs, list_choices(kit.root / DATA)))
+    said = read_statements(kit.root)
     if said.duel == duel:
         return duel, False
     if said.duel is not None and said.duel.code == spelt:
         raise LabError(
-            f"your answers to {spelt} stand already: {describe_answers(said.duel)}",
+            f"your answers to {spelt} stand already: {describe_answers(kit, said.duel)}",
             hint="the first list counts: afterwards everybody knows better",
         )
     append_event(kit.root, "duel", code=duel.code, answers=" ".join(duel.answers))
@@ -108,10 +112,15 @@ def answer_duel(kit: Kit, code: str, text: str) -> tuple[Duel, bool]:
     return duel, True
 
 
-def describe_answers(duel: Duel) -> str:
+def describe_answers(kit: Kit, duel: Duel) -> str:
     """`6 nv, 5 mel, …`: as they can be read aloud."""
-    numbers = {choice.name: choice.number for choice in list_choices()}
+    numbers = {choice.name: choice.number for choice in list_choices(kit.root / DATA)}
     return ", ".join(f"{numbers.get(answer, '?')} {answer}" for answer in duel.answers)
+
+
+def _read_classes(data: Path) -> dict[str, str]:
+    """What photographs of this folder can be, as it is written down and in words."""
+    return {dx: label_dx(dx) for dx in DIAGNOSES}
 
 
 def _mark_workshop(workshop: str) -> int:
