@@ -173,6 +173,8 @@ def _read_file(path: Path) -> str:
 
 def _unpack(text: str) -> dict[str, Any]:
     """The document in a card's text."""
+    if len(text) > LARGEST:
+        raise LabError(f"the text has {len(text):,} characters, which no card has", hint=_AGAIN)
     found = re.fullmatch(r"LABCARD/(\d{1,6})/([A-Z2-7]*)", "".join(text.upper().split()))
     if found is None:
         raise LabError("the text of the card is damaged: it has signs that no card has", hint=_AGAIN)
