@@ -1,14 +1,18 @@
 """A relay between two kits on this machine: one makes a card, the other one the same run, to the last digit."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab_code.analysis.card import card_to_text, read_card, write_card
+from lab_code.analysis.card import card_to_text, make_card, read_card, write_card
+from lab_code.cli import app as cli
 from lab_code.tracking.runs import RELAY_OF, read_runs
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from tests.conftest import KitOnDisk
+from tests.lab_code.analysis.test_card import make_run
 
 TINY = ["trainer.epochs=1", "model.width=2", "data.image_size=16", "trainer.device=cpu", "name=tiny"]
 
@@ -37,40 +41,36 @@ def test_a_run_repeated_by_another_group_agrees_to_the_digit_and_changed_code_is
     assert write_handin(read_kit(two.root))[2] == 2
 
 
-@pytest.fixture
-def card_of(make_kit, tmp_path: Path):
-    """A kit, and a function that writes another group's card, changed before it was sealed."""
-    from tests.lab_code.analysis.test_card import make_card, make_run, replace
-
-    kit: KitOnDisk = make_kit("group-2")
-
-    def write(**changes: object) -> Path:
-        path = tmp_path / "theirs.card"
-        made = make_card(make_run(tmp_path / "run"))
-        settings = {**made.settings, **changes.pop("settings", {})}  # type: ignore[dict-item]
-        write_card(path, replace(made, settings=settings, **changes))  # type: ignore[arg-type]
-        return path
-
-    return kit, write
+CASES = {
+    "another workshop": ({"workshop": "large"}, "is of the workshop 'large', this kit is of 'small'"),
+    "code of a locked stage": ({"code": {"lab_code/losses/focal.py": "0"}}, "stage 3"),
+    "code of its own": ({"code": {"lab_code/models/ours.py": "0"}}, "not here: lab_code/models/ours.py"),
+    "other photographs": ({"settings": {"data": {"folder": "/etc"}}}, "needs files that no card holds"),
+    "weights from a file": ({"settings": {"model": {"weights": "x.pth"}}}, "needs files that no card holds"),
+    "a seed that cannot be": ({"settings": {"seed": -1}}, "seed is -1"),
+    "a setting that is none": ({"settings": {"sede": 1}}, "sede"),
+}
 
 
-def test_a_card_that_cannot_be_repeated_here_is_named_and_nothing_is_trained(card_of) -> None:
-    kit, write = card_of
-    cases = {
-        "is of the workshop 'large', this kit is of 'small'": {"workshop": "large"},
-        "stage 3": {"code": {"lab_code/losses/focal.py": "0"}},
-        "not here: lab_code/models/ours.py": {"code": {"lab_code/models/ours.py": "0"}},
-        "needs files that no card holds": {"settings": {"data": {**read_settings(write())["data"], "folder": "/etc"}}},
-        "seed": {"settings": {"seed": -1}},
-        "there is no key": {"settings": {"sede": 1}},
-    }
-    for said, changes in cases.items():
-        done = kit.lab("repeat", str(write(**changes)), check=False)
-        assert done.returncode == 1 and "Traceback" not in done.stderr, said
-        assert said in done.stderr or said == "there is no key", done.stderr
-    assert "there is no finished run 'nothing'" in kit.lab("card", "nothing", check=False).stderr
+@pytest.mark.parametrize("case", CASES)
+def test_a_card_that_cannot_be_repeated_here_is_named_and_nothing_is_trained(
+    kit: KitOnDisk, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    changes, said = CASES[case]
+    made, changed = make_card(make_run(tmp_path / "run")), dict(changes)
+    settings = json.loads(json.dumps(made.settings))
+    for key, value in changed.pop("settings", {}).items():
+        settings[key] = {**settings[key], **value} if isinstance(value, dict) else value
+    write_card(tmp_path / "theirs.card", replace(made, settings=settings, **changed))
+    monkeypatch.chdir(kit.root)
+    monkeypatch.setenv(cli._HANDED_OVER, "1")  # this code, not the kit's copy of it
+    assert cli.main(["repeat", str(tmp_path / "theirs.card")]) == 1
+    assert said in capsys.readouterr().err
     assert not (kit.root / "mlflow.db").exists()
 
 
-def read_settings(path: Path) -> dict:
-    return read_card(str(path)).settings
+def test_a_card_of_a_run_that_is_not_there_is_named(kit: KitOnDisk, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(kit.root)
+    monkeypatch.setenv(cli._HANDED_OVER, "1")
+    assert cli.main(["card", "nothing"]) == 1
+    assert "there is no finished run 'nothing'" in capsys.readouterr().err and not (kit.root / "cards").exists()
