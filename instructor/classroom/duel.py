@@ -17,7 +17,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from instructor.classroom.duel_looks import look
-from instructor.classroom.room import find_kits
+from instructor.classroom.room import Room, find_kits
 from instructor.collect.isolation import Job, run_isolated
 from instructor.results.duel import Duel, DuelPhotograph, HandedIn, read_duel, write_duel
 from instructor.results.evidence import Evidence, read_evidence, read_truth
@@ -129,6 +129,13 @@ def read_kits(places: Iterable[Path], workshop: str) -> tuple[list[HandedIn], li
         if duel is not None:
             found.append((kit.group, duel.code, list(duel.answers)))
     return found, notes
+
+
+def read_room(workshop: Workshop, path: Path) -> list[HandedIn]:
+    """(group, code, answers) as laptops have reported them to the board, which keeps them in this file."""
+    seats = Room(workshop, path).seats.values()
+    reported = [(seat.group, seat.standing.duel.split()) for seat in seats if seat.standing]
+    return [(group, words[0], words[1:]) for group, words in reported if words]
 
 
 def write_duel_page(

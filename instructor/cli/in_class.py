@@ -122,7 +122,8 @@ def duel(options: DuelOptions) -> None:
 
     Example: instructor duel
     """
-    from instructor.classroom.duel import PAGE, Wish, prepare_duel, write_duel_page
+    from instructor.classroom.duel import PAGE, Wish, prepare_duel, read_room, write_duel_page
+    from instructor.classroom.room import FILE as ROOM_FILE
     from instructor.results.duel import choose_answers, read_answers
     from lab_code.workshop.duel import list_choices
 
@@ -135,7 +136,8 @@ def duel(options: DuelOptions) -> None:
         wish = Wish(options.photographs, options.seed, options.new)
         made, is_new = prepare_duel(described, build, wish)
         typed, faults = _read_kits(options.places, build, described)
-        answers, refused = choose_answers(made, [*typed, *read_answers(build / "collected")])
+        heard = read_room(described, build / "class" / ROOM_FILE)
+        answers, refused = choose_answers(made, [*typed, *heard, *read_answers(build / "collected")])
         page = build / "class" / PAGE
         write_duel_page(page, described, made, list_choices(Vault(build).folder / "test"), answers)
     for note in (*faults, *refused):

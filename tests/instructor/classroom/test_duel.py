@@ -12,8 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from instructor.classroom.duel import Wish, choose_photographs, find_machine, prepare_duel, read_kits, write_duel_page
+from instructor.classroom.duel import (
+    Wish,
+    choose_photographs,
+    find_machine,
+    prepare_duel,
+    read_kits,
+    read_room,
+    write_duel_page,
+)
 from instructor.classroom.duel_looks import cover_places, describe_heat, draw_heat, draw_picture
+from instructor.classroom.room import Room
 from instructor.cli import app as cli
 from instructor.results.duel import (
     Duel,
@@ -34,7 +43,9 @@ from lab_code.data.ham10000 import DIAGNOSES, read_photographs
 from lab_code.errors import LabError
 from lab_code.workshop.duel import answer_duel, list_choices, make_duel_code
 from lab_code.workshop.kit import read_kit
+from lab_code.workshop.standing import read_standing, standing_from_json, standing_to_json
 from tests.conftest import make_small_workshop
+from tests.instructor.classroom.test_clock import standing
 from tests.instructor.collect.conftest import Desk, desk, handins, worked_in
 from tests.instructor.collect.hand_ins import put
 from tests.instructor.results.made_up import LABELS, make_evidence
@@ -237,6 +248,26 @@ def test_kits_that_lie_here_are_asked_and_those_of_another_workshop_are_not(make
     found, notes = read_kits([tmp_path / "kits"], "small")
     assert found == [("group-1", CODE, ["mel", "nv", "df"])] and "statements.json cannot be read" in notes[0]
     assert read_kits([tmp_path / "kits"], "large") == ([], [])
+
+
+def test_answers_that_laptops_report_to_the_board_are_found(make_kit, tmp_path: Path) -> None:
+    kit = make_kit("group-2")
+    room = Room(WORKSHOP, tmp_path / "room.json")
+    room.hear(read_standing(read_kit(kit.root)), 1.0)
+    answer_duel(read_kit(kit.root), CODE, "5,6,4")
+    room.hear(standing_from_json(standing_to_json(read_standing(read_kit(kit.root)))), 2.0)
+    assert room.news[-1].text == "answered the duel"
+    assert read_room(WORKSHOP, tmp_path / "room.json") == [("group-2", CODE, ["mel", "nv", "df"])]
+    assert read_room(WORKSHOP, tmp_path / "nowhere.json") == []
+
+
+@pytest.mark.parametrize("duel", [7, "x\x1b[2J", "x" * 2000, None])
+def test_a_report_with_answers_that_cannot_be_is_refused(duel: object) -> None:
+    good = standing_to_json(standing("group-1", events=3))
+    with pytest.raises(ValueError, match="duel cannot be"):
+        standing_from_json(good | {"duel": duel})
+    del good["duel"]
+    assert standing_from_json(good).duel == ""  # a kit of an earlier version
 
 
 def test_counting_without_a_duel_says_what_comes_first(tmp_path: Path, capsys) -> None:
