@@ -59,7 +59,7 @@ def prepare_duel(workshop: Workshop, build: Path, wish: Wish) -> tuple[Duel, boo
     if not test_set.is_dir() or read_truth(test_set)[0] != evidence.labels:
         raise LabError(f"{test_set} does not hold the photographs that were collected with", hint="make collect")
     seed = _last_seed(vault.folder) + 1 if wish.seed is None else wish.seed
-    chosen = choose_photographs(evidence, machine, wish.photographs or USUAL, seed)
+    chosen = choose_photographs(evidence, machine, USUAL if wish.photographs is None else wish.photographs, seed)
     (outcome,) = run_isolated([Job(look, (collected, run_id, test_set, chosen))], workshop.limits)
     if outcome.error:
         raise LabError(f"the best network of the class cannot be asked: {outcome.error}", hint="make collect")

@@ -113,7 +113,8 @@ def read_played(path: Path, duel: Duel, groups: Sequence[str]) -> Played:
         code, votes = str(document["code"]), [str(vote) for vote in document["votes"]]
         answers = {str(group): [str(one) for one in said] for group, said in document["answers"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise LabError(f"{path} is nothing that a duel has saved: {error}", hint=again) from error
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise LabError(f"{path} is nothing that a duel has saved: {what}", hint=again) from error
     if code != duel.code:
         raise LabError(f"{path} is of the duel {code[:40]}, the present one is {duel.code}", hint=again)
     for who, said in {"the class": votes, **answers}.items():
