@@ -14,16 +14,15 @@ from markupsafe import Markup
 
 from instructor.results.curve import draw_curve
 from instructor.results.duel import DuelResult
-from instructor.results.honours import Honour, give_honours
+from instructor.results.honours import Honour
 from instructor.results.points import Standing, join_names
-from instructor.results.prizes import give_prizes
+from instructor.results.prizes import give_prizes, honour_groups
 from instructor.results.results import Idea, Results, find_idea
 from lab_code.files import write_whole
 from lab_code.workshop.mark import Mark, draw_mark, mark_of
 
 CEREMONY = "ceremony.html"
 _CONFETTI = 42
-_HONOURS = {"closest-bet": "Closest bet", "most-found mel": "Sharpest eye"}  # what is a prize is no honour as well
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def write_ceremony(results: Results, folder: Path) -> Path:
 
 def list_appearances(results: Results) -> list[Appearance]:
     """The groups from the last place to the first."""
-    honours = give_honours(results, without={_HONOURS.get(prize.name, "") for prize in give_prizes(results)})
+    honours = honour_groups(results)
     return [_introduce(results, standing, honours) for standing in reversed(results.standings.groups)]
 
 

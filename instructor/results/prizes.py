@@ -2,6 +2,7 @@
 
     for prize in give_prizes(results):
         print(prize.title, prize.group, prize.reason)
+    honours = honour_groups(results)       a kind word for every group, which is none of these prizes
 
 They are spread: of the best three of each prize it goes to the one that has the fewest so far, the better first, and
 where that is not the best one, the reason says who was. Where one group of several could win all of them, it gets one.
@@ -10,12 +11,13 @@ where that is not the best one, the reason says who was. Where one group of seve
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from instructor.results.honours import closest_bet, share_found
+from instructor.results.honours import Honour, closest_bet, give_honours, share_found
 from instructor.results.results import Results
 from lab_code.cli.printable import one_line
 from lab_code.data.ham10000 import DIAGNOSIS_WORDS
 
 _RUNNING = 3  # the best so many of a prize may get it
+_HONOURS = {"closest-bet": "Closest bet", "most-found mel": "Sharpest eye"}  # what both would say
 _LONGEST = 160  # characters of a sentence on the wall
 
 
@@ -49,6 +51,11 @@ def give_prizes(results: Results) -> list[Prize]:
             prizes.append(_give(contest, values, prizes))
     alone = len({prize.group for prize in prizes}) == 1 and len(groups) > 1
     return prizes[:1] if alone else prizes
+
+
+def honour_groups(results: Results) -> dict[str, Honour]:
+    """One honour a group (`honours.py`), but nothing that is a prize already."""
+    return give_honours(results, without={_HONOURS.get(prize.name, "") for prize in give_prizes(results)})
 
 
 def _give(contest: _Contest, values: dict[str, float], before: Sequence[Prize]) -> Prize:
