@@ -124,7 +124,7 @@ def duel(options: DuelOptions) -> None:
     """
     from instructor.classroom.duel import PAGE, Wish, prepare_duel, read_room, write_duel_page
     from instructor.classroom.room import FILE as ROOM_FILE
-    from instructor.results.duel import choose_answers, read_answers
+    from instructor.results.duel import choose_answers, describe_age, read_answers
     from lab_code.workshop.duel import list_choices
 
     described, build = read_workshop(options.workshop), options.build
@@ -142,7 +142,8 @@ def duel(options: DuelOptions) -> None:
         write_duel_page(page, described, made, list_choices(Vault(build).folder / "test"), answers)
     for note in (*faults, *refused):
         notes.print(f"note: {note}", markup=False)
-    _tell_duel(page, made, is_new, answers=list(answers))
+    before = "" if is_new else f"  (as made on {describe_age(Vault(build).folder)}; --new makes another duel)"
+    _tell_duel(page, made, before, answers=list(answers))
     if options.open_page and not _open(page):
         raise LabError("no browser could be opened", hint=f"open {page} by hand")
 
@@ -156,11 +157,11 @@ def _read_kits(
     return read_kits(places or usual, described.id)
 
 
-def _tell_duel(page: Path, made: "Duel", is_new: bool, answers: Sequence[str]) -> None:
+def _tell_duel(page: Path, made: "Duel", before: str, answers: Sequence[str]) -> None:
     console = make_console()
     size = page.stat().st_size / 1e6
     console.print(f"{page}  ({len(made.photographs)} photographs, {size:.1f} MB; → goes on, ← back)", markup=False)
-    console.print(f"Code: [bold]{made.code}[/]{'' if is_new else '  (as before; --new makes another duel)'}")
+    console.print(f"Code: [bold]{made.code}[/]{before}")
     console.print(f"Groups type: lab duel {made.code} --answers 6,5,…   or in their notebook", markup=False)
     if answers:
         console.print(f"Answers are here from {', '.join(answers)}", markup=False)

@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,11 @@ def read_duel(vault: Path) -> Duel | None:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise LabError(f"{path} cannot be read: {error}", hint="instructor duel --new") from error
+
+
+def describe_age(vault: Path) -> str:
+    """When the duel that there is was made: perhaps for another class."""
+    return f"{datetime.fromtimestamp((vault / CHOSEN).stat().st_mtime):%Y-%m-%d at %H:%M}"
 
 
 def read_played(path: Path, duel: Duel, groups: Sequence[str]) -> Played:

@@ -48,7 +48,8 @@ def read_standing(kit: Kit) -> Standing:
     journal = read_journal(kit.root)
     runs = _read_runs(kit)
     finished = [run for run in runs if run.status == "FINISHED" and not run.is_group]
-    scores = [score for run in finished if (score := run.metrics.get(SCORE)) is not None and math.isfinite(score)]
+    own = [run for run in finished if not run.is_relay]
+    scores = [score for run in own if (score := run.metrics.get(SCORE)) is not None and math.isfinite(score)]
     opened = [stage for stage in kit.stages if journal.unlocked(stage.id)]
     following = next((stage for stage in kit.stages if stage not in opened), None)
     return Standing(
