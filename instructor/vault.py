@@ -52,6 +52,10 @@ class Vault:
         """What stands for a group in a review: the instructor can tell whose runs they were, and nobody else."""
         return self._derive("review", workshop, group)[:8].hex()
 
+    def duel_secret(self, workshop: str, duel: str) -> bytes:
+        """What the code of a duel is made of, so that nobody can think of one."""
+        return self._derive("duel", workshop, duel)
+
     def answer_secret(self, workshop: str) -> str:
         """What decides every group's questions, numbers and orders of options."""
         return self._derive("answers", workshop).hex()

@@ -19,6 +19,9 @@ PROJECT = Path(__file__).parent.parent
 WORKSHOP_FILE = Path(__file__).parent / "workshop.yaml"
 MOST_GROUPS, MOST_STAGES = 60, 8
 SYNTHETIC = "synthetic"
+PRIZES = ("first-to-open", "closest-bet", "best-sentence", "most-found", "relay", "duel")
+_PARTS = ("model", "stages", "management", "kahoot", "relay")  # of the final ranking
+_OF_A_CLASS = "most-found"  # the prize that may say of which class, as `most-found mel`; else the data set's spotlight
 
 
 @dataclass
@@ -89,6 +92,7 @@ class Scoring:
     stages: float = 20
     management: float = 30
     kahoot: float = 10
+    relay: float = 5
     certainty: float = 0.95
     resamplings: int = 2000
     wrong_list: float = 0.1
@@ -96,8 +100,7 @@ class Scoring:
 
     def weights(self) -> dict[str, float]:
         """The parts that count, and their full points."""
-        parts = {"model": self.model, "stages": self.stages, "management": self.management, "kahoot": self.kahoot}
-        return {name: points for name, points in parts.items() if points}
+        return {name: points for name in _PARTS if (points := getattr(self, name))}
 
 
 @dataclass
@@ -116,6 +119,7 @@ class Workshop:
     schedule: Schedule = field(default_factory=Schedule)
     board: BoardSettings = field(default_factory=BoardSettings)
     scoring: Scoring = field(default_factory=Scoring)
+    prizes: list[str] = field(default_factory=list)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -197,6 +201,7 @@ def read_workshop(path: Path | None = None) -> Workshop:
         if not holds:
             where = f"{path}{find_line(path, key)}"
             raise LabError(f"{where}: {key} is out of range", hint="the comments in the file say what is meant")
+    _check_prizes(path, workshop.prizes)
     _check_activity(path, workshop)
     check_schedule(path, workshop.schedule, workshop.activity_minutes)
     return workshop
@@ -211,6 +216,18 @@ def _check_counts(path: Path, workshop: Workshop) -> None:
         if count > most:
             hint = f"1 to {most}; teach the others in a second workshop: instructor new"
             raise LabError(f"{path}{find_line(path, key)}: {count} {key}, at most {most}", hint=hint)
+
+
+def _check_prizes(path: Path, prizes: list[str]) -> None:
+    """Raise `LabError` for a prize that does not exist, or is listed twice."""
+    where = f"{path}{find_line(path, 'prizes')}: prizes"
+    known = ", ".join(f"{name} mel" if name == _OF_A_CLASS else name for name in PRIZES)
+    for number, prize in enumerate(prizes):
+        kind, _, which = prize.partition(" ")
+        if kind not in PRIZES or (which and kind != _OF_A_CLASS) or not re.fullmatch(r"[\w -]{0,60}", which):
+            raise LabError(f"{where}: there is no prize '{prize}'", hint=f"{suggest(kind, PRIZES)}known: {known}")
+        if prize in prizes[:number]:
+            raise LabError(f"{where}: '{prize}' is listed twice", hint="remove one of the two")
 
 
 def _check_activity(path: Path, workshop: Workshop) -> None:
@@ -238,7 +255,7 @@ def _check_activity(path: Path, workshop: Workshop) -> None:
 
 
 def _check_scoring(scoring: Scoring) -> dict[str, bool]:
-    weights = {name: getattr(scoring, name) for name in ("model", "stages", "management", "kahoot")}
+    weights = {name: getattr(scoring, name) for name in _PARTS}
     return {
         **{f"scoring.{name}": 0 <= points <= 1000 for name, points in weights.items()},
         "scoring": any(weights.values()),

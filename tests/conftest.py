@@ -29,7 +29,15 @@ from lab_code.tracking.empty_store import script_name
 from tests.warm_launcher import run_launcher
 
 PROJECT = Path(__file__).parent.parent
-IMPORT_MUCH = {"train", "resume", "repeat", "sweep", "predict", "doctor"}  # commands that need PyTorch and MLflow
+IMPORT_MUCH = {
+    "train",
+    "resume",
+    "repeat",
+    "card",
+    "sweep",
+    "predict",
+    "doctor",
+}  # commands that need PyTorch and MLflow
 
 DRAW_MASTER = vault.draw_master  # the real one
 

@@ -21,11 +21,11 @@ ORDER = [
     "tracking.provenance", "tracking.running", "tracking.store", "tracking.runs", "tracking.description",
     "tracking.history", "tracking.empty_store", "tracking.store_copy", "tracking.tracker", "tracking.records",
     "experiment", "sweep",
-    "analysis.used_code", "analysis.compare", "analysis.live", "analysis.table", "analysis.in_words",
+    "analysis.used_code", "analysis.card", "analysis.compare", "analysis.live", "analysis.table", "analysis.in_words",
     "analysis.dry_run", "analysis.explain", "analysis.differences",
     "workshop",
     "cli.printable", "cli.rich_hook", "cli.notebook_console", "cli.terminal", "cli.progress_bar", "cli.trial",
-    "cli.statements", "cli.runs", "cli.predict", "cli.desk", "cli.app", "cli.__main__",
+    "cli.statements", "cli.runs", "cli.relay", "cli.predict", "cli.desk", "cli.app", "cli.__main__",
     "notebook.live_table", "notebook.progress_strip", "notebook.picture", "notebook.command_form",
     "notebook.quiz_widget", "notebook.opinion_widgets", "notebook.statement_widgets", "notebook",
 ]  # fmt: skip

@@ -123,6 +123,8 @@ class Room:
             yield self._news(at, now_.group, "run", "finished a run")
         if now_.best is not None and now_.best > (old.best or 0) and now_.best > _BEAT:
             yield self._news(at, now_.group, "beat", f"reached {now_.best:.3f}")
+        if now_.duel != old.duel:
+            yield self._news(at, now_.group, "duel", "answered the duel")
         if now_.handed_in > old.handed_in:
             yield self._news(at, now_.group, "handin", "handed in")
 

@@ -2,9 +2,9 @@
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `adapt.py` (a workshop of
 your own, its photographs), `prepare.py` (quiz, locks, experiments), `provision.py`, `wheels.py`, `deliver.py` and
-`fleet.py` (laptops), `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue, room code),
-`collect.py` (hand-ins, reviews, Kahoot's results), `results.py` (ceremony, report). What takes long to import (MLflow,
-torch) is imported only inside the commands that need it.
+`fleet.py` (laptops), `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue, room code,
+duel), `collect.py` (hand-ins, reviews, Kahoot's results), `results.py` (ceremony, report). What takes long to import
+(MLflow, torch) is imported only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -47,6 +47,7 @@ for command in (
     in_class.key,
     in_class.rescue,
     in_class.room_code,
+    in_class.duel,
     collect.collect,
     collect.ui,
     collect.review,

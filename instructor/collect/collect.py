@@ -25,6 +25,7 @@ from instructor.collect.stores import replace_collected
 from instructor.collect.stores import stage as stage
 from instructor.collect.table import write_table
 from instructor.dataset.prepare import CHECKSUMS
+from instructor.results.duel import settle_duel
 from instructor.results.evidence import GroupEvidence, gather_group
 from instructor.results.results import load_results, record_class
 from instructor.results.show import write_results
@@ -85,6 +86,7 @@ def collect_handins(
         _note_other_photographs(handins, build, collected)
         collected.reviews = _collect_reviews(handins, workshop, build, store, collected)
         collected.notes += write_statements([(each.group, each.facts["statements"]) for each in handins.all()], store)
+        collected.notes += settle_duel(build / "vault", store, workshop.groups)
         record_class(store, workshop, test_set, [evidence for evidence in merged if evidence])
         collected.rows = write_results(load_results(workshop, store, build), store, progress)
         replace_collected(store, build)

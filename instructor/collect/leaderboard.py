@@ -41,6 +41,7 @@ class Row:
     stage_points: float | None = None
     management_points: float | None = None
     kahoot_points: float | None = None
+    relay_points: float | None = None
 
 
 def write_leaderboard(

@@ -99,7 +99,8 @@ def describe_for_review(store: Path, skip: list[str], identity: str) -> dict[str
 
     Raises `LabError` where there is none that can be read.
     """
-    first, second = _choose_for_review([run for run in read_runs(store) if run.run_id not in skip])
+    own = [run for run in read_runs(store) if run.run_id not in skip and not run.is_relay]
+    first, second = _choose_for_review(own)
     document = review_to_json(identity, (first, second), (load_confusion(first), load_confusion(second)))
     review_from_json(document, store)  # what its reader could not read is not given to anybody
     return document if first.run_id != second.run_id else document | {"runs": document["runs"][:1]}
@@ -192,6 +193,8 @@ def _read_answers(folder: Path) -> dict[str, str] | None:
         return None
     try:
         answers = json.loads(path.read_text(encoding="utf-8"))
-        return {"id": str(answers["id"])[:100], **{key: str(answers[key])[:LONGEST] for key in QUESTIONS}}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        stars = str(answers["stars"]) if answers.get("stars") in range(1, 6) else ""
+        said = {key: str(answers[key])[:LONGEST] for key in QUESTIONS}
+        return {"id": str(answers["id"])[:100], **said, "stars": stars}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return {"fault": f"{ANSWERS} cannot be read: {one_line(error)}"}

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from instructor.collect.handins import HandIns
+from instructor.collect.handins import HandIn, HandIns
 from instructor.collect.isolation import Job, run_isolated
 from instructor.collect.reading import describe_for_review
 from instructor.vault import Vault
@@ -25,7 +25,7 @@ from lab_code.workshop.kit import KIT_FILE, read_kit
 from lab_code.workshop.review import QUESTIONS, REVIEW
 
 PLAN, TABLE = "reviews.yaml", "reviews.csv"
-COLUMNS = ("reviewer", "reviewed", *QUESTIONS)
+COLUMNS = ("reviewer", "reviewed", *QUESTIONS, "stars")
 _ABOUT = "# Which group reviews which. Change it as you like, then: instructor review\n"
 
 
@@ -63,14 +63,19 @@ def make_reviews(workshop: Workshop, handins: HandIns, vault: Vault, folder: Pat
     made.reviewed = assign_reviews(here, set(documents), plan)
     for group, other in list(made.reviewed.items()):
         document = _complete(documents[other], documents.get(group))
+        sentence = next((said for one in handins.of_group[other] if (said := _sentence_of(one))), "")
         if document is None:
             made.notes.append(f"{group} has no run to compare the only one of {other} with")
             del made.reviewed[group]
             continue
         made.files[group] = folder / group / REVIEW
-        write_whole(made.files[group], to_json(document))
+        write_whole(made.files[group], to_json(document | ({"sentence": sentence} if sentence else {})))
     made.notes += [f"{group} has nobody to review" for group in here if group not in made.reviewed]
     return made
+
+
+def _sentence_of(handin: HandIn) -> str:
+    return str((handin.facts.get("statements") or {}).get("sentence", ""))
 
 
 def assign_reviews(groups: Sequence[str], readable: set[str], plan: Mapping[str, str]) -> dict[str, str]:
@@ -144,7 +149,7 @@ def read_plan(vault: Vault, groups: Sequence[str]) -> dict[str, str]:
 def name_reviewed(workshop: Workshop, group: str, answers: Mapping[str, str], vault: Vault) -> dict[str, str]:
     """A row of the table: who reviewed whom, and the three answers."""
     owners = {vault.review_id(workshop.id, other): other for other in workshop.groups}
-    row = {key: answers[key] for key in QUESTIONS}
+    row = {key: answers[key] for key in QUESTIONS} | {"stars": answers.get("stars", "")}
     return {"reviewer": group, "reviewed": owners.get(answers["id"], "unknown"), **row}
 
 

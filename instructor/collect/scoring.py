@@ -23,10 +23,11 @@ _MOST = 8  # runs of a group that are asked about the hidden photographs
 def find_best(store: Path, skip: list[str]) -> list[Run]:
     """The runs that may count, the best first: finished, and with a score that can be one.
 
-    What counts as a run's score follows from its predictions, where it has any.
+    What counts as a run's score follows from its predictions, where it has any. A run that was made from another
+    group's card is none of them.
     """
     held = held_scores(store)
-    runs = [_hold(run, held) for run in read_runs(store) if run.run_id not in skip]
+    runs = [_hold(run, held) for run in read_runs(store) if run.run_id not in skip and not run.is_relay]
     return best_runs([run for run in runs if 0 <= run.metrics.get("best_balanced_accuracy", math.nan) <= 1])
 
 

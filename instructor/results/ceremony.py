@@ -13,8 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from instructor.results.curve import draw_curve
-from instructor.results.honours import Honour, give_honours
+from instructor.results.duel import DuelResult
+from instructor.results.honours import Honour
 from instructor.results.points import Standing, join_names
+from instructor.results.prizes import give_prizes, honour_groups
 from instructor.results.results import Idea, Results, find_idea
 from lab_code.files import write_whole
 from lab_code.workshop.mark import Mark, draw_mark, mark_of
@@ -59,6 +61,8 @@ def write_ceremony(results: Results, folder: Path) -> Path:
         ranking=stage[::-1],
         absent=results.standings.absent,
         chances=results.standings.models.chances(),
+        prizes=[{"prize": prize, "drawn": _draw(results, prize.group)} for prize in give_prizes(results)],
+        duel=describe_duel(results.duel),
         confetti=_scatter([appearance.mark for appearance in stage]),
         winners=join_names([standing.group for standing in results.winners]),
     )
@@ -68,7 +72,7 @@ def write_ceremony(results: Results, folder: Path) -> Path:
 
 def list_appearances(results: Results) -> list[Appearance]:
     """The groups from the last place to the first."""
-    honours = give_honours(results)
+    honours = honour_groups(results)
     return [_introduce(results, standing, honours) for standing in reversed(results.standings.groups)]
 
 
@@ -78,6 +82,24 @@ def describe_place(results: Results, standing: Standing) -> str:
     if standing.place == 1:
         return f"First place, shared with {join_names(sharing)}" if sharing else "The winner"
     return f"Place {standing.place}" + (f", shared with {join_names(sharing)}" if sharing else "")
+
+
+def describe_duel(duel: DuelResult | None) -> str:
+    """What human against machine came to, in a sentence; empty where nobody played."""
+    if duel is None:
+        return ""
+    machine, humans = duel.machine, duel.humans
+    said = f"the network knew {machine} of {duel.photographs} photographs"
+    if humans is None:
+        return f"Human against machine: {said}."
+    who = "the humans win" if humans > machine else "the machine wins" if humans < machine else "a draw"
+    better = [group for group, right in duel.groups.items() if right > machine]
+    beat = f" Better than the network: {join_names(better)}." if better else ""
+    return f"Human against machine: {said}, the class {humans}: {who}.{beat}"
+
+
+def _draw(results: Results, group: str) -> Markup:
+    return Markup(draw_mark(mark_of(results.standings.of(group).number), size_em=1))
 
 
 def _introduce(results: Results, standing: Standing, honours: dict[str, Honour]) -> Appearance:

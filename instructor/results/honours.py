@@ -5,7 +5,7 @@
 The last place chooses first, so the ceremony begins with something good.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -30,14 +30,15 @@ class _Award:
     say: Callable[[float], str]
 
 
-def give_honours(results: Results) -> dict[str, Honour]:
-    """One honour a group, from the last place to the first."""
+def give_honours(results: Results, without: Collection[str] = ()) -> dict[str, Honour]:
+    """One honour a group, from the last place to the first; `without` those that are prizes already."""
     groups = [standing.group for standing in reversed(results.standings.groups)]
     values = {award.title: {group: award.measure(results, group) for group in groups} for award in _AWARDS}
+    awards = [award for award in _AWARDS if award.title not in without]
     honours: dict[str, Honour] = {}
     given: set[str] = set()
     for group in groups:
-        award = next((a for a in _AWARDS if a.title not in given and _leads(values[a.title], group)), None)
+        award = next((a for a in awards if a.title not in given and _leads(values[a.title], group)), None)
         if award is None:
             honours[group] = _thank(results, group)
             continue
@@ -62,16 +63,25 @@ def _stages(results: Results, group: str) -> list[dict[str, Any]]:
     return next(entry.stages for entry in results.evidence.groups if entry.group == group)
 
 
-def _spotlight(results: Results, group: str) -> float | None:
-    """What the best run recognises of the class that matters most; without one there is no such award."""
+def share_found(results: Results, group: str, code: str) -> float | None:
+    """Which share of the hidden photographs of a class the group's best model recognised."""
     best = results.best_run_of(group) or {}
-    value = best.get(f"test_sensitivity_{results.evidence.dataset.spotlight}")
+    value = best.get(f"test_sensitivity_{code}")
     return None if value is None or pd.isna(value) or value <= 0 else float(value)
 
 
+def _spotlight(results: Results, group: str) -> float | None:
+    """What the best run recognises of the class that matters most; without one there is no such award."""
+    return share_found(results, group, results.evidence.dataset.spotlight)
+
+
 def _spotlight_words(results: Results) -> str:
-    dataset = results.evidence.dataset
-    return next((one.several for one in dataset.classes if one.code == dataset.spotlight), "")
+    return name_several(results, results.evidence.dataset.spotlight)
+
+
+def name_several(results: Results, code: str) -> str:
+    """A class as a sentence says several of it."""
+    return next((one.several for one in results.evidence.dataset.classes if one.code == code), code)
 
 
 def _leap(results: Results, group: str) -> float | None:
@@ -117,8 +127,8 @@ def _single_changes(results: Results, group: str) -> float | None:
     return count or None
 
 
-def _bets(results: Results, group: str) -> float | None:
-    """The least that a bet of the group was off."""
+def closest_bet(results: Results, group: str) -> float | None:
+    """The least that a bet of the group was off, below zero."""
     off = []
     for row in results.opinions.bets_of(group):
         with suppress(ValueError):
@@ -141,7 +151,7 @@ _AWARDS = (
     _Award("One thing at a time", _single_changes, lambda value: _say_singles(round(value))),
     _Award("Once is luck", _seeds, lambda value: f"asked chance {value:.0f} times, with another seed each"),
     _Award("Most curious", _curiosity, lambda value: f"{value:.0f} experiments after the first run"),
-    _Award("Closest bet", _bets, lambda value: f"knew a score beforehand, but for {-value:.3f}"),
+    _Award("Closest bet", closest_bet, lambda value: f"knew a score beforehand, but for {-value:.3f}"),
     _Award("No illusions", _honesty, lambda value: f"its own score was only {-value:.2f} away from the hidden one"),
     _Award("Quick readers", _pace, lambda value: f"all stages open after {max(1, round(-value))} minutes"),
     _Award("Never gave up", _persistence, lambda value: f"{value:.0f} wrong lists, and the locks opened all the same"),

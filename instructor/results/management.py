@@ -30,7 +30,8 @@ class Check:
 
 def check_management(runs: pd.DataFrame, opinions: Opinions, group: str) -> list[Check]:
     """All questions that were put to this class. `runs`: the group's rows of the tidy table, oldest first."""
-    finished = runs[(runs["status"] == "FINISHED") & runs["validation_balanced_accuracy"].notna()]
+    own = runs[runs["relay"] == ""]  # what was made from another group's card says nothing of this one
+    finished = own[(own["status"] == "FINISHED") & own["validation_balanced_accuracy"].notna()]
     asked: list[Check] = [check(finished) for check in _CHECKS]
     asked.append(_check_repeats(finished, opinions.repeats))
     if opinions.sentences is not None:

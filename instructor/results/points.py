@@ -1,12 +1,12 @@
 """From what is known of a class to its ranking: every part's points, and for each a line that explains them.
 
-    standings = make_standings(workshop, evidence, runs, opinions, kahoot)
+    standings = make_standings(workshop, evidence, runs, opinions, kahoot, relays)
 
-Parts and weights are `scoring` in workshop.yaml. A part that nobody has (Kahoot before it is counted) is left out for
-all. Points are rounded to a tenth, and equal totals share a place.
+Parts and weights are `scoring` in workshop.yaml. A part that nobody has (Kahoot before it is counted, a relay) is left
+out for all. Points are rounded to a tenth, and equal totals share a place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -16,6 +16,7 @@ import pandas as pd
 from instructor.results.evidence import Evidence, GroupEvidence
 from instructor.results.management import Check, check_management
 from instructor.results.opinions import Opinions
+from instructor.results.relays import Relay
 from instructor.results.resampling import ModelRanking, rank_models
 from instructor.workshop import Scoring, Workshop
 from lab_code.workshop.plan import UNLOCK
@@ -25,6 +26,7 @@ _TITLES = {
     "stages": "Stages",
     "management": "Experiment management",
     "kahoot": "Kahoot",
+    "relay": "Relay",
 }
 _MOST_LOST = 0.5  # of a stage's points, by wrong lists
 
@@ -95,11 +97,18 @@ class Standings:
 
 
 def make_standings(
-    workshop: Workshop, evidence: Evidence, runs: pd.DataFrame, opinions: Opinions, kahoot: Mapping[str, int]
+    workshop: Workshop,
+    evidence: Evidence,
+    runs: pd.DataFrame,
+    opinions: Opinions,
+    kahoot: Mapping[str, int],
+    relays: Sequence[Relay] = (),
 ) -> Standings:
     """Rank the groups of `evidence`. `runs` is the tidy table, `kahoot` a group's place in the quiz."""
     scoring = workshop.scoring
-    weights = [name for name in scoring.weights() if name != "kahoot" or kahoot]
+    left_out = {"kahoot"} if not kahoot else set()
+    left_out |= set() if any(relay.counts for relay in relays) else {"relay"}
+    weights = [name for name in scoring.weights() if name not in left_out]
     predicted = evidence.predictions()
     models = rank_models(evidence.labels, evidence.lesions, predicted, scoring.certainty, scoring.resamplings)
     names = [*workshop.groups, *(e.group for e in evidence.groups if e.group not in workshop.groups)]
@@ -111,6 +120,7 @@ def make_standings(
             "stages": score_stages(workshop, entry, scoring.stages),
             "management": score_management(checks, scoring.management),
             "kahoot": score_kahoot(kahoot, entry.group, scoring.kahoot) if kahoot else [],
+            "relay": score_relay(relays, entry.group, scoring.relay),
         }
         parts = [Part(name, _TITLES[name], lines[name]) for name in weights]
         standings.append(Standing(0, entry.group, names.index(entry.group) + 1, parts, models.rank_of(entry.group)))
@@ -172,6 +182,20 @@ def score_kahoot(kahoot: Mapping[str, int], group: str, of: float) -> list[Line]
         return [Line(0, of, "did not play")]
     place, count = kahoot[group], max(len(kahoot), *kahoot.values())
     return [Line(round(of * (count - place + 1) / count, 1), of, f"place {place} of {len(kahoot)} groups in the quiz")]
+
+
+def score_relay(relays: Sequence[Relay], group: str, of: float) -> list[Line]:
+    """Full points for one run that came out the same in two kits, for both groups; more of them bring no more."""
+    mine = [relay for relay in relays if group in (relay.maker, relay.repeater)]
+    agreeing = next((relay for relay in mine if relay.counts), None)
+    if agreeing is None:
+        tried = f": the digits of '{mine[0].run}' did not agree ({mine[0].why})" if mine else ""
+        return [Line(0, of, f"no run that came out the same in another group's kit{tried}")]
+    other = agreeing.repeater if agreeing.maker == group else agreeing.maker
+    whose = f"its run '{agreeing.run}', made again by {other}," if agreeing.maker == group else (
+        f"the run '{agreeing.run}' of {other}, which it made again,"
+    )  # fmt: skip
+    return [Line(of, of, f"{whose} came out the same {agreeing.agrees}")]
 
 
 def join_names(names: list[str]) -> str:

@@ -22,10 +22,10 @@ import pandas as pd
 from instructor.results.ceremony import describe_place
 from instructor.results.figures import PLAIN, draw_figures
 from instructor.results.glyphs import name_missing
-from instructor.results.honours import give_honours
 from instructor.results.mistakes import Mistakes
 from instructor.results.opinions import list_sentences, summarise_ratings
 from instructor.results.points import Standing, plan_stages
+from instructor.results.prizes import give_prizes, honour_groups
 from instructor.results.results import Results, find_idea
 from instructor.typeset import set_pages
 from lab_code.files import write_whole
@@ -43,13 +43,17 @@ _ALTERNATIVES = {
 
 def make_report(results: Results, mistakes: Sequence[Mistakes]) -> dict[str, Any]:
     """The whole report as plain values, the way `--json` prints it."""
-    honours = give_honours(results)
+    honours, prizes = honour_groups(results), give_prizes(results)
     return {
         "workshop": results.workshop.id,
         "title": results.workshop.title,
         "groups": [
-            _describe_group(results, standing, asdict(honours[standing.group])) for standing in results.standings.groups
+            _describe_group(results, standing, asdict(honours[standing.group]))
+            | {"prizes": [asdict(prize) for prize in prizes if prize.group == standing.group]}
+            for standing in results.standings.groups
         ],
+        "relays": [asdict(relay) for relay in results.relays],
+        "duel": None if results.duel is None else asdict(results.duel),
         "absent": results.standings.absent,
         "chances": results.standings.models.chances(),
         "stages": _describe_stages(results),

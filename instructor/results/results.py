@@ -10,15 +10,17 @@ import csv
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from instructor.results.duel import DuelResult, read_duel_result
 from instructor.results.evidence import Evidence, GroupEvidence, read_evidence, read_truth, write_evidence
 from instructor.results.opinions import Opinions, read_opinions
 from instructor.results.points import Standing, Standings, make_standings
+from instructor.results.relays import Relay, find_relays, read_relays, write_relays
 from instructor.results.runs_table import make_runs_table, read_runs_table, write_runs_table
 from instructor.workshop import Workshop
 from lab_code.data.dataset import dataset_to_yaml
@@ -62,6 +64,8 @@ class Results:
     opinions: Opinions
     standings: Standings
     curves: dict[str, list[tuple[int, float]]]  # group -> (epoch, balanced accuracy on its validation photographs)
+    relays: list[Relay] = field(default_factory=list)
+    duel: DuelResult | None = None
 
     @property
     def winners(self) -> list[Standing]:
@@ -82,19 +86,23 @@ def load_results(workshop: Workshop, folder: Path, build: Path) -> Results:
     """Rank the class that was collected into `folder`. Raises `LabError` where nothing was."""
     evidence = read_evidence(folder)
     runs, opinions = read_runs_table(folder), read_opinions(folder)
-    standings = make_standings(workshop, evidence, runs, opinions, read_kahoot(build / KAHOOT, workshop.groups))
+    relays, kahoot = read_relays(folder), read_kahoot(build / KAHOOT, workshop.groups)
+    standings = make_standings(workshop, evidence, runs, opinions, kahoot, relays)
     best = {entry.group: entry.run_id for entry in evidence.groups if entry.run_id}
-    return Results(workshop, evidence, runs, opinions, standings, read_curves(folder, best))
+    curves = read_curves(folder, best)
+    return Results(workshop, evidence, runs, opinions, standings, curves, relays, read_duel_result(folder))
 
 
 def record_class(folder: Path, workshop: Workshop, test_set: Path, groups: list[GroupEvidence]) -> None:
-    """Write the evidence, and the tidy table of the store in `folder`. `test_set`: the hidden photographs."""
+    """Write evidence, relays and the tidy table of the store in `folder`. `test_set`: the hidden photographs."""
     labels, lesions, dataset = read_truth(test_set)
     evidence = Evidence(
         workshop.id, workshop.title, list(dataset.codes), dataset_to_yaml(dataset), labels, lesions, groups
     )
     write_evidence(folder, evidence)
-    write_runs_table(folder, make_runs_table(read_runs(folder), evidence, workshop.home))
+    runs = read_runs(folder)
+    write_relays(folder, find_relays(runs))
+    write_runs_table(folder, make_runs_table(runs, evidence, workshop.home))
 
 
 def read_kahoot(path: Path, groups: Sequence[str]) -> dict[str, int]:

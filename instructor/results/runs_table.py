@@ -11,7 +11,8 @@
     changes, changed       in how many choices it differs from that one, and in which
     gain                   by how much its balanced accuracy differs (hidden where both were asked, else validation)
     given                  a run of an experiment that the workshop brings, or the repetition of another run
-    repeats, counts        the run that it repeats; whether its group is ranked by it
+    repeats, relay         the run of its own group, or of another one, that it repeats
+    counts                 whether its group is ranked by it
 
 Ranking, figures and report are made from it.
 """
@@ -30,12 +31,12 @@ from instructor.results.settings import find_changes, setting_keys
 from instructor.workshop import PROJECT
 from lab_code.cli.printable import one_line
 from lab_code.files import open_whole
-from lab_code.tracking.runs import Run
+from lab_code.tracking.runs import RELAY_OF, Run
 
 CSV, PARQUET = "runs.csv", "runs.parquet"
 _MOST_COMPARED = 60  # earlier runs that a run is compared with, the latest of them: a sweep may have made thousands
 _SCORES = ("balanced_accuracy", "accuracy", "macro_auc")
-_TEXTS = ("group", "run", "run_id", "status", "reference", "changed", "repeats", *(
+_TEXTS = ("group", "run", "run_id", "status", "reference", "changed", "repeats", "relay", *(
     "framework", "data.folder", "data.augment", "data.sampling", "data.on_fault", "model.name", "model.stem",
     "model.weights", "loss.name", "optimizer.name", "trainer.schedule", "trainer.device", "trainer.precision",
 ))  # fmt: skip
@@ -79,7 +80,19 @@ def _columns(evidence: Evidence) -> list[str]:
     scores = [f"{kind}_{name}" for kind in ("validation", "test") for name in (*_SCORES, *sensitivities)]
     settings = [key for key in setting_keys() if key != "name"]
     which = ["group", "run", "run_id", "status", "started", "seconds", "stage"]
-    return [*which, *settings, *scores, "reference", "changes", "changed", "gain", "given", "repeats", "counts"]
+    return [
+        *which,
+        *settings,
+        *scores,
+        "reference",
+        "changes",
+        "changed",
+        "gain",
+        "given",
+        "repeats",
+        "relay",
+        "counts",
+    ]
 
 
 def _describe_group(entry: GroupEvidence, runs: list[Run], given: frozenset[str]) -> list[dict[str, Any]]:
@@ -87,10 +100,11 @@ def _describe_group(entry: GroupEvidence, runs: list[Run], given: frozenset[str]
     earlier: list[Run] = []
     for run in runs:
         row = _describe_run(entry, run)
-        row["given"] = run.name in given or bool(run.tags.get("repeats"))
-        row |= _describe_changes(entry, run, earlier)
+        repeated = bool(run.tags.get("repeats")) or run.is_relay
+        row["given"] = run.name in given or repeated
+        row |= _describe_changes(entry, run, [] if run.is_relay else earlier)
         rows.append(row)
-        earlier += [run] if run.status == "FINISHED" and not run.tags.get("repeats") else []
+        earlier += [run] if run.status == "FINISHED" and not repeated else []
     return rows
 
 
@@ -105,6 +119,7 @@ def _describe_run(entry: GroupEvidence, run: Run) -> dict[str, Any]:
         "seconds": run.seconds,
         "stage": sum(moment <= run.started_ms for moment in opened),
         "repeats": run.tags.get("repeats", ""),
+        "relay": run.tags.get(RELAY_OF, ""),
         "counts": run.run_id == entry.run_id,
     }
     row |= {key: one_line(run.params[key], 80) for key in setting_keys() if key in run.params and key != "name"}

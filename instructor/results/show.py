@@ -65,4 +65,5 @@ def _make_row(results: Results, standing: Standing) -> Row:
         stage_points=points.get("stages"),
         management_points=points.get("management"),
         kahoot_points=points.get("kahoot"),
+        relay_points=points.get("relay"),
     )

@@ -15,6 +15,7 @@ from lab_code.tracking.runs import Run
 
 _METRICS = ("balanced_accuracy", "accuracy", "macro_auc")
 _SENSITIVITY = "sensitivity/"
+_CLOSE = 0.0005  # of two scores that people read as the same
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Repetition:
     compared: int
     scores: list[tuple[str, float, float]]
     reasons: list[tuple[str, str, str]]
+
+    @property
+    def is_close(self) -> bool:
+        """Whether all scores are the same to three digits, as far as people read them: machines differ in the last."""
+        return self.compared > 0 and all(abs(then - now) < _CLOSE for _, then, now in self.scores)
 
 
 def compare_runs(first: Run, second: Run) -> Comparison:

@@ -184,6 +184,7 @@ def review(
     changed: Annotated[str, typer.Option(help="What was changed between run A and run B?")] = "",
     effect: Annotated[str, typer.Option(help="What did the change do? Name a number.")] = "",
     doubt: Annotated[str, typer.Option(help="What can one not conclude, and which run would you make next?")] = "",
+    stars: Annotated[int | None, typer.Option(help="Their sentence: 1 (hardly honest and clear) to 5 (very).")] = None,
 ) -> None:
     """Review two runs of another group, whose name nobody says; without answers, show them and the questions.
 
@@ -193,14 +194,16 @@ def review(
     """
     from lab_code.analysis.compare import compare_runs
     from lab_code.cli.runs import print_comparison
-    from lab_code.workshop.review import QUESTIONS, read_review, write_answers
+    from lab_code.workshop.review import QUESTIONS, STARS, read_review, write_answers
 
     kit, console = find_kit(), make_console()
     found = read_review(kit.root)
-    if changed or effect or doubt:
-        path = write_answers(kit.root, found, {"changed": changed, "effect": effect, "doubt": doubt})
+    if changed or effect or doubt or stars is not None:
+        path = write_answers(kit.root, found, {"changed": changed, "effect": effect, "doubt": doubt}, stars)
         console.print(spell_commands(f"Thank you. It is in {path.name}, and goes with the next lab handin."))
         return
     print_comparison(compare_runs(*found.runs), console)
     for number, (key, question) in enumerate(QUESTIONS.items(), 1):
         console.print(f"{number}. {question}   --{key}", markup=False)
+    if found.sentence:
+        console.print(f"Their sentence: “{found.sentence}”\n{len(QUESTIONS) + 1}. {STARS}   --stars", markup=False)

@@ -1,4 +1,4 @@
-"""The commands of `lab` about runs: data, train, resume, repeat, sweep, compare.
+"""The commands of `lab` about runs: data, train, resume, sweep, compare.
 
 Each parses, calls and prints; torch, mlflow and hydra are imported inside.
 """
@@ -33,7 +33,7 @@ Changes = Annotated[
 
 def add_commands(app: typer.Typer) -> None:
     """Register the commands, in the order in which `lab --help` lists them."""
-    for command in (data, train, resume, repeat, sweep, compare):
+    for command in (data, train, resume, sweep, compare):
         # `--epochs 3` is meant as a change: what is wrong with it, the configuration says.
         context = {"ignore_unknown_options": command in (train, sweep)}
         app.command(context_settings=context)(command)
@@ -99,7 +99,7 @@ def train(
     if once and _go_on(kit, config):
         return
     tags = {"mlflow.parentRunId": parent or "", "sweep.job": job or ""}
-    _run(kit, config, {key: value for key, value in tags.items() if value})
+    run_and_tell(kit, config, {key: value for key, value in tags.items() if value})
 
 
 def _print_dry_run(kit: Kit, config: "Config") -> None:
@@ -134,39 +134,7 @@ def resume(
     if not stopped:
         raise LabError("there is no stopped run to go on with", hint="lab status lists all runs")
     found = find_run(stopped, run) if run else stopped[-1]
-    _run(kit, load_run_config(kit, found.artifacts), {}, resume=found.run_id)
-
-
-def repeat(run: Annotated[str, typer.Argument(help="Name or id of a finished run.")]) -> None:
-    """Make a run again from its record, and compare the scores.
-
-    Example: lab repeat baseline
-    """
-    from dataclasses import replace
-
-    from lab_code.analysis.compare import compare_repeat, find_run
-    from lab_code.limits import LONGEST
-    from lab_code.tracking.runs import read_runs
-
-    kit = find_kit()
-    first = find_run([r for r in read_runs(kit.root) if r.status == "FINISHED"], run)
-    config = load_run_config(kit, first.artifacts)
-    run_id = _run(kit, replace(config, name=f"{first.name[: LONGEST - 7]}-repeat"), {"repeats": first.run_id})
-    result = compare_repeat(first, find_run(read_runs(kit.root), run_id))
-    console = make_console()
-    if not result.scores:
-        console.print(
-            f"[bold green]The same to the last digit:[/] all {result.compared} scores of '{escape(first.name)}'."
-        )
-        return
-    table = make_table("score", "then", "now", title=f"{len(result.scores)} of {result.compared} scores differ")
-    for name, score, repeated in result.scores:
-        table.add_row(name, f"{score:.9g}", f"{repeated:.9g}")
-    console.print(table)
-    for key, then, now in result.reasons:
-        console.print(f"  {key}: {then} then, {now} now", markup=False)
-    if not result.reasons:
-        console.print("  code, data and machine are the same: this run does not depend on its seed alone")
+    run_and_tell(kit, load_run_config(kit, found.artifacts), {}, resume=found.run_id)
 
 
 def sweep(
@@ -275,7 +243,7 @@ def _prepare_threads() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _run(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None) -> str:
+def run_and_tell(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None) -> str:
     """Train, tell, and return the id of the run."""
     from lab_code.cli.progress_bar import ProgressBar, make_reporter
 
@@ -353,7 +321,7 @@ def _go_on(kit: Kit, config: "Config") -> bool:
         print_bet(kit, found.run_id)
         return True
     if can_resume(kit.root, found):
-        _run(kit, config, {}, resume=found.run_id)
+        run_and_tell(kit, config, {}, resume=found.run_id)
         return True
     return False
 

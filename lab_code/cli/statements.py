@@ -1,4 +1,4 @@
-"""The commands of `lab` for what a group says: bet, sentence; and how a bet is told beside its result.
+"""The commands of `lab` for what a group says: bet, sentence, duel; and how a bet is told beside its result.
 
 Each parses, calls and prints.
 """
@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from lab_code.cli.terminal import escape, make_console
+from lab_code.cli.terminal import escape, make_console, make_table
+from lab_code.errors import LabError
 from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.spelling import spell_commands
 
 
 def add_commands(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (bet, sentence):
+    for command in (bet, sentence, duel):
         app.command()(command)
 
 
@@ -56,6 +57,39 @@ def sentence(
     console.print(spell_commands("Your sentence is kept, and goes with the next lab handin."))
     if not any(letter.isdigit() for letter in text):
         console.print("It names no number yet: which one would convince somebody who was not here?")
+
+
+def duel(
+    code: Annotated[str | None, typer.Argument(help="The code beside the photographs on the wall.")] = None,
+    answers: Annotated[
+        str | None, typer.Option(help="What each photograph is, by number or name, with commas: 6,5,nv,…")
+    ] = None,
+) -> None:
+    """Human against machine: say what the photographs on the wall are. Without answers, show what they can be.
+
+    The first list stands. It travels in the hand-in.
+
+    Example: lab duel K7QM-2XRT-9 --answers 6,5,6,3,6,6,2,7,6,1
+    """
+    from lab_code.workshop.duel import DATA, answer_duel, describe_answers, list_choices
+
+    kit, console = find_kit(), make_console()
+    if code is not None and answers is not None:
+        kept, is_new = answer_duel(kit, code, answers)
+        console.print(f"Your answers to {kept.code} {'are kept' if is_new else 'stood already'}: ", end="")
+        console.print(describe_answers(kit, kept), markup=False)
+        console.print(spell_commands("They go with the next lab handin; now look at the wall."))
+        return
+    table = make_table("type", "it can be", "what to look for", title="Human against machine")
+    for choice in list_choices(kit.root / DATA):
+        table.add_row(str(choice.number), escape(choice.label), escape(choice.hint))
+    console.print(table)
+    console.print("For learning about experiments only: neither you nor the network can tell for real.", style="dim")
+    if code is not None or answers is not None:
+        raise LabError(
+            f"lab duel needs the {'answers' if answers is None else 'code'} as well",
+            hint="lab duel CODE --answers 6,5,6,… (the code stands on the wall)",
+        )
 
 
 def print_bet(kit: Kit, run_id: str) -> None:

@@ -23,7 +23,7 @@ from lab_code.notebook.opinion_widgets import feedback, handin, review
 from lab_code.notebook.picture import Picture
 from lab_code.notebook.progress_strip import progress, refresh
 from lab_code.notebook.quiz_widget import hint, quiz
-from lab_code.notebook.statement_widgets import bet, look_again, sentence
+from lab_code.notebook.statement_widgets import bet, duel, look_again, sentence
 from lab_code.plots.one_run import to_png
 from lab_code.workshop.by_hand import in_notebook
 from lab_code.workshop.desk import read_servers
@@ -34,6 +34,7 @@ from lab_code.workshop.spelling import spell_commands
 __all__ = [
     "StoppedError",
     "bet",
+    "duel",
     "feedback",
     "handin",
     "hint",

@@ -16,13 +16,14 @@ from lab_code.notebook.picture import Picture
 from lab_code.plots.one_run import plot_confusions, to_png
 from lab_code.workshop.feedback import RATINGS, SENTENCES
 from lab_code.workshop.kit import find_kit
-from lab_code.workshop.review import QUESTIONS, REVIEW, read_review
+from lab_code.workshop.review import QUESTIONS, REVIEW, STARS, read_review
+
+_FROM_1_TO_5 = tuple((str(n), str(n)) for n in range(1, 6))
 
 
 def feedback() -> CommandForm:
     """Three ratings and two sentences, without names."""
-    numbers = tuple((str(n), str(n)) for n in range(1, 6))
-    ratings = [Field(name, "one", question, numbers) for name, question in RATINGS.items()]
+    ratings = [Field(name, "one", question, _FROM_1_TO_5) for name, question in RATINGS.items()]
     sentences = [Field(name, "lines", question, optional=True) for name, question in SENTENCES.items()]
     return CommandForm("Feedback", [*ratings, *sentences], "Send feedback", lambda v: ["feedback", *_options(v, v)])
 
@@ -44,7 +45,10 @@ def review() -> CommandForm | None:
     picture = to_png(plot_confusions(matrices, read_dataset(root / "data")))
     display(Picture(picture, "Confusion matrices of run A and run B side by side"))
     fields = [Field(name, "lines", question) for name, question in QUESTIONS.items()]
-    return CommandForm("Review", fields, "Send review", lambda v: ["review", *_options(v, QUESTIONS)])
+    if found.sentence:
+        fields.append(Field("stars", "one", STARS, _FROM_1_TO_5))
+    names = [field.name for field in fields]
+    return CommandForm("Review", fields, "Send review", lambda v: ["review", *_options(v, names)])
 
 
 def _options(values: Values, names: Iterable[str]) -> list[str]:

@@ -1,8 +1,9 @@
-"""The forms for what a group says about its runs: a bet before each, and the honest sentence after both.
+"""The forms for what a group says: a bet before each run, the honest sentence after both, the answers of a duel.
 
 bet("baseline")    # before the run; beside the result, once there is one
 bet("own")         # the prediction for the group's own experiment
 sentence()         # what was changed, what it did, what one cannot conclude
+duel()             # what the ten photographs on the wall are; duel(8) where there are eight
 """
 
 import weakref
@@ -10,8 +11,10 @@ from typing import Any
 
 import traitlets
 
+from lab_code.cli.app import main
 from lab_code.notebook.command_form import CommandForm, Field, Values
 from lab_code.tracking.runs import read_runs
+from lab_code.workshop.duel import DATA, MOST, USUAL, describe_answers, list_choices
 from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.statements import (
     OWN,
@@ -78,6 +81,24 @@ def sentence() -> CommandForm:
     if kept:
         form.values = {"text": kept}
         form.said = "This sentence is kept, and goes with the hand-in."
+    return form
+
+
+def duel(photographs: int = USUAL) -> CommandForm:
+    """What the numbered photographs on the wall are, and the code beside them; what is sent stands."""
+    kit = find_kit()
+    main(["duel"])
+    options = tuple((str(choice.number), str(choice.number)) for choice in list_choices(kit.root / DATA))
+    names = [f"photograph {number}" for number in range(1, min(max(1, photographs), MOST) + 1)]
+    fields = [Field("code", "line", "The code on the wall"), *(Field(name, "one", name, options) for name in names)]
+
+    def make_argv(values: Values) -> list[str]:
+        return ["duel", values["code"], "--answers", ",".join(values[name] for name in names)]
+
+    form = CommandForm("Human against machine", fields, "Send our answers", make_argv)
+    kept = read_statements(kit.root).duel
+    if kept is not None:
+        form.said = f"Your answers to {kept.code} are kept: {describe_answers(kit, kept)}."
     return form
 
 

@@ -24,6 +24,7 @@ _LISTED = 3  # names in a note
 _LARGEST = 1e308  # MLflow writes infinity as the largest number there is
 _TAGS = {"group", "sweep"}  # of which every run of the lab has one, or else a parameter of every training run
 _PARAMETER = "trainer.epochs"
+RELAY_OF, RELAY_GROUP = "relay.of", "relay.group"  # tags of a run that was made from another group's card
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Run:
     def is_group(self) -> bool:
         """Whether it only holds others together, as a sweep does."""
         return "sweep" in self.tags
+
+    @property
+    def is_relay(self) -> bool:
+        """Whether it was made from another group's card: no idea, and no score, of this group's own."""
+        return RELAY_OF in self.tags
 
     @property
     def seconds(self) -> float | None:

@@ -24,6 +24,7 @@ QUESTIONS = {
     "effect": "What did the change do? Name a number.",
     "doubt": "What can one not conclude from these two runs alone, and which run would you make next?",
 }
+STARS = "How honest and clear is their sentence: 1 (hardly) to 5 (very)?"
 LONGEST = 500  # characters of an answer
 _LONGEST_VALUE, _MOST_VALUES = 80, 200
 _CHOICES = ("data.", "framework", "loss.", "model.", "optimizer.", "seed", "trainer.")
@@ -32,11 +33,13 @@ _PATHS = ("data.folder", "model.weights")
 
 @dataclass(frozen=True)
 class Review:
-    """What a group is to review: two runs called A and B, and their confusion matrices (C, C)."""
+    """What a group is to review: two runs called A and B, their confusion matrices (C, C), and what the other group has
+    written of its runs, where it has."""
 
     id: str
     runs: tuple[Run, Run]
     confusions: tuple[np.ndarray, np.ndarray]
+    sentence: str = ""
 
 
 def review_to_json(identity: str, runs: tuple[Run, Run], confusions: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
@@ -59,7 +62,8 @@ def review_from_json(document: dict[str, Any], root: Path) -> Review:
     classes = len(confusions[0])
     if not FEWEST <= classes <= MOST or any(matrix.shape != (classes, classes) for matrix in confusions):
         raise ValueError(f"the confusion matrices are not two of {FEWEST} to {MOST} classes")
-    return Review(str(document["id"]), (runs[0], runs[1]), (confusions[0], confusions[1]))
+    sentence = "".join(letter for letter in str(document.get("sentence", "")) if letter.isprintable())[:LONGEST]
+    return Review(str(document["id"]), (runs[0], runs[1]), (confusions[0], confusions[1]), sentence)
 
 
 def read_review(root: Path) -> Review:
@@ -81,15 +85,22 @@ def read_review(root: Path) -> Review:
         raise LabError(f"{path} cannot be read: {error}", hint="ask the instructor to bring it again") from error
 
 
-def write_answers(root: Path, review: Review, answers: dict[str, str]) -> Path:
-    """Replace the answers. Raises `LabError` for an empty one, or one beyond 500 characters."""
+def write_answers(root: Path, review: Review, answers: dict[str, str], stars: int | None = None) -> Path:
+    """Replace the answers; `stars` (1 to 5) rate the sentence.
+
+    Raises `LabError` for an empty answer, or one beyond 500 characters, and for stars where there is no sentence.
+    """
+    if stars is not None and (stars not in range(1, 6) or not review.sentence):
+        fault = f"{stars} stars" if review.sentence else "the other group has written no sentence to be rated"
+        raise LabError(fault, hint="from 1 to 5, where there is a sentence: lab review shows it")
     for key in QUESTIONS:
         length = len(answers.get(key, "").strip())
         if not 1 <= length <= LONGEST:
             found = f"has {length} characters" if length else "is empty"
             raise LabError(f"the answer '{key}' {found}", hint=f"a sentence or two, at most {LONGEST} characters")
     path = root / ANSWERS
-    write_whole(path, to_json({"id": review.id, **{key: answers[key].strip() for key in QUESTIONS}}))
+    rated = {} if stars is None else {"stars": stars}
+    write_whole(path, to_json({"id": review.id, **{key: answers[key].strip() for key in QUESTIONS}, **rated}))
     return path
 
 

@@ -2,7 +2,8 @@
 
     standing = read_standing(read_kit(folder))
 
-It holds no answer, no sentence, no name that the group typed. It is read in milliseconds, and travels as JSON;
+It holds no answer to the quiz, no sentence, no name that the group typed; of human against machine its list, which is
+no secret once it is sent. It is read in milliseconds, and travels as JSON;
 `standing_from_json` takes nothing that is not exactly that.
 """
 
@@ -16,9 +17,11 @@ from lab_code.workshop.attempts import count_wrong_in_a_row
 from lab_code.workshop.kit import Kit
 from lab_code.workshop.points import count_points
 from lab_code.workshop.progress import Journal, read_journal
+from lab_code.workshop.statements import read_statements
 
 SCORE = "best_balanced_accuracy"
 _MOST = 100_000  # of anything that is counted
+_LONGEST = 1500  # characters of a duel's answers
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Standing:
     best: float | None  # balanced accuracy on the validation photographs, of the best finished run
     handed_in: int
     events: int  # lines of the journal: whether anything has happened since
+    duel: str = ""  # its code, and then one answer a photograph, with blanks between them
 
 
 def read_standing(kit: Kit) -> Standing:
@@ -44,7 +48,8 @@ def read_standing(kit: Kit) -> Standing:
     journal = read_journal(kit.root)
     runs = _read_runs(kit)
     finished = [run for run in runs if run.status == "FINISHED" and not run.is_group]
-    scores = [score for run in finished if (score := run.metrics.get(SCORE)) is not None and math.isfinite(score)]
+    own = [run for run in finished if not run.is_relay]
+    scores = [score for run in own if (score := run.metrics.get(SCORE)) is not None and math.isfinite(score)]
     opened = [stage for stage in kit.stages if journal.unlocked(stage.id)]
     following = next((stage for stage in kit.stages if stage not in opened), None)
     return Standing(
@@ -60,6 +65,7 @@ def read_standing(kit: Kit) -> Standing:
         best=max(scores, default=None),
         handed_in=len(journal.of("handed_in")),
         events=_count_events(journal),
+        duel=_read_duel(kit),
     )
 
 
@@ -69,11 +75,17 @@ def standing_to_json(standing: Standing) -> dict[str, Any]:
 
 
 def standing_from_json(document: object) -> Standing:
-    """The record of a message from elsewhere. Raises ValueError where it is not exactly one."""
-    if not isinstance(document, dict) or set(document) != set(Standing.__dataclass_fields__):
+    """The record of a message from elsewhere. Raises ValueError where it is not exactly one.
+
+    Kits of earlier versions say nothing of a duel.
+    """
+    if not isinstance(document, dict) or set(document) | {"duel"} != set(Standing.__dataclass_fields__):
         raise ValueError("it is no standing")
+    duel = document.get("duel", "")
+    if not isinstance(duel, str) or not duel.isprintable() or len(duel) > _LONGEST:
+        raise ValueError("its answers to a duel cannot be")
     group, best, training = document["group"], document["best"], document["training"]
-    counts = [document[name] for name in document if name not in ("group", "best", "training")]
+    counts = [document[name] for name in document if name not in ("group", "best", "training", "duel")]
     if not isinstance(group, str) or not isinstance(training, bool):
         raise ValueError("a value in it has another type")
     if not all(type(count) is int and 0 <= count <= _MOST for count in counts):
@@ -83,6 +95,14 @@ def standing_from_json(document: object) -> Standing:
     if not document["rescued"] <= document["opened"] <= document["stages"]:
         raise ValueError("its stages cannot be")
     return Standing(**{**document, "best": None if best is None else float(best)})
+
+
+def _read_duel(kit: Kit) -> str:
+    try:
+        duel = read_statements(kit.root).duel
+    except LabError:
+        return ""
+    return "" if duel is None else " ".join([duel.code, *duel.answers])[:_LONGEST]
 
 
 def _read_runs(kit: Kit) -> list[Run]:

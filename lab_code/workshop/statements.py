@@ -1,4 +1,4 @@
-"""What a group says about its runs, in `statements.json`: a bet before each of them, and one honest sentence after.
+"""What a group says, in `statements.json`: a bet before each of its runs, one honest sentence after, a duel's answers.
 
 A bet is the balanced accuracy that a run will reach, and why. It can be changed until there is a score to be seen of
 that run, and then stands; the journal notes when it was made. The bet on `own` is the prediction for the group's own
@@ -22,7 +22,7 @@ STATEMENTS = "statements.json"
 OWN = "own"  # stands for the first run that is none of those that every group makes
 LONGEST = 500  # characters of a text
 SCORE = "best_balanced_accuracy"  # of a run: what is bet on
-_MOST_BETS = 50
+_MOST_BETS, _MOST_ANSWERS, _LONGEST_ANSWER = 50, 50, 40
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,20 @@ class Bet:
 
 
 @dataclass(frozen=True)
+class Duel:
+    """What a group thinks of the photographs on the wall (`duel.py`): one diagnosis each, and the code beside them."""
+
+    code: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Statements:
     """All that a group has said."""
 
     bets: tuple[Bet, ...] = ()
     sentence: str = ""
+    duel: Duel | None = None
 
     def bet_on(self, run: str) -> Bet | None:
         """The bet on this run; None where there is none."""
@@ -69,7 +78,14 @@ def statements_from_json(document: dict[str, Any]) -> Statements:
     shortened = [
         replace(bet, run=bet.run[:LONGEST], why=bet.why[:LONGEST], change=bet.change[:LONGEST]) for bet in bets
     ]
-    return Statements(tuple(shortened), str(document["sentence"])[:LONGEST])
+    return Statements(tuple(shortened), str(document["sentence"])[:LONGEST], _duel_from_json(document.get("duel")))
+
+
+def _duel_from_json(document: dict[str, Any] | None) -> Duel | None:
+    if document is None:
+        return None
+    answers = tuple(str(answer)[:_LONGEST_ANSWER] for answer in document["answers"][:_MOST_ANSWERS])
+    return Duel(str(document["code"])[:_LONGEST_ANSWER], answers)
 
 
 def place_bet(kit: Kit, bet: Bet, runs: Sequence[Run]) -> Bet | None:
@@ -90,7 +106,7 @@ def place_bet(kit: Kit, bet: Bet, runs: Sequence[Run]) -> Bet | None:
         )
     said = read_statements(kit.root)
     others = tuple(other for other in said.bets if other.run != bet.run)
-    _write(kit.root, replace(said, bets=(*others, bet)))
+    write_statements(kit.root, replace(said, bets=(*others, bet)))
     append_event(kit.root, "bet", run=bet.run, score=bet.score)
     return said.bet_on(bet.run)
 
@@ -100,7 +116,7 @@ def write_sentence(root: Path, text: str) -> None:
     if not text.strip():
         raise LabError("the sentence is empty", hint='lab sentence "balanced sees 30 of 35 melanomas, baseline saw 12"')
     _check_length(sentence=text)
-    _write(root, replace(read_statements(root), sentence=text.strip()))
+    write_statements(root, replace(read_statements(root), sentence=text.strip()))
     append_event(root, "sentence")
 
 
@@ -112,7 +128,7 @@ def experiments_of(kit: Kit) -> list[str]:
 
 def runs_of(name: str, runs: Sequence[Run], experiments: Collection[str]) -> list[Run]:
     """The runs that a bet is about: those of its name, or all that are a group's own."""
-    single = [run for run in runs if not run.is_group]
+    single = [run for run in runs if not run.is_group and not run.is_relay]
     return [run for run in single if (run.name not in experiments if name == OWN else run.name == name)]
 
 
@@ -150,5 +166,6 @@ def _check_length(**texts: str) -> None:
             raise LabError(f"'{name}' has {len(text)} characters", hint=f"at most {LONGEST}, please")
 
 
-def _write(root: Path, said: Statements) -> None:
+def write_statements(root: Path, said: Statements) -> None:
+    """Replace all that the group has said."""
     write_whole(root / STATEMENTS, to_json(asdict(said)))

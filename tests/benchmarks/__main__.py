@@ -21,6 +21,7 @@ from tests.benchmarks import (
     collecting,
     delivering,
     desk,
+    duel,
     experiments,
     merging,
     networks,
@@ -44,8 +45,8 @@ class Figure:
 
 # In this order: the second to the eighth use the kits that the first one builds.
 _MODULES = (
-    provisioning, delivering, unlocking, collecting, merging, classroom, desk, experiments, synthetic, training,
-    networks,
+    provisioning, delivering, unlocking, collecting, merging, classroom, desk, duel, experiments, synthetic,
+    training, networks,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ _ELSEWHERE = {
     "instructor run": "tests/instructor/classroom/test_clock.py",
     "instructor ui": "tests/instructor/collect/test_collect_command.py",
     "instructor ceremony": "tests/instructor/results/test_shown.py",
+    "instructor duel": "tests/e2e/test_duel_page.py",
     "instructor room-code": "tests/instructor/locks/test_audit_and_room_code.py",
     "instructor locks audit": "tests/instructor/locks/test_audit_and_room_code.py",
     "instructor collect stick/": "tests/instructor/collect/test_server.py",
@@ -35,6 +36,7 @@ _ELSEWHERE = {
     "./lab sweep": "tests/lab_code/test_experiment.py",
     "./lab resume": "tests/lab_code/cli/test_cli.py",
     "./lab repeat": "tests/lab_code/cli/test_cli.py",
+    "./lab card": "tests/lab_code/cli/test_relay.py",
     "./lab predict": "tests/lab_code/cli/test_cli.py",
     "./lab data path": "tests/lab_code/cli/test_cli.py",
 }

@@ -116,6 +116,7 @@ def read_all(build: Path, workshop, scratch: Path) -> HandIns:
 def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path) -> None:
     vault = Vault(class_room)
     found = read_all(class_room, workshop, tmp_path / "scratch")
+    found.of_group["group-1"][0].facts["statements"] = {"sentence": "0.2 more\u202e", "bets": []}
     made = make_reviews(workshop, found, vault, class_room / "reviews")
     assert made.reviewed == {"group-1": "group-2", "group-2": "group-1"}
     assert made.notes == ["group-3 takes no part: nothing from it yet"]
@@ -135,7 +136,8 @@ def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path
     assert not (foreign / "review.json").exists()
     assert [note for note in made.notes if "a-damaged-one" in note] and "workshop 'other'" in made.notes[-1]
     root = class_room / "kits" / "group-2"
-    write_answers(root, read_review(root), {"changed": "=1+1", "effect": "0.1\r=2", "doubt": "ünsure"})
+    assert read_review(root).sentence == "0.2 more"
+    write_answers(root, read_review(root), {"changed": "=1+1", "effect": "0.1\r=2", "doubt": "ünsure"}, stars=4)
     shutil.rmtree(root / "handin")
     write_handin(read_kit(root))
     collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
@@ -143,7 +145,7 @@ def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path
     with (class_room / "collected" / "reviews.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     expected = {"reviewer": "group-2", "reviewed": "group-1", "changed": "'=1+1", "effect": "0.1 =2", "doubt": "ünsure"}
-    assert row == expected
+    assert row == expected | {"stars": "4"}
 
 
 @pytest.mark.parametrize("text", ['{"id": 1}', "[" * 100_000, "\x00"])

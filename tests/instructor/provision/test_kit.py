@@ -72,6 +72,7 @@ lab_code/workshop/jupyter_page.py lab_code/workshop/jupyter_plugin.js
 lab_code/workshop/openable.py lab_code/workshop/reasons.py lab_code/workshop/statements.py
 lab_code/analysis/live.py lab_code/analysis/table.py lab_code/notebook/live_table.js lab_code/plots/live_run.py
 lab_code/tracking/description.py lab_code/tracking/history.py lab_code/tracking/names.py lab_code/tracking/views.py
+lab_code/analysis/card.py lab_code/cli/relay.py lab_code/workshop/duel.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/kit.py
 notebooks/starter.ipynb
 """.split()  # noqa: SIM905 - a list one can read

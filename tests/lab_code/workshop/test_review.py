@@ -81,3 +81,24 @@ def test_the_command_shows_then_keeps_and_the_hand_in_takes_it_along(kit, tmp_pa
     assert make_from_script(kit.root)
     members, _ = _collect_members(read_kit(kit.root), tmp_path)
     assert "review-answers.json" in members
+
+
+@pytest.mark.parametrize(
+    ("sentence", "stars", "said"),
+    [("0.2 more", 0, "0 stars"), ("0.2 more", 6, "6 stars"), ("", 3, "has written no sentence to be rated")],
+)
+def test_stars_that_cannot_be_are_named(tmp_path: Path, sentence: str, stars: int, said: str) -> None:
+    document = write_review(tmp_path) | {"sentence": sentence}
+    (tmp_path / "review.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(LabError, match=said):
+        write_answers(tmp_path, read_review(tmp_path), ANSWERS, stars)
+    assert not (tmp_path / "review-answers.json").exists()
+
+
+def test_the_sentence_of_the_other_group_may_be_rated_and_need_not_be(tmp_path: Path) -> None:
+    (tmp_path / "review.json").write_text(json.dumps(write_review(tmp_path) | {"sentence": "0.2 more\x1b"}))
+    found = read_review(tmp_path)
+    assert found.sentence == "0.2 more"
+    for stars in (None, 5):
+        kept = json.loads(write_answers(tmp_path, found, ANSWERS, stars).read_text(encoding="utf-8"))
+        assert kept.get("stars") == stars
