@@ -1,9 +1,10 @@
 """The command `instructor`: which commands there are, in the order of the work, and how it ends.
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `prepare.py` (quiz,
-locks, experiments), `provision.py`, `deliver.py` and `fleet.py` (laptops), `classroom.py` (plan, run sheet, slides,
-clock, board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's results), `results.py`
-(ceremony, report). What takes long to import (MLflow, torch) is imported only inside the commands that need it.
+locks, experiments), `provision.py`, `deliver.py` and `fleet.py` (laptops), `rehearse.py`, `classroom.py` (plan, run
+sheet, slides, clock, board), `in_class.py` (key, rescue, room code), `collect.py` (hand-ins, reviews, Kahoot's
+results), `results.py` (ceremony, report). What takes long to import (MLflow, torch) is imported only inside the
+commands that need it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from instructor.cli import classroom, collect, deliver, fleet, in_class, prepare, provision, results
+from instructor.cli import classroom, collect, deliver, fleet, in_class, prepare, provision, rehearse, results
 from lab_code.cli.terminal import run_app
 
 
@@ -36,6 +37,7 @@ for command in (
     fleet.fleet,
     fleet.reset,
     fleet.swap,
+    rehearse.rehearse,
     classroom.plan,
     classroom.run_sheet,
     classroom.slides,
