@@ -169,9 +169,7 @@ def _print_machine(made: "Rehearsal", slow: "Laptop | None") -> None:
     console = make_console()
     if made.here:
         takes = made.here.training_s(made.photographs)
-        how = (
-            "taken for each training, from lab doctor" if made.fast else "says lab doctor; the trainings were measured"
-        )
+        how = "taken for each training, from lab doctor" if made.fast else "the median of those that were made"
         console.print(f"  one training takes {takes:.0f} s on this machine ({how})", markup=False)
     if slow:
         console.print(

@@ -60,7 +60,7 @@ def _spread(workshop: Workshop) -> Cast:
         if fitting:
             groups[fitting[0]].append(name)
         else:
-            notes.append(f"nobody {BEHAVIOURS[name].does}: {_why_not(workshop, name, groups[order[0]])}")
+            notes.append(f"'{name}' is not shown: {_why_not(workshop, name, groups[order[0]])}")
     return Cast(groups, notes)
 
 

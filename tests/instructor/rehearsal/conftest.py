@@ -13,7 +13,6 @@ from instructor.rehearsal.cast import make_cast
 from instructor.rehearsal.paper import JSON, write_papers
 from instructor.rehearsal.rehearse import Options, Rehearsal, Stage
 from instructor.rehearsal.verdict import judge
-from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop, read_workshop
 from tests.conftest import make_once, make_small_workshop
 from tests.warm_launcher import warm_launcher
@@ -27,15 +26,18 @@ def make_tiny_workshop(**changes: object) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def rehearse_tiny(store_script: Path) -> Callable[..., Rehearsal]:
+def rehearse_tiny(build: Path, store_script: Path) -> Callable[..., Rehearsal]:
     """A function that rehearses a workshop in a folder, with the code of `project`, and writes what came out."""
 
     def rehearse(
         workshop: Workshop, folder: Path, project: Path = PROJECT, tell: Callable[[str], object] = lambda text: None
     ) -> Rehearsal:
-        (folder / "fast" / "build").mkdir(parents=True, exist_ok=True)
-        shutil.copy(store_script, folder / "fast" / "build")
-        Vault(folder / "fast" / "build").master_secret()  # that of the tests: the same answers each time
+        mine = folder / "fast" / "build"
+        if not mine.exists():  # photographs and vault of the tests: quicker, and the same answers each time
+            shutil.copytree(build / "data", mine / "data")
+            shutil.copytree(build / "vault" / "test", mine / "vault" / "test")
+            shutil.copy(build / "vault" / "master.key", mine / "vault")
+            shutil.copy(store_script, mine)
         stage = Stage(workshop, make_cast(workshop, folder), warm_launcher(), OPTIONS, tell, project=project)
         rehearsal = stage.rehearse(folder / "fast")
         write_papers(folder, rehearsal, judge(rehearsal))

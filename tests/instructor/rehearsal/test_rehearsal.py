@@ -124,17 +124,26 @@ def is_apart(hidden: Lesions, one: np.ndarray, two: np.ndarray, drawn: list[np.n
 def score_stages(group: dict[str, Any]) -> float:
     """Of 20 points a third each; a rescue code brings 0.4 of them, wrong lists and hints cost a tenth each."""
     planned = {"1-configuration": 10.0, "2-imbalance": 8.0, "3-your-own": 10.0}  # minutes of the schedule's sections
-    points, before = 0.0, 0.0
+    points, before = 0.0, next(d["start"] for d in group["deeds"] if d["what"] == "opens the notebook")
     for worth, (stage, minutes) in zip((6.7, 6.7, 6.6), planned.items(), strict=True):
         if stage not in group["opened"]:
             continue
         share = 1.0 if group["opened"][stage] == "answers" else 0.4
         share -= min(0.5, 0.1 * group["wrong"].get(stage, 0)) + 0.1 * group["hints"].get(stage, 0)
         opened = next(d["start"] for d in group["deeds"] if is_opening(d, stage, group["opened"][stage]))
-        share -= 0.1 * (opened - before > minutes + 0.05)
+        share -= 0.1 * (opened - max(before, find_jump(group, opened)) > minutes + 0.05)
         before = opened
         points += round(worth * max(0.0, share), 1)
     return round(points, 1)
+
+
+def find_jump(group: dict[str, Any], opened: float) -> float:
+    """When the journal begins anew, because a clock has jumped before this stage was opened; else 0."""
+    jump = next((one["minute"] for one in group["incidents"] if "sets its clock right" in one["what"]), opened)
+    if jump >= opened:
+        return 0.0
+    noted = ("lab unlock", "lab bet", "lab train", "lab handin", "lab sentence")
+    return next(d["start"] for d in group["deeds"] if d["start"] >= jump - 0.01 and d["what"].startswith(noted))
 
 
 def is_opening(deed: dict[str, Any], stage: str, how: str) -> bool:
