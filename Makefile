@@ -18,7 +18,7 @@ SETUP := $(PYTHON) lab_code/workshop/environment.py $(if $(PIP),--pip) $(if $(fi
 FAST_TESTS := -m "not slow and not workshop" tests/test_layering.py tests/test_paths.py tests/test_project.py \
 	$(addprefix tests/lab_code/,data workshop test_config.py test_limits.py test_metrics.py test_models_and_losses.py)
 
-.PHONY: help provision collect test lint bench format clean python for-instructor for-tests
+.PHONY: help provision rehearse collect test lint bench format clean python for-instructor for-tests
 
 help:  ## list the targets
 	@echo "Usage: make TARGET"
@@ -31,6 +31,9 @@ provision: for-instructor  ## build the kits of all groups (DATA=folder: real ph
 	  ssh|archives) $(INSTRUCTOR) deliver "$(TO)" ;; \
 	  *) $(INSTRUCTOR) deliver stick "$(TO)" ;; \
 	esac
+
+rehearse: for-instructor  ## the whole class once, by simulated groups (FAST=1: minutes; LAPTOPS=doctor.json files; DATA as above)
+	@$(INSTRUCTOR) rehearse $(if $(FAST),--fast) $(if $(LAPTOPS),--laptops "$(LAPTOPS)") $(if $(DATA),--data "$(DATA)")
 
 collect: for-instructor  ## read the hand-ins, score them, write the leaderboard (FROM=folder for a USB stick)
 	@$(INSTRUCTOR) collect $(if $(FROM),"$(FROM)")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instructor.classroom.schedule import Schedule, check_schedule
+from instructor.rehearsal.settings import RehearsalSettings
 from instructor.schema import find_line, read_yaml
 from lab_code.errors import LabError, suggest
 from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK
@@ -120,6 +121,7 @@ class Workshop:
     board: BoardSettings = field(default_factory=BoardSettings)
     scoring: Scoring = field(default_factory=Scoring)
     prizes: list[str] = field(default_factory=list)
+    rehearsal: RehearsalSettings = field(default_factory=RehearsalSettings)
     activity_minutes: int = 30
     kahoot_teams: str = "mean"
     paper: str = "a4"
@@ -197,7 +199,7 @@ def read_workshop(path: Path | None = None) -> Workshop:
         "limits.rows": 1000 <= workshop.limits.rows <= 1_000_000_000,
         "locks": 8 <= workshop.locks.memory_kib <= 262_144 and 1 <= workshop.locks.iterations <= 16,
     }
-    for key, holds in (checks | _check_scoring(workshop.scoring)).items():
+    for key, holds in (checks | _check_scoring(workshop.scoring) | workshop.rehearsal.check()).items():
         if not holds:
             where = f"{path}{find_line(path, key)}"
             raise LabError(f"{where}: {key} is out of range", hint="the comments in the file say what is meant")

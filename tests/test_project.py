@@ -147,7 +147,7 @@ def test_every_path_of_a_page_exists(page: Path) -> None:
 
 def test_make_lists_every_target() -> None:
     done = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True)
-    for target in ("provision", "collect", "test", "lint", "bench", "format", "clean"):
+    for target in ("provision", "rehearse", "collect", "test", "lint", "bench", "format", "clean"):
         assert re.search(rf"^  {target} ", done.stdout, re.MULTILINE)
 
 

@@ -2,9 +2,9 @@
 
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `adapt.py` (a workshop of
 your own, its photographs), `prepare.py` (quiz, locks, experiments), `provision.py`, `wheels.py`, `deliver.py` and
-`fleet.py` (laptops), `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue, room code,
-duel), `collect.py` (hand-ins, reviews, Kahoot's results), `results.py` (ceremony, report). What takes long to import
-(MLflow, torch) is imported only inside the commands that need it.
+`fleet.py` (laptops), `rehearse.py`, `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue,
+room code, duel), `collect.py` (hand-ins, reviews, Kahoot's results), `results.py` (ceremony, report). What takes long
+to import (MLflow, torch) is imported only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,19 @@ from pathlib import Path
 
 import typer
 
-from instructor.cli import adapt, classroom, collect, deliver, fleet, in_class, prepare, provision, results, wheels
+from instructor.cli import (
+    adapt,
+    classroom,
+    collect,
+    deliver,
+    fleet,
+    in_class,
+    prepare,
+    provision,
+    rehearse,
+    results,
+    wheels,
+)
 from lab_code.cli.terminal import run_app
 
 
@@ -39,6 +51,7 @@ for command in (
     fleet.fleet,
     fleet.reset,
     fleet.swap,
+    rehearse.rehearse,
     classroom.plan,
     classroom.run_sheet,
     classroom.slides,

@@ -151,14 +151,14 @@ def _write_catch_ups(
         write_catch_up(path, title=workshop.title, stage=stage, groups=groups, paper=workshop.paper)
 
 
-def check_room(workshop: Workshop, build: Path) -> None:
-    """Raise `LabError` where the disk cannot hold the kits."""
+def check_room(workshop: Workshop, build: Path, times: int = 1) -> None:
+    """Raise `LabError` where the disk cannot hold the kits, or so many copies of each."""
     if workshop.data.source == SYNTHETIC:
         photographs = (workshop.data.images + workshop.data.test_images) * workshop.data.image_size**2
     else:
         photographs = len(list_files(Path(workshop.data.source))) * workshop.data.stored_size**2 * 2
     # A small file takes at least a block of 4 KiB; a JPEG of this quality rarely more than a byte a pixel.
-    needed = (len(workshop.groups) + 2) * max(photographs, 4096) + _ROOM_FOR_THE_REST
+    needed = (times * len(workshop.groups) + 2) * max(photographs, 4096) + times * _ROOM_FOR_THE_REST
     place = next(folder for folder in (build, *build.resolve().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if free < needed:

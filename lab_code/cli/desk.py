@@ -140,7 +140,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="For the instruc
 
 def _heavy_checks(kit: Kit, tell: Callable[[str], object]) -> Iterator["Check"]:
     """Training and tracking, which take some seconds to import."""
+    from dataclasses import replace
+
     from lab_code.workshop.doctor import guard
+
+    figures: dict[str, float] = {}
 
     def training() -> tuple[bool, str, str]:
         from lab_code.cli.trial import time_training
@@ -149,6 +153,8 @@ def _heavy_checks(kit: Kit, tell: Callable[[str], object]) -> Iterator["Check"]:
         trial = time_training(photographs)
         if not trial.fits:  # the laptop may have been busy with something else
             trial = min(trial, time_training(photographs), key=lambda trial: trial.two_experiments_s)
+        start_s = trial.experiment_s - trial.epochs * trial.epoch_s
+        figures.update(photographs=photographs, epochs=trial.epochs, epoch_s=trial.epoch_s, start_s=start_s)
         return trial.fits, str(trial), "close other programs; or train with fewer epochs: trainer.epochs=3"
 
     def tracking() -> tuple[bool, str, str]:
@@ -157,7 +163,7 @@ def _heavy_checks(kit: Kit, tell: Callable[[str], object]) -> Iterator["Check"]:
         return True, f"a run written and read in {try_tracking(kit.root):.1f} s", ""
 
     tell("training a little …")
-    yield guard("training", training)
+    yield replace(guard("training", training), figures=figures)
     tell("writing to MLflow …")
     yield guard("MLflow", tracking)
 

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,6 +111,15 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, log_folder: Path) -> i
     return 0
 
 
+def explain_broken_code(error: SyntaxError) -> LabError:
+    """A file that is no Python any more: somebody has edited it."""
+    place = Path(error.filename or "")
+    with suppress(ValueError):
+        place = place.relative_to(Path.cwd())
+    hint = "undo the last edit there; to get an original back, copy the file from the kit as it was"
+    return LabError(f"{place} line {error.lineno}: this is no Python: {error.msg}", hint=hint)
+
+
 def _look_through_memory_rarely() -> None:
     """Python's search for circles of objects takes two of the six seconds in which PyTorch and MLflow come and go."""
     gc.set_threshold(100_000, 20, 50)
@@ -120,6 +130,8 @@ def _as_lab_error(error: Exception, log_folder: Path) -> LabError:
     if isinstance(error, OSError) and error.errno is not None:
         where = f": {error.filename}" if error.filename else ""
         return LabError(f"{error.strerror or error}{where}", hint="check the disk's free space and the folder's rights")
+    if isinstance(error, SyntaxError) and error.filename:
+        return explain_broken_code(error)
     log = log_folder / "lab-error.log"
     text = f"{datetime.now().isoformat(timespec='seconds')} {' '.join(sys.argv[:2])}\n{traceback.format_exc()}\n"
     try:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
@@ -47,12 +47,16 @@ _SETUP = "`./lab setup` (on Windows: lab setup), which makes or mends the enviro
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, whether it will do, what was found, and how to mend it (empty where it will do)."""
+    """What was looked at, whether it will do, what was found, and how to mend it (empty where it will do).
+
+    `figures` are what was measured, for programs: `instructor rehearse` takes how fast a laptop trains from them.
+    """
 
     name: str
     ok: bool
     found: str
     fix: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 def run_checks(kit: Kit, names: Sequence[str] = ()) -> Iterator[Check]:

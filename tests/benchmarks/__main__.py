@@ -26,6 +26,7 @@ from tests.benchmarks import (
     merging,
     networks,
     provisioning,
+    rehearsing,
     synthetic,
     training,
     unlocking,
@@ -46,7 +47,7 @@ class Figure:
 # In this order: the second to the eighth use the kits that the first one builds.
 _MODULES = (
     provisioning, delivering, unlocking, collecting, merging, classroom, desk, duel, experiments, synthetic,
-    training, networks,
+    training, networks, rehearsing,
 )  # fmt: skip
 
 

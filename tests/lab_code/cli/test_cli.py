@@ -149,6 +149,25 @@ def test_an_unexpected_fault_goes_to_a_log_without_values(tmp_path: Path, monkey
     assert "RuntimeError" in log and secret not in log
 
 
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("lab_code/losses/cross_entropy.py", ["train", "experiment=baseline"]),
+        ("lab_code/workshop/quiz.py", ["status"]),
+        ("lab_code/cli/app.py", ["status"]),  # which the launcher itself imports
+    ],
+)
+def test_code_that_is_no_python_any_more_is_named_with_its_line(kit, path: str, command: list[str]) -> None:
+    kit.lab("unlock", "--answers", kit.answers[0])
+    broken = kit.root / path
+    lines = broken.read_text(encoding="utf-8").count("\n")
+    broken.write_text(broken.read_text(encoding="utf-8") + "def loss(:\n", encoding="utf-8")
+    done = kit.lab(*command, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and not (kit.root / "lab-error.log").exists()
+    assert f"{Path(path).name} line {lines + 1}: this is no Python" in done.stderr
+    assert "hint: undo the last edit there" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["lab", "python", "pytest"])
 def test_hints_name_the_command_as_it_was_called(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(sys, "argv", [f"/somewhere/{name}", "status"])

@@ -355,6 +355,17 @@ def test_a_laptop_that_was_busy_is_measured_again_before_it_fails(kit, monkeypat
     assert next(measured, None) is None
 
 
+def test_how_fast_a_laptop_trains_is_told_to_programs_in_numbers(kit, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(kit.root)
+    monkeypatch.setenv(cli._HANDED_OVER, "1")
+    monkeypatch.setattr(trial_module, "time_training", lambda n: TrainingTrial("cpu", 10, (1.0, 2.0, 3.0)))
+    monkeypatch.setattr(trial_module, "try_tracking", lambda root: 0.1)
+    cli.main(["doctor", "--json"])
+    (training,) = [c for c in json.loads(capsys.readouterr().out)["checks"] if c["name"] == "training"]
+    photographs = sum(1 for _ in (kit.root / "data").rglob("*.jpg"))
+    assert training["figures"] == {"photographs": photographs, "epochs": 10, "epoch_s": 2.0, "start_s": 10.0}
+
+
 def test_tracking_is_tried_in_a_store_of_its_own(tmp_path: Path) -> None:
     assert try_tracking(tmp_path) > 0
     assert not (tmp_path / "mlflow.db").exists()

@@ -1,0 +1,82 @@
+"""A fault that is planted in a copy of the product turns the verdict red, and the rehearsal says what it is."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from instructor.rehearsal.verdict import judge
+from instructor.workshop import Workshop
+from tests.conftest import PROJECT
+
+pytestmark = pytest.mark.slow
+_TREES = ("instructor", "lab_code", "locked", "notebooks", "quiz")
+_FILES = ("LICENSE", "constraints.txt", "environment.yml", "pyproject.toml")
+
+# What is broken -> the file, a line in it, what stands there instead, and what the verdict says.
+FAULTS = {
+    "a lock that does not open": (
+        "lab_code/workshop/unlock.py",
+        "files = open_with_answers(lock, answers, chain, words)",
+        "files = open_with_answers(lock, answers[::-1], chain, words)",
+        "opening stage 1 by its answers fails: error: these answers do not open stage 1",
+    ),
+    "a hand-in that loses a run": (
+        "lab_code/workshop/handin.py",
+        "runs = copy_own_runs(kit.root, scratch / DATABASE)",
+        "runs = copy_own_runs(kit.root, scratch / DATABASE)[:-1]\n"
+        "    import sqlite3 as lost\n"
+        "    with lost.connect(scratch / DATABASE) as database:\n"
+        "        database.execute(\"UPDATE runs SET status = 'RUNNING'\")",
+        "group-1: what it did: finished runs: it had 1, 0 came",
+    ),
+    "a collect that stops": (
+        "instructor/collect/collect.py",
+        "        advance = progress(\"merging\", len(handins.of_group))\n",
+        "        raise RuntimeError(\"stopped\")\n",
+        "instructor collect: it stops: error: unexpected RuntimeError: stopped",
+    ),
+}  # fmt: skip
+
+
+def copy_product(folder: Path) -> Path:
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for tree in _TREES:
+        shutil.copytree(PROJECT / tree, folder / tree, ignore=ignored)
+    for name in _FILES:
+        shutil.copy(PROJECT / name, folder)
+    return folder
+
+
+def plant(project: Path, name: str) -> None:
+    path, line, instead, _ = FAULTS[name]
+    code = (project / path).read_text(encoding="utf-8")
+    assert code.count(line) == 1, f"{path} has changed: plant the fault anew"
+    (project / path).write_text(code.replace(line, instead), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_turns_the_verdict_red(tmp_path: Path, rehearse_tiny, lonely: Workshop, name: str) -> None:
+    project = copy_product(tmp_path / "product")
+    plant(project, name)
+    verdict = judge(rehearse_tiny(lonely, tmp_path / "rehearsal", project))
+    assert not verdict.fits and verdict.text.startswith("not ready")
+    assert any(FAULTS[name][3] in fault for fault in verdict.faults), verdict.faults
+
+
+def test_one_that_was_interrupted_is_begun_again_with_its_kits_and_without_a_fault_it_is_ready(
+    tmp_path: Path, rehearse_tiny, lonely: Workshop
+) -> None:
+    said: list[str] = []
+
+    def interrupt(text: str) -> None:
+        if "at a time" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rehearse_tiny(lonely, tmp_path, tell=interrupt)
+    kit = tmp_path / "fast" / "build" / "kits" / "group-1" / "kit.json"
+    built = kit.stat().st_mtime_ns
+    verdict = judge(rehearse_tiny(lonely, tmp_path, tell=said.append))
+    assert verdict.fits, verdict.faults + verdict.late
+    assert "the work of an earlier rehearsal" in said[0] and kit.stat().st_mtime_ns == built
