@@ -70,7 +70,7 @@ def status(
 
     Example: instructor server status
     """
-    from instructor.server.course import describe_course
+    from instructor.server.course import LEAST_FREE, describe_course
 
     course = _open(workshop, build)
     found = describe_course(course)
@@ -83,6 +83,8 @@ def status(
         make_console().print(table)
     if not found["answers"]:
         raise LabError("the server does not answer", hint="instructor server up")
+    if int(str(found["free_mb"])) * 1_000_000 < LEAST_FREE:
+        raise LabError(f"only {found['free_mb']} MB are free on the server's disk", hint="free some room there")
 
 
 def backup(

@@ -215,6 +215,7 @@ def _start_mlflow(course: Course) -> Server:
             command, cwd=course.folder, env=make_environment(course), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, umask=0o077,
         )  # fmt: skip
+    process.returncode = 0  # it outlives this command, so that nobody has to wait for it
     try:
         started = psutil.Process(process.pid).create_time()
     except psutil.Error:

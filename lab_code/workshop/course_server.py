@@ -39,6 +39,7 @@ _LARGEST = 1.7976931348623157e308
 _HINTS = {
     401: "the instructor gives the account back its password: instructor server user",
     403: "the group's account must not write there: instructor server user",
+    500: "is the server's disk full? The instructor: instructor server status",
     507: "the instructor frees some room on the server's disk",
 }
 

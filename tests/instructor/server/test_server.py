@@ -6,8 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import psutil
 import pytest
 import yaml
 
+from instructor.cli.app import main
 from instructor.collect.server import read_server
 from instructor.server import course as course_module
 from instructor.server.accounts import check_name, list_accounts, sign_in
@@ -57,9 +61,14 @@ def processes_of(course: Course) -> list[psutil.Process]:
 
 
 def kill_server(course: Course) -> None:
-    family = processes_of(course)
+    kill(processes_of(course))
+
+
+def kill(family: list[psutil.Process]) -> None:
+    """All of them at once, and wait until none is left; some end because the others do."""
     for member in family:
-        member.kill()
+        with suppress(psutil.NoSuchProcess):
+            member.send_signal(signal.SIGKILL)
     psutil.wait_procs(family)
 
 
@@ -67,10 +76,7 @@ def kill_database(course: Course) -> None:
     assert course.database.folder is not None
     pid = int((course.database.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
     postmaster = psutil.Process(pid)
-    family = [*postmaster.children(recursive=True), postmaster]
-    for member in family:
-        member.send_signal(signal.SIGKILL)
-    psutil.wait_procs(family)
+    kill([postmaster, *postmaster.children(recursive=True)])
 
 
 @pytest.mark.slow
@@ -164,6 +170,16 @@ def trained(kit: KitOnDisk, course: Course):
     return point_at(read_kit(kit.root), course)
 
 
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """A disk on which nothing fits, in the place of a folder."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
 @pytest.mark.slow
 def test_a_kits_runs_arrive_whole_once_and_are_collected_under_their_own_ids(
     trained, course: Course, build: Path, tmp_path: Path
@@ -178,6 +194,10 @@ def test_a_kits_runs_arrive_whole_once_and_are_collected_under_their_own_ids(
     point_at(trained, course, "another-password")
     assert "does not know the password of group-1" in send_runs(trained).fault
     point_at(trained, course)
+    if os.geteuid() == 0:
+        with full_disk(course.artifacts):
+            fault = send_runs(trained).fault
+        assert "the course's server says 500" in fault and "is the server's disk full?" in fault
     done = send_runs(trained)
     assert (done.sent, done.waiting, done.fault) == (1, 0, "") and not list_waiting(trained)
     (trained.root / ".lab" / "server.json").unlink()  # as after a cut: it is found there and sent once more
@@ -248,17 +268,18 @@ def test_without_postgresql_the_way_to_get_it_is_said(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_disk_that_is_full_for_postgresql_is_said(tmp_path: Path) -> None:
-    folder = tmp_path / "small"
-    folder.mkdir()
+def test_a_disk_that_is_full_for_postgresql_is_said() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="lab-small-disk-"))  # where the account of PostgreSQL reaches it
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=True)
     try:
+        folder.chmod(0o755)
         made = make_course(folder)
         with pytest.raises(LabError, match="initdb failed") as error:
             made.database.start()
         assert "free some room" in str(error.value.hint)
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+        folder.rmdir()
 
 
 def test_accounts_of_a_server_that_does_not_run_are_not_waited_for(tmp_path: Path) -> None:
@@ -271,7 +292,11 @@ def test_down_stops_both_and_a_second_one_finds_nothing(tmp_path: Path) -> None:
     assert stop_course(make_course(tmp_path)) == []
 
 
-def test_the_containers_have_the_settings_that_the_server_here_has(tmp_path: Path, project: Path) -> None:
+def test_the_containers_have_the_settings_that_the_server_here_has(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("MLFLOW_") or name == "DO_NOT_TRACK"]:
+        monkeypatch.delenv(name)
     made = make_course(tmp_path, workers=2)
     recipe = yaml.safe_load((project / "instructor/server/compose.yaml").read_text(encoding="utf-8"))
     server, database = recipe["services"]["mlflow"], recipe["services"]["database"]
@@ -289,3 +314,28 @@ def test_the_containers_have_the_settings_that_the_server_here_has(tmp_path: Pat
     pins = (project / "constraints.txt").read_text(encoding="utf-8").splitlines()
     image = server["build"]["dockerfile_inline"].replace("[auth]", "")
     assert all(pin in image for pin in pins if pin.startswith(("mlflow==", "psycopg2-binary==")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"report_to": "the server"}, "server.report_to is out of range"),
+        ({"report_to": "http://a b"}, "server.report_to is out of range"),
+        ({"port": 0}, "server.port is out of range"),
+        ({"workers": 0}, "server.workers is out of range"),
+        ({"database": "sqlite:///here.db"}, "server.database is out of range"),
+        ({"adress": "x"}, "keys here: report_to, address, port, workers, database"),
+        ({}, "there is no vault"),
+    ],
+)
+def test_a_wrong_setting_of_the_server_is_named(
+    tmp_path: Path, settings: dict, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = {"id": "tiny", "title": "Tiny", "seed": 1, "groups": ["group-1"], "server": settings}
+    described["stages"] = [{"id": "1-x", "title": "A stage", "questions": 2}]
+    (tmp_path / "workshop.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
+    place = ["--workshop", str(tmp_path / "workshop.yaml"), "--build", str(tmp_path / "build")]
+    for command in ("up", "down", "status", "backup", "user"):
+        assert main(["server", command, *place]) == 1
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "build").exists()
