@@ -110,17 +110,33 @@ def test_a_backup_brings_the_same_back_and_keeps_what_was_there(course: Course, 
     (course.artifacts / "7" / "curve.png").write_bytes(b"a curve")
     before = count(course)
     path = back_up(course, tmp_path / "course.zip")
-    assert read_counts(path) == before and before["runs"] >= 3
+    assert read_counts(path) == before and before["runs"] >= 3 and before["users"] >= 4
     with pytest.raises(LabError, match="the server is running"):
         restore(course, path)
-    kill_server(course)
-    course.database.ask("DELETE FROM metrics")
-    shutil.rmtree(course.artifacts)
-    assert restore(course, path) == before == count(course)
-    assert (course.artifacts / "7" / "curve.png").read_bytes() == b"a curve"
-    kept = course.database.ask("SELECT datname FROM pg_database WHERE datname LIKE 'before_%'", "postgres")
-    assert count(course, str(kept[-1][0]))["metrics"] == 0
-    start_course(course, quiet)
+    course.database.ask("CREATE DATABASE another", "postgres")  # of a server that does not run, with other things in it
+    database = replace(course.database, uri=course.database.at("another"), folder=None)
+    another = replace(course, folder=tmp_path / "another", database=database)
+    another.artifacts.mkdir(parents=True)
+    (another.artifacts / "old.png").write_bytes(b"old")
+    database.ask("CREATE TABLE runs (run_uuid TEXT)")
+    assert restore(another, path) == before == count(another)
+    assert (another.artifacts / "7" / "curve.png").read_bytes() == b"a curve"
+    ((kept,),) = database.ask("SELECT datname FROM pg_database WHERE datname LIKE 'before_%'", "postgres")
+    assert count(another, str(kept)) == {"runs": 0}
+    assert (another.folder / f"artifacts-{kept}" / "old.png").read_bytes() == b"old"
+
+
+def test_a_backup_that_is_damaged_changes_nothing(course: Course, tmp_path: Path) -> None:
+    path = tmp_path / "course.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("database.dump", b"no dump")
+        archive.writestr("counts.json", json.dumps({"counts": {"runs": 1}, "files": 0}))
+    another = replace(course, folder=tmp_path, database=replace(course.database, folder=None))
+    before, known = count(course), course.database.ask("SELECT datname FROM pg_database", "postgres")
+    with pytest.raises(LabError, match="pg_restore failed"):
+        restore(another, path)
+    assert count(course) == before and course.database.ask("SELECT datname FROM pg_database", "postgres") == known
+    assert sorted(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
