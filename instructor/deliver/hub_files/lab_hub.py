@@ -22,6 +22,7 @@ from tornado import web
 
 _IN_CONTAINERS = {"docker": "dockerspawner.DockerSpawner", "kubernetes": "kubespawner.KubeSpawner"}
 _SPAWNERS = {"simple": "simple", "systemd": "systemdspawner.SystemdSpawner", **_IN_CONTAINERS}
+_LOOK_S = 0.5  # how often whoever waits looks whether it is their turn
 _TLJH_PYTHON = "/opt/tljh/user/bin/python3"
 # In a container: the image has the script (see the Dockerfile); the group's own kit, and no other one, is mounted.
 _SCRIPT_IN_IMAGE, _KIT_IN_CONTAINER = "/srv/lab-hub/start/start_kit.py", "/srv/lab-kit"
@@ -60,7 +61,7 @@ def configure(c: Any, folder: Path) -> None:
     if "spawner_class" not in c.JupyterHub:
         _configure_own(c, folder, settings)
     _configure_accounts(c, settings)
-    c.JupyterHub.concurrent_spawn_limit = settings["at_once"]
+    c.JupyterHub.concurrent_spawn_limit = 0  # JupyterHub's own limit refuses whoever comes then; here they wait
     c.Spawner.default_url = "/lab/tree/notebooks/starter.ipynb"
     c.Spawner.start_timeout = c.Spawner.http_timeout = 300
     c.Spawner.mem_limit, c.Spawner.cpu_limit = f"{settings['memory_mb']}M", float(settings["cpus"])
@@ -71,7 +72,22 @@ def configure(c: Any, folder: Path) -> None:
     c.Spawner.cmd = [python, script]
     if spawner in _IN_CONTAINERS:
         c.DockerSpawner.image = c.KubeSpawner.image = settings["image"]
-    c.Spawner.pre_spawn_hook = lambda spawner: give_kit(spawner, folder, settings)
+    starting: list[Any] = []
+
+    async def prepare(spawner: Any) -> None:
+        give_kit(spawner, folder, settings)
+        await take_turn(spawner, starting, settings["at_once"])
+
+    c.Spawner.pre_spawn_hook = prepare
+
+
+async def take_turn(spawner: Any, starting: list[Any], at_once: int) -> None:
+    """Wait until fewer than `at_once` servers are starting: more at a time would each take longer than one waits."""
+    while len(starting) >= at_once:
+        starting[:] = [other for other in starting if other.pending == "spawn"]
+        if len(starting) >= at_once:
+            await asyncio.sleep(_LOOK_S)
+    starting.append(spawner)
 
 
 def give_kit(spawner: Any, folder: Path, settings: dict[str, Any]) -> None:

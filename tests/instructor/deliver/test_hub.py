@@ -272,8 +272,25 @@ def test_settings_of_a_hub_that_brings_its_own_stay(tiny: Path, lab_hub) -> None
     c.JupyterHub.spawner_class = "the littlest hub's own"
     lab_hub.configure(c, tiny / "hub")
     assert c.JupyterHub.spawner_class == "the littlest hub's own" and "bind_url" not in c.JupyterHub
-    assert (c.Spawner.mem_limit, c.Spawner.cpu_limit, c.JupyterHub.concurrent_spawn_limit) == ("1500M", 2.0, 3)
+    assert (c.Spawner.mem_limit, c.Spawner.cpu_limit) == ("1500M", 2.0)
     assert c.Spawner.environment["OMP_NUM_THREADS"] == "2"
+
+
+def test_servers_start_so_many_at_a_time_and_the_others_wait(lab_hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    spawners, starting, most = [SimpleNamespace(pending="spawn") for _ in range(7)], [], []
+
+    async def start(spawner: SimpleNamespace) -> None:
+        await lab_hub.take_turn(spawner, starting, 3)
+        most.append(sum(other.pending == "spawn" for other in starting))
+        await asyncio.sleep(0)
+        spawner.pending = None
+
+    async def start_all() -> None:
+        await asyncio.gather(*(start(spawner) for spawner in spawners))
+
+    monkeypatch.setitem(lab_hub.take_turn.__globals__, "_LOOK_S", 0)
+    asyncio.run(start_all())
+    assert len(most) == 7 and max(most) == 3
 
 
 def sit_down(name: str, **more: object) -> SimpleNamespace:
