@@ -24,11 +24,11 @@ help:  ## list the targets
 	@echo "Usage: make TARGET"
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  \1\t/' | expand -t 14
 
-provision: for-instructor  ## build the kits of all groups (DATA=folder: real photographs; TO=stick's folder, ssh, archives: deliver)
+provision: for-instructor  ## build the kits of all groups (DATA=folder: real photographs; TO=stick's folder, ssh, archives, hub: deliver)
 	@$(INSTRUCTOR) provision $(if $(DATA),--data "$(DATA)")
 	@case "$(TO)" in \
 	  "") ;; \
-	  ssh|archives) $(INSTRUCTOR) deliver "$(TO)" ;; \
+	  ssh|archives|hub) $(INSTRUCTOR) deliver "$(TO)" ;; \
 	  *) $(INSTRUCTOR) deliver stick "$(TO)" ;; \
 	esac
 
@@ -64,4 +64,4 @@ for-instructor: python
 	@$(SETUP) --extras instructor
 
 for-tests: python
-	@$(SETUP) --extras instructor,test
+	@$(SETUP) --extras instructor,test,hub

@@ -6,6 +6,7 @@ here and on any other machine to which the folder was carried; and from the publ
 key file is what `instructor key` reads; a key that is replaced by another one is kept beside it.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -75,6 +76,11 @@ class Vault:
     def handin_key(self, workshop: str, group: str) -> bytes:
         """What a kit signs its hand-ins with; it lies in the kit."""
         return self._derive("handin", workshop, group)
+
+    def password(self, workshop: str, account: str, what: str) -> str:
+        """What an account of a hub or a server signs in with: 60 bits, typed without capitals."""
+        derived = base64.b32encode(self._derive("password", what, workshop, account))[:12].decode("ascii").lower()
+        return "-".join(derived[start : start + 4] for start in (0, 4, 8))
 
     def read_key(self) -> Key:
         """Answers and rescue codes of all groups. Raises `LabError` before the first `make provision`."""

@@ -23,6 +23,7 @@ SYNTHETIC = "synthetic"
 PRIZES = ("first-to-open", "closest-bet", "best-sentence", "most-found", "relay", "duel")
 _PARTS = ("model", "stages", "management", "kahoot", "relay")  # of the final ranking
 _OF_A_CLASS = "most-found"  # the prize that may say of which class, as `most-found mel`; else the data set's spotlight
+HUB_GROUPS, SPAWNERS = "groups", ("simple", "systemd", "docker", "kubernetes")
 
 
 @dataclass
@@ -86,6 +87,32 @@ class BoardSettings:
 
 
 @dataclass
+class HubSettings:
+    """Of `instructor deliver hub` (docs/hub.md): JupyterHub, for a room without laptops of its own."""
+
+    spawner: str = "simple"
+    authenticator: str = HUB_GROUPS
+    users: dict[str, str] = field(default_factory=dict)  # name -> group, beside the groups' own names
+    address: str = "0.0.0.0"
+    port: int = 8000
+    memory_mb: int = 2000
+    cpus: float = 1
+    at_once: int = 6
+    image: str = "lab-kit-hub"
+
+
+@dataclass
+class ServerSettings:
+    """One MLflow for a course (docs/server.md). `report_to`: where kits send their runs; empty: nowhere."""
+
+    report_to: str = ""
+    address: str = "0.0.0.0"
+    port: int = 5000
+    workers: int = 2
+    database: str = ""
+
+
+@dataclass
 class Scoring:
     """What the final ranking is made of: the full points of every part, and when two models differ."""
 
@@ -119,6 +146,8 @@ class Workshop:
     limits: HandinLimits = field(default_factory=HandinLimits)
     schedule: Schedule = field(default_factory=Schedule)
     board: BoardSettings = field(default_factory=BoardSettings)
+    hub: HubSettings = field(default_factory=HubSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
     scoring: Scoring = field(default_factory=Scoring)
     prizes: list[str] = field(default_factory=list)
     rehearsal: RehearsalSettings = field(default_factory=RehearsalSettings)
@@ -199,11 +228,14 @@ def read_workshop(path: Path | None = None) -> Workshop:
         "limits.rows": 1000 <= workshop.limits.rows <= 1_000_000_000,
         "locks": 8 <= workshop.locks.memory_kib <= 262_144 and 1 <= workshop.locks.iterations <= 16,
     }
-    for key, holds in (checks | _check_scoring(workshop.scoring) | workshop.rehearsal.check()).items():
+    for key, holds in (
+        checks | _check_scoring(workshop.scoring) | workshop.rehearsal.check() | _check_servers(workshop)
+    ).items():
         if not holds:
             where = f"{path}{find_line(path, key)}"
             raise LabError(f"{where}: {key} is out of range", hint="the comments in the file say what is meant")
     _check_prizes(path, workshop.prizes)
+    _check_hub(path, workshop)
     _check_activity(path, workshop)
     check_schedule(path, workshop.schedule, workshop.activity_minutes)
     return workshop
@@ -254,6 +286,36 @@ def _check_activity(path: Path, workshop: Workshop) -> None:
         if section.until and section.until not in known:
             hint = f"{suggest(section.until, known)}until can be: {', '.join(known)}"
             raise LabError(f"{where}: nothing ends with '{section.until}'", hint=hint)
+
+
+def _check_hub(path: Path, workshop: Workshop) -> None:
+    """Raise `LabError` for a spawner that does not exist, or a user of no group."""
+    hub = workshop.hub
+    if hub.spawner not in SPAWNERS:
+        hint = f"{suggest(hub.spawner, SPAWNERS)}hub.spawner can be: {', '.join(SPAWNERS)}"
+        raise LabError(f"{path}{find_line(path, 'hub.spawner')}: there is no spawner '{hub.spawner}'", hint=hint)
+    for user, group in hub.users.items():
+        if group not in workshop.groups:
+            where = f"{path}{find_line(path, f'hub.users.{user}')}: hub.users"
+            hint = f"{suggest(group, workshop.groups)}groups: {', '.join(workshop.groups)}"
+            raise LabError(f"{where}: {user} belongs to '{group}', which is no group", hint=hint)
+
+
+def _check_servers(workshop: Workshop) -> dict[str, bool]:
+    hub, server = workshop.hub, workshop.server
+    return {
+        "server.report_to": re.fullmatch(r"(https?://[\w.\[\]:-]+/?)?", server.report_to) is not None,
+        "server.address": re.fullmatch(r"[\w.:-]+", server.address) is not None,
+        "server.port": 1 <= server.port <= 65_535,
+        "server.workers": 1 <= server.workers <= 64,
+        "server.database": re.fullmatch(r"(postgresql(\+\w+)?://\S+/\w+)?", server.database) is not None,
+        "hub.authenticator": re.fullmatch(r"[\w.-]*", hub.authenticator) is not None,
+        "hub.address": re.fullmatch(r"[\w.:-]+", hub.address) is not None,
+        "hub.port": 1 <= hub.port <= 65_533,  # the two after it are the hub's own
+        "hub.memory_mb": 500 <= hub.memory_mb <= 1_000_000,
+        "hub.cpus": 0.1 <= hub.cpus <= 256,
+        "hub.at_once": 1 <= hub.at_once <= 1000,
+    }
 
 
 def _check_scoring(scoring: Scoring) -> dict[str, bool]:

@@ -3,8 +3,8 @@
 A command is a small function that parses, calls and prints. It lies in the file of its phase: `adapt.py` (a workshop of
 your own, its photographs), `prepare.py` (quiz, locks, experiments), `provision.py`, `wheels.py`, `deliver.py` and
 `fleet.py` (laptops), `rehearse.py`, `classroom.py` (plan, run sheet, slides, clock, board), `in_class.py` (key, rescue,
-room code, duel), `collect.py` (hand-ins, reviews, Kahoot's results), `results.py` (ceremony, report). What takes long
-to import (MLflow, torch) is imported only inside the commands that need it.
+room code, duel), `collect.py` (hand-ins, reviews, Kahoot's results), `results.py` (ceremony, report), `server.py` (one
+MLflow for a course). What takes long to import (MLflow, torch) is imported only inside the commands that need it.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from instructor.cli import (
     provision,
     rehearse,
     results,
+    server,
     wheels,
 )
 from lab_code.cli.terminal import run_app
@@ -94,4 +95,11 @@ app.add_typer(delivery, name="deliver")
 delivery.command(no_args_is_help=True)(deliver.stick)
 delivery.command()(deliver.archives)
 delivery.command()(deliver.ssh)
+delivery.command()(deliver.hub)
 delivery.command()(deliver.pin)
+
+course = _make_app("One MLflow for a course: server, database, accounts, backups.")
+app.add_typer(course, name="server")
+for command in (server.up, server.down, server.status, server.backup, server.user):
+    course.command()(command)
+course.command(no_args_is_help=True)(server.restore)

@@ -66,7 +66,7 @@ def collect(options: CollectOptions) -> None:
 
     described, build, final = read_workshop(options.workshop), options.build, options.build / "collected"
     with alone(build):
-        places = options.places or _usual_places(build)
+        places: Sequence[Path | str] = options.places or [*_usual_places(build), *_own_server(described, build)]
         collected = collect_handins(described, places, build, show_progress, unsigned=options.unsigned)
         best = {row.group: row.run_id for row in collected.rows if row.run_id}
         published, repeats = None, {}
@@ -175,6 +175,20 @@ def _print_reviews(made: "MadeReviews", files: Mapping[str, Path], notes: Sequen
 def _usual_places(build: Path) -> Sequence[Path]:
     """Where hand-ins lie if nobody says otherwise."""
     return [folder for folder in (build / "kits", build / "handins") if folder.is_dir()]
+
+
+def _own_server(described: Workshop, build: Path) -> list[str]:
+    """The course's own server, where kits report to it and it runs here."""
+    from instructor.server.course import ADMIN, answers, open_course, read_running
+    from instructor.vault import Vault
+
+    if not described.server.report_to:
+        return []
+    course = open_course(described, Vault(build), build / "server")
+    if read_running(course) is None or not answers(course):
+        make_console(stderr=True).print("note: the course's server does not run here: instructor server up")
+        return []
+    return [f"http://{ADMIN}:{course.password(ADMIN)}@127.0.0.1:{described.server.port}"]
 
 
 def results(

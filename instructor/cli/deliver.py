@@ -117,6 +117,41 @@ def ssh(
     _fail({row.laptop.name: row.error for row in rows if row.error}, {row.laptop.name: row.hint for row in rows})
 
 
+def hub(
+    build: BuildOption,
+    folder: Annotated[
+        Path | None, typer.Argument(help="The hub's folder.", show_default="build/hub", metavar="[FOLDER]")
+    ] = None,
+    dry_run: DryRunOption = False,
+    workshop: WorkshopOption = None,
+) -> None:
+    """Make a JupyterHub's folder: its configuration, and the kits that users are given when they first sign in.
+
+    What stands under `hub` in the workshop's description decides; docs/hub.md leads through it.
+
+    Example: instructor deliver hub --dry-run
+    """
+    from instructor.deliver.cargo import read_cargos
+    from instructor.deliver.hub import apply_hub, plan_hub, write_passwords
+    from instructor.vault import Vault
+
+    described, place, vault = read_workshop(workshop), folder or build / "hub", Vault(build)
+    with alone(build):
+        plan = plan_hub(described, vault, list(read_cargos(build, described.groups).values()), place)
+        if not dry_run:
+            apply_hub(plan, show_progress("files", sum(len(mine.send) for mine in plan.plans.values())))
+            passwords = write_passwords(plan, vault)
+    (_print_plans if dry_run else _print_done)([(name, "", mine, "") for name, mine in plan.plans.items()], "kit")
+    console, verb = make_console(), "would be written" if dry_run else "written"
+    own = ", ".join(sorted(plan.write)) if len(plan.write) <= 3 else f"{len(plan.write)} files of the hub's own"
+    console.print(f"{place}: {own or 'nothing'} {verb}", markup=False)
+    if dry_run:
+        _fail({str(place): "; ".join(plan.faults)} if plan.faults else {}, {})
+        return
+    console.print(f"Accounts and passwords: {passwords}", markup=False)
+    console.print(f"Start it: .venv/bin/jupyterhub -f {place / 'jupyterhub_config.py'}", markup=False)
+
+
 def pin(
     replace: Annotated[
         list[str] | None, typer.Option("--replace", help="A laptop whose host key has changed for a reason you know.")

@@ -9,6 +9,7 @@ or a database. Who may write there may write for every group: the server is beli
 """
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ from instructor.workshop import Workshop
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
 from lab_code.files import sha256_file, to_json
-from lab_code.tracking.runs import artifact_tail
+from lab_code.tracking.runs import EXPERIMENT, artifact_tail
+from lab_code.workshop.course_server import RUN_TAG, name_experiment
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.handin_rules import is_allowed
 from lab_code.workshop.kit import KIT_FILE, Kit, kit_to_json, read_kit
@@ -63,9 +65,10 @@ def read_server(
         for group, mine in runs.items():
             make_store(folder / group, folder / group, build)
             for run in mine:
-                name = experiments[run.info.experiment_id]
-                write_run(client, run, name, folder / group)
-                place = folder / group / place_of(run.info.run_id, folder_of(name))
+                copied = run.data.tags.pop(RUN_TAG, "")  # sent by a kit, where it has this id
+                name = EXPERIMENT if copied else experiments[run.info.experiment_id]
+                write_run(client, run, name, folder / group, copied)
+                place = folder / group / place_of(copied or run.info.run_id, folder_of(name))
                 read.notes += _fetch_files(client, run, place, local, workshop.limits.unpacked_mb * 1_000_000)
                 advance()
     for group in runs:
@@ -149,7 +152,10 @@ def _search(client: Any, workshop: Workshop, notes: list[str]) -> tuple[dict[str
         )
         for run in page:
             group = run.data.tags.get("group", "")
-            if group in workshop.groups:
+            copied = run.data.tags.get(RUN_TAG)
+            if copied is not None and not _is_copy(copied, experiments[run.info.experiment_id], workshop.id, group):
+                strangers[group] = strangers.get(group, 0) + 1
+            elif group in workshop.groups:
                 found.setdefault(group, []).append(run)
             else:
                 strangers[group] = strangers.get(group, 0) + 1
@@ -158,6 +164,11 @@ def _search(client: Any, workshop: Workshop, notes: list[str]) -> tuple[dict[str
             break
     notes += [f"{count} runs of '{one_line(group, 60)}', which is no group here" for group, count in strangers.items()]
     return {group: found[group] for group in workshop.groups if group in found}, experiments
+
+
+def _is_copy(run_id: str, experiment: str, workshop: str, group: str) -> bool:
+    """Whether a kit has sent this run: the experiment is one that only the group's own account can write to."""
+    return re.fullmatch(r"[0-9a-f]{32}", run_id) is not None and experiment == name_experiment(workshop, group)
 
 
 def _fetch_files(client: Any, run: Any, place: Path, local: bool, most: int) -> list[str]:

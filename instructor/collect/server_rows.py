@@ -13,21 +13,25 @@ from lab_code.tracking.runs import ARTIFACTS, DATABASE
 _LARGEST = 1.7976931348623157e308  # MLflow writes infinity as the largest number there is
 
 
-def write_run(client: Any, run: Any, experiment: str, at: Path) -> None:
-    """A run with its parameters, tags and every point of every metric, its datasets and models, into our tables."""
+def write_run(client: Any, run: Any, experiment: str, at: Path, known_as: str = "") -> None:
+    """A run with its parameters, tags and every point of every metric, its datasets and models, into our tables.
+
+    `known_as` is its id where it was made, if the server holds a copy.
+    """
     info, data = run.info, run.data
+    identity = known_as or info.run_id
     histories = {key: client.get_metric_history(info.run_id, key) for key in sorted(data.metrics)}
     models = [client.get_logged_model(out.model_id) for out in (run.outputs.model_outputs if run.outputs else ())]
     with closing(sqlite3.connect(at / DATABASE)) as store, store:
         number = _find_experiment(store, experiment)
         row = {
-            "run_uuid": info.run_id, "name": info.run_name, "user_id": info.user_id, "status": info.status,
+            "run_uuid": identity, "name": info.run_name, "user_id": info.user_id, "status": info.status,
             "source_type": "UNKNOWN", "source_name": "", "entry_point_name": "", "source_version": "",
             "start_time": info.start_time, "end_time": info.end_time, "lifecycle_stage": info.lifecycle_stage,
-            "artifact_uri": place_of(info.run_id, folder_of(experiment)).as_posix(), "experiment_id": number,
+            "artifact_uri": place_of(identity, folder_of(experiment)).as_posix(), "experiment_id": number,
         }  # fmt: skip
         insert(store, "runs", [row])
-        mine = {"run_uuid": info.run_id}
+        mine = {"run_uuid": identity}
         insert(store, "params", [mine | {"key": key, "value": value} for key, value in sorted(data.params.items())])
         insert(store, "tags", [mine | {"key": key, "value": value} for key, value in sorted(data.tags.items())])
         points = [mine | _describe_point(point) for history in histories.values() for point in history]

@@ -16,9 +16,8 @@ from pathlib import Path
 from instructor.deliver.cargo import Cargo, Item, parse_sums, refuse
 from instructor.deliver.medium import find_file_system, find_unfit
 from instructor.deliver.plan import show_bytes
-from instructor.provision.kit import SHEET
 from lab_code.files import open_whole, sha256_file, write_whole
-from lab_code.workshop.kit import KIT_FILE
+from lab_code.workshop.kit import KIT_FILE, SHEET
 
 CHECKSUMS = "SHA256SUMS"
 _COMMENT = b"lab kit "

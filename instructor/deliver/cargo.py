@@ -12,14 +12,16 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from instructor.workshop import Workshop
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
 from lab_code.workshop.environment import SetupError
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.wheelhouse import LISTING, Wheelhouse, read_wheelhouse
+
+if TYPE_CHECKING:
+    from instructor.workshop import Workshop
 
 SUMS = "data/SHA256SUMS"
 EXTRAS = ("wheels",)  # what the kits' installer needs where there is no network; each travels once a medium
@@ -152,7 +154,7 @@ def parse_sums(text: str) -> dict[str, str]:
     return {name: digest for digest, name in pairs}
 
 
-def built_groups(workshop: Workshop, build: Path, wanted: Sequence[str] = ()) -> list[str]:
+def built_groups(workshop: "Workshop", build: Path, wanted: Sequence[str] = ()) -> list[str]:
     """The groups that are meant: those that are named, or all of the workshop."""
     return [group for group in workshop.groups if not wanted or group in wanted]
 

@@ -18,12 +18,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from instructor.deliver.cargo import Cargo
-from instructor.provision.kit import SHEET
 from lab_code.files import to_json
 from lab_code.tracking.runs import ARTIFACTS, DATABASE
 from lab_code.workshop.handin import HANDIN_FOLDER
 from lab_code.workshop.handin_rules import is_clutter
-from lab_code.workshop.kit import KIT_FILE
+from lab_code.workshop.kit import KIT_FILE, SHEET
 from lab_code.workshop.progress import JOURNAL
 from lab_code.workshop.quiz import QUESTIONS_FILE
 from lab_code.workshop.signature import KEY_FILE

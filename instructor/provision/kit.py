@@ -26,15 +26,15 @@ from instructor.workshop import PROJECT, Workshop, trees_of
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json
 from lab_code.tracking.empty_store import script_name
+from lab_code.workshop.course_server import PASSWORD_FILE
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
-from lab_code.workshop.kit import KIT_FILE, Kit, Stage, kit_to_json
+from lab_code.workshop.kit import KIT_FILE, SHEET, Kit, Stage, kit_to_json
 from lab_code.workshop.locks import RESCUE_BYTES
 from lab_code.workshop.plan import UNLOCK
 from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
 from lab_code.workshop.reasons import Reason, reasons_file, reasons_to_json
 from lab_code.workshop.signature import KEY_FILE
 
-SHEET = "instructions.pdf"
 _MADE = ("data/", ".lab/")  # not written by people: the data have checksums, the store's script names its version
 _TEMPLATES = Path(__file__).parent / "kit_files"
 _SHIPPED_TOP = ("constraints.txt", "environment.yml", "LICENSE")
@@ -113,6 +113,7 @@ class KitPlan:
                 self.workshop.activity_minutes,
                 [vars(section) for section in self.workshop.schedule.activity],
                 self.workshop.board.report_to,
+                self.workshop.server.report_to,
             ],
             "copied": {name: known.get(path) or sha256_file(path) for name, path in copied.items()},
             "made": [name for name in self.copied if name.startswith(".lab/")],
@@ -195,7 +196,7 @@ def build_kit(
     for name, source in plan.copied.items():
         kit.copy(source, name, 0o755 if name in _RUN else None)
     for name, content in plan.written.items():
-        kit.write(name, content, 0o600 if name == KEY_FILE else 0o644)
+        kit.write(name, content, 0o600 if name in (KEY_FILE, PASSWORD_FILE) else 0o644)
     minute_of = plan.workshop.schedule.minute_of
     write_group_sheet(
         folder / SHEET,
@@ -358,4 +359,5 @@ def _identify(plan: KitPlan, kit: KitFolder) -> Kit:
     rules, minutes = workshop.points.rules(), workshop.activity_minutes
     made = Kit(kit.root, workshop.id, workshop.title, plan.group, stages, files, rules, minutes)
     made = replace(made, group_number=plan.number)
-    return replace(made, plan=workshop.schedule.plan(), report_to=workshop.board.report_to)
+    made = replace(made, report_to=workshop.board.report_to, server=workshop.server.report_to)
+    return replace(made, plan=workshop.schedule.plan())

@@ -37,6 +37,7 @@ from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
 from lab_code.tracking.empty_store import script_name
 from lab_code.tracking.runs import DATABASE
+from lab_code.workshop.course_server import PASSWORD_FILE
 from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import JOURNAL
 from lab_code.workshop.signature import KEY_FILE
@@ -84,7 +85,7 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     shared = list_shared(data, project, script)
     plans = [plan_kit(workshop, group, variants[group], data, project, shared) for group in workshop.groups]
     for plan in plans:
-        plan.written[KEY_FILE] = vault.handin_key(workshop.id, plan.group).hex().encode()
+        plan.written.update(_draw_keys(workshop, plan.group, vault))
     done = Provisioned(data, variants)
     _build_all(plans, build, vault, done, progress)
     key = {
@@ -107,6 +108,14 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     write_key(vault.folder / "key.pdf", title=workshop.title, groups=described, paper=workshop.paper)
     _write_catch_ups(workshop, plans, key, vault)
     return done
+
+
+def _draw_keys(workshop: Workshop, group: str, vault: Vault) -> dict[str, bytes]:
+    """What a kit signs with, and its account's password where it reports to a course's server."""
+    keys = {KEY_FILE: vault.handin_key(workshop.id, group).hex()}
+    if workshop.server.report_to:
+        keys[PASSWORD_FILE] = vault.password(workshop.id, group, "server")
+    return {name: key.encode("ascii") for name, key in keys.items()}
 
 
 def _tell_changes(kept: Path | None, data: PreparedData) -> list[str]:

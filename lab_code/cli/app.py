@@ -57,13 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report_to_board() -> None:
-    """Where the workshop has a board that listens, it hears what this command has changed; nothing waits for that."""
+    """A board that listens hears what this command has changed, and a course's server gets runs; nothing waits."""
     with suppress(Exception):  # whatever it is: nobody at this laptop should hear of it
         kit = find_kit()
         if kit.report_to:
             from lab_code.workshop.reports import report
 
             report(kit)
+        if kit.server:
+            from lab_code.workshop.course_server import send_later
+
+            send_later(kit)
 
 
 @app.command()
@@ -89,6 +93,11 @@ def status() -> None:
     _print_store_notes(kit)
     for fault in read_journal(kit.root).faults:
         make_console(stderr=True).print(f"[yellow]note:[/] {fault}; tell the instructor, and carry on")
+    if kit.server:
+        from lab_code.workshop.course_server import describe_sending
+
+        if waiting := describe_sending(kit):
+            make_console(stderr=True).print(f"[yellow]note:[/] {escape(waiting)}")
     late = find_lateness(kit, read_journal(kit.root))
     if late:
         console.print(f"[yellow]late:[/] {late.text}")

@@ -51,8 +51,12 @@ def ui(browser: BrowserOption = True, stop: StopOption = False) -> None:
 def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
     from lab_code.workshop.desk import Desk, open_desk, read_servers, write_redirect
     from lab_code.workshop.doctor import QUICK, run_checks
+    from lab_code.workshop.hub_page import hub_address
 
     console, notes = make_console(), make_console(stderr=True)
+    if address := hub_address(kit.root):
+        console.print(f"This kit is open in JupyterHub already. MLflow, behind the hub's own address: {address}")
+        return
     if stop:
         running = [server for server in read_servers(kit.root) if server.name in names and server.process()]
         Desk(kit.root).stop(running)

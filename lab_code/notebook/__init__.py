@@ -18,7 +18,7 @@ from lab_code.cli.progress_bar import report_by
 from lab_code.cli.terminal import INTERRUPTED
 from lab_code.errors import LabError, suggest
 from lab_code.notebook.command_form import CommandForm
-from lab_code.notebook.live_table import LiveTable
+from lab_code.notebook.live_table import LiveTable, find_link
 from lab_code.notebook.opinion_widgets import feedback, handin, review
 from lab_code.notebook.picture import Picture
 from lab_code.notebook.progress_strip import progress, refresh
@@ -28,7 +28,7 @@ from lab_code.plots.one_run import to_png
 from lab_code.workshop.by_hand import in_notebook
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.kit import find_kit, locked_file
-from lab_code.workshop.mlflow_gate import HOST, LINK
+from lab_code.workshop.mlflow_gate import HOST
 from lab_code.workshop.spelling import spell_commands
 
 __all__ = [
@@ -113,15 +113,13 @@ def _find_form(words: list[str]) -> Callable[[], CommandForm | None] | None:
 
 def mlflow_page() -> HTML:
     """A link to MLflow's page, which `lab start` has opened beside this notebook; or how to open it."""
-    running = {server.name: server for server in read_servers(find_kit().root) if server.process()}
-    command = f"<code>{spell_commands('lab ui')}</code>"
-    if "mlflow" not in running:
-        return HTML(f"MLflow is not running beside this notebook. In a terminal: {command}")
+    root, command = find_kit().root, f"<code>{spell_commands('lab ui')}</code>"
+    running = {server.name: server for server in read_servers(root) if server.process()}
     # This page is saved with the notebook: no token may stand in it.
-    port, path = running["mlflow"].port, ""
-    if "jupyter" in running:
-        port, path = running["jupyter"].port, LINK
-    address = f"http://{HOST}:{port}/{path}"
+    address = find_link(root)
+    if not address and "mlflow" not in running:
+        return HTML(f"MLflow is not running beside this notebook. In a terminal: {command}")
+    address = address or f"http://{HOST}:{running['mlflow'].port}/"
     link = f'<a href="{address}" target="_blank" rel="noopener">Open MLflow in a new tab</a>'
     return HTML(f"{link} &nbsp; The same in a terminal: {command}")
 

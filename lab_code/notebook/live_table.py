@@ -5,6 +5,7 @@ output that is replaced at most twice a second, so that it costs training nothin
 the kit as well: a page that was loaded again goes on from there (`live_table.js`), and a finished run is drawn again.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from lab_code.tracking.history import write_progress
 from lab_code.tracking.runs import read_runs
 from lab_code.training.reporter import Reporter
 from lab_code.workshop.desk import read_servers
+from lab_code.workshop.hub_page import PREFIX
 from lab_code.workshop.mlflow_gate import HOST, LINK
 
 if TYPE_CHECKING:
@@ -118,6 +120,8 @@ def find_link(store: Path, run_id: str = "") -> str:
 
     The way leads through Jupyter: what is shown is saved with the notebook, and no token may stand in it.
     """
+    if prefix := os.environ.get(PREFIX):
+        return prefix + LINK + (f"/{run_id}" if run_id else "")
     running = {server.name: server for server in read_servers(store) if server.process()}
     if not {"jupyter", "mlflow"} <= set(running):
         return ""

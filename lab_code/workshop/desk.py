@@ -52,7 +52,7 @@ _NOT_PRIVATE = (
     "pages; copy the kit into your home folder"
 )
 _TITLES = {"jupyter": "JupyterLab", "mlflow": "MLflow"}
-_QUIET = {
+QUIET = {
     "DO_NOT_TRACK": "true",
     "JUPYTER_PLATFORM_DIRS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -241,12 +241,10 @@ def _start(kit: Kit, name: str) -> tuple[Server, subprocess.Popen[bytes]]:
     port, page = _choose_port(kit.root, name), ""
     token = secrets.token_hex(16)
     if name == "mlflow":
-        experiment = read_experiment_id(kit.root, EXPERIMENT)
-        page = "experiments" if experiment is None else f"experiments/{experiment}/runs"
-        page += f"?workflowType=machine_learning&viewStateShareKey={KEY}"
+        page = mlflow_view(kit.root)
     log = log_of(kit.root, name)
     command = _jupyter_command(kit.root, port) if name == "jupyter" else _mlflow_command(kit.root, port)
-    environment = {**os.environ, **_QUIET, **write_settings(kit.root / FOLDER)}
+    environment = {**os.environ, **QUIET, **write_settings(kit.root / FOLDER)}
     environment[SPELLED] = spell_commands("lab status").split()[0]
     environment[{"jupyter": "JUPYTER_TOKEN_FILE", "mlflow": TOKEN_FILE}[name]] = str(_token_file(kit.root, name))
     environment.pop("JUPYTER_TOKEN", None)
@@ -273,6 +271,16 @@ def _jupyter_command(root: Path, port: int) -> list[str]:
         "ServerApp.port": port,
         "ServerApp.port_retries": 0,
         "ServerApp.open_browser": False,
+        **page_options(root),
+    }
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container; on this laptop only, as everybody else
+        options["ServerApp.allow_root"] = True
+    return [sys.executable, "-m", "jupyterlab", *(f"--{key}={value}" for key, value in options.items())]
+
+
+def page_options(root: Path) -> dict[str, object]:
+    """What JupyterLab is told about the kit, here and in a hub (`hub_page.py`)."""
+    return {
         f"ServerApp.jpserver_extensions={_EXTENSION}": True,
         "ServerApp.root_dir": root.as_posix(),
         "LabApp.extra_labextensions_path": write_plugin(root / FOLDER).as_posix(),
@@ -280,18 +288,25 @@ def _jupyter_command(root: Path, port: int) -> list[str]:
         "LabApp.news_url": "None",
         "LabApp.extension_manager": "readonly",
     }
-    if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container; on this laptop only, as everybody else
-        options["ServerApp.allow_root"] = True
-    return [sys.executable, "-m", "jupyterlab", *(f"--{key}={value}" for key, value in options.items())]
+
+
+def mlflow_view(root: Path) -> str:
+    """Where MLflow's page opens: on the kit's training runs, with our view of them."""
+    experiment = read_experiment_id(root, EXPERIMENT)
+    page = "experiments" if experiment is None else f"experiments/{experiment}/runs"
+    return f"{page}?workflowType=machine_learning&viewStateShareKey={KEY}"
 
 
 def _mlflow_command(root: Path, port: int) -> list[str]:
+    return mlflow_command(root, "--port", str(port))
+
+
+def mlflow_command(root: Path, *place: str) -> list[str]:
+    """MLflow's page of the kit; `place` is `--port NUMBER` or `--socket PATH`."""
     reroot_store(root)
     store = f"sqlite:///{(root / DATABASE).as_posix()}"
-    return [
-        sys.executable, "-m", "lab_code.workshop.mlflow_gate", "--port", str(port),
-        "--store", store, "--artifacts", (root / ARTIFACTS).as_uri(),
-    ]  # fmt: skip
+    gate = [sys.executable, "-m", "lab_code.workshop.mlflow_gate", *place]
+    return [*gate, "--store", store, "--artifacts", (root / ARTIFACTS).as_uri()]
 
 
 def _wait(kit: Kit, server: Server) -> None:

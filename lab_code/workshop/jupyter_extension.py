@@ -23,6 +23,7 @@ from traitlets.config import Config
 from lab_code.errors import LabError
 from lab_code.tracking.runs import EXPERIMENT, read_experiment_id
 from lab_code.workshop.desk import read_servers
+from lab_code.workshop.hub_page import hub_address
 from lab_code.workshop.mlflow_gate import LINK
 from lab_code.workshop.openable import find_first_line, list_openable
 
@@ -40,10 +41,10 @@ class OpenMlflow(JupyterHandler):
         """Answer with MLflow's address, or say that it does not run."""
         root = Path(self.settings["server_root_dir"]).expanduser()
         running = [server for server in read_servers(root) if server.name == "mlflow" and server.process()]
-        if not running:
+        address = hub_address(root) or (running[0].address if running else "")
+        if not address:
             raise web.HTTPError(404, "MLflow is not running: lab ui")
         self.set_header("Cache-Control", "no-store")
-        address = running[0].address
         if run_id:
             experiment = read_experiment_id(root, EXPERIMENT)
             one = f"experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"

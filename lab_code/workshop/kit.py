@@ -14,7 +14,7 @@ from lab_code.workshop.mark import Mark, mark_of
 from lab_code.workshop.plan import Section
 from lab_code.workshop.points import PointRules
 
-KIT_FILE = "kit.json"
+KIT_FILE, SHEET = "kit.json", "instructions.pdf"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Kit:
     minutes: int = 30  # that the group has for answering and training
     plan: tuple[Section, ...] = ()  # what of them each section of the notebook should take
     report_to: str = ""  # address of the instructor's board; empty: nothing is sent to anybody
+    server: str = ""  # address of the course's MLflow, which runs are sent to; empty: they are sent nowhere
     group_number: int = 1  # among the groups of the workshop, counted from 1: it chooses the group's colour and shape
 
     @property
@@ -101,7 +102,8 @@ def kit_from_json(document: dict[str, Any], root: Path) -> Kit:
     plan = tuple(Section(**section) for section in document.get("plan", ()))
     kit = Kit(root, workshop, title, group, stages, dict(document["files"]), points, minutes, plan)
     number = max(1, int(document.get("group_number", 1)))
-    return replace(kit, report_to=str(document.get("report_to", "")), group_number=number)
+    report_to, server = str(document.get("report_to", "")), str(document.get("server", ""))
+    return replace(kit, group_number=number, report_to=report_to, server=server)
 
 
 def kit_to_json(kit: Kit) -> dict[str, Any]:
@@ -117,6 +119,7 @@ def kit_to_json(kit: Kit) -> dict[str, Any]:
         "minutes": kit.minutes,
         "plan": [asdict(section) for section in kit.plan],
         "report_to": kit.report_to,
+        "server": kit.server,
         "files": kit.files,
     }
 

@@ -5,6 +5,9 @@
 The token is read from the file that `LAB_TOKEN_FILE` names. It comes with the address once (`?token=…`) and from then
 on in a cookie, or as `Authorization: token …` from a program. Everything else is refused: other accounts of this
 computer, web pages that send requests to it, and names that were made to point here.
+
+In a hub (`hub_page.py`) it listens on a socket in a private folder instead (`--socket`): only Jupyter reaches it there,
+which has asked who comes, and only requests of MLflow's own page pass.
 """
 
 import argparse
@@ -21,13 +24,14 @@ from lab_code.data.ham10000 import DIAGNOSES, read_dataset
 from lab_code.tracking.views import remember_view
 
 HOST, TOKEN_FILE, LINK = "127.0.0.1", "LAB_TOKEN_FILE", "lab-mlflow"
+ENTER = "enter"  # in an address of the hub: the first page, on which the browser learns our view
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Callable[[dict[str, Any]], Awaitable[None]]], Awaitable[None]]
 
 # From here to the page itself, without the token in the address; what stands behind # is only known to the browser.
 _ENTER = (
     "<!DOCTYPE html><title>MLflow</title><script>try {{ {remember} }} catch (none) {{ }}"
-    ' location.replace("/" + location.hash)</script>Opening MLflow …'
+    " location.replace(location.pathname + location.hash)</script>Opening MLflow …"
 )
 _HEADERS = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -95,6 +99,33 @@ class Gate:
         return hmac.compare_digest(said.encode("utf-8"), self.token.encode("utf-8"))
 
 
+class HubGate:
+    """An ASGI application before MLflow's, behind Jupyter, which has asked already who comes.
+
+    A page of another name must not send requests with the visitor's cookie. MLflow itself would refuse every name but
+    localhost, so it hears that one.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Let a request pass, answer the first one with the page that opens our view, or refuse."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = _read_headers(scope)
+        origin, asker = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        foreign = origin is not None and origin.partition("://")[2] != headers.get("host")
+        if foreign or (scope["method"] != "GET" and asker not in ("same-origin", "none")):
+            await _answer(send, 403, "forbidden")
+        elif scope["path"] == "/" and scope.get("query_string", b"") == ENTER.encode():
+            await _answer(send, 200, _ENTER.format(remember=remember_view()))
+        else:
+            kept = [(name, value) for name, value in scope["headers"] if name.lower() not in (b"host", b"origin")]
+            await self.app({**scope, "headers": [*kept, (b"host", b"localhost")]}, receive, send)
+
+
 def _read_headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
@@ -132,10 +163,12 @@ def describe_refusal(root: Path) -> str:
 def main() -> None:
     """Run MLflow's own application behind the gate, until it is stopped."""
     parser = argparse.ArgumentParser()
-    for name in ("--port", "--store", "--artifacts"):
+    for name in ("--port", "--socket"):
+        parser.add_argument(name)
+    for name in ("--store", "--artifacts"):
         parser.add_argument(name, required=True)
     options = parser.parse_args()
-    token = Path(os.environ.pop(TOKEN_FILE)).read_text(encoding="utf-8")
+    token = "" if options.socket else Path(os.environ.pop(TOKEN_FILE)).read_text(encoding="utf-8")
     # What `mlflow server --no-serve-artifacts` tells its workers.
     os.environ |= {
         "_MLFLOW_SERVER_FILE_STORE": options.store,
@@ -149,9 +182,13 @@ def main() -> None:
     app, root = import_from_string("mlflow.server.fastapi_app:app"), Path.cwd()
     # A store that cannot be opened ends the server here, and the command says so, instead of each page later.
     import_from_string("mlflow.server.handlers:initialize_backend_stores")(options.store, None, options.artifacts)
-    gate = Gate(app, token, int(options.port), lambda: describe_refusal(root), read_dataset(root / "data").codes)
     # No list of requests: the first one has the token in its address.
-    uvicorn.run(gate, host=HOST, port=int(options.port), access_log=False, server_header=False)
+    quiet: dict[str, Any] = {"access_log": False, "server_header": False}
+    if options.socket:
+        uvicorn.run(HubGate(app), uds=options.socket, **quiet)
+        return
+    gate = Gate(app, token, int(options.port), lambda: describe_refusal(root), read_dataset(root / "data").codes)
+    uvicorn.run(gate, host=HOST, port=int(options.port), **quiet)
 
 
 if __name__ == "__main__":

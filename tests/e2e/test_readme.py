@@ -29,6 +29,7 @@ _ELSEWHERE = {
     "instructor duel": "tests/e2e/test_duel_page.py",
     "instructor room-code": "tests/instructor/locks/test_audit_and_room_code.py",
     "instructor locks audit": "tests/instructor/locks/test_audit_and_room_code.py",
+    "instructor server up": "tests/instructor/server/test_server.py",
     "instructor collect stick/": "tests/instructor/collect/test_server.py",
     "instructor collect --into": "tests/instructor/collect/test_publish.py",
     "instructor collect --repeat": "tests/instructor/collect/test_collect_command.py",

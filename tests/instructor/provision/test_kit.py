@@ -62,6 +62,7 @@ lab_code/workshop/__init__.py lab_code/workshop/attempts.py lab_code/workshop/by
 lab_code/workshop/codes.py lab_code/workshop/desk.py lab_code/workshop/doctor.py lab_code/workshop/environment.py
 lab_code/workshop/install.py lab_code/workshop/wheelhouse.py
 lab_code/workshop/feedback.py lab_code/workshop/handin.py lab_code/workshop/handin_rules.py lab_code/workshop/hints.py
+lab_code/workshop/course_server.py lab_code/workshop/hub_page.py
 lab_code/workshop/jupyter_extension.py lab_code/workshop/kit.py lab_code/workshop/locks.py
 lab_code/workshop/missing_runs.py lab_code/workshop/mlflow_gate.py lab_code/workshop/plan.py
 lab_code/workshop/mark.py lab_code/workshop/reports.py lab_code/workshop/standing.py
