@@ -25,6 +25,7 @@ from tests.benchmarks import (
     merging,
     networks,
     provisioning,
+    remote,
     synthetic,
     training,
     unlocking,
@@ -45,7 +46,7 @@ class Figure:
 # In this order: the second to the eighth use the kits that the first one builds.
 _MODULES = (
     provisioning, delivering, unlocking, collecting, merging, classroom, desk, experiments, synthetic, training,
-    networks,
+    networks, remote,
 )  # fmt: skip
 
 
