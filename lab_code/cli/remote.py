@@ -7,6 +7,7 @@ home what is over.
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -218,8 +219,8 @@ def _follow_home(kit: Kit, server: "Server", job: "Job", asked: bool = False) ->
         _say(f"{server.name}: asking job {job.job} to end …")
         with connect(server) as line:
             line.ask("stop", base=job.base, job=job.job)
-        with make_show(job, _say) as show:
-            states = follow_job(server, job, show)
+        with make_show(job, _say) as show:  # what was told is not told again
+            states = follow_job(server, job, replace(show, event=lambda task, event: None))
     _bring_home(kit, server, job, states, asked)
 
 

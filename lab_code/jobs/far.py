@@ -320,7 +320,7 @@ def _ask_queue(number: str) -> dict[str, Any]:
         waiting = state in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED")
         if state in ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY"):
             continue
-        entry = {"state": "waiting" if waiting else "running", "reason": reason if waiting else ""}
+        entry = {"state": "waiting" if waiting else "running", "reason": reason if waiting and reason != "None" else ""}
         if waiting and re.search(_HOPELESS, reason):
             entry["hopeless"] = reason
         found[name.partition("_")[2]] = entry

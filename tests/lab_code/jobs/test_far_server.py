@@ -1,5 +1,6 @@
 """Runs on a server that is really there: sent, followed, brought home; and every way in which that can go wrong."""
 
+import ast
 import json
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 from lab_code.config import compose_config
 from lab_code.errors import LabError
 from lab_code.jobs import home
+from lab_code.jobs.far import __file__ as far_file
 from lab_code.jobs.follow import Show, follow_job
 from lab_code.jobs.home import bring_home
 from lab_code.jobs.record import Job, make_job, read_jobs, write_job
@@ -28,6 +30,7 @@ from tests.conftest import KitOnDisk, hear_interrupts, wait_until
 from tests.far_server import FarServer, why_no_server
 from tests.instructor.deliver.laptops import make_key
 from tests.lab_code.jobs.conftest import TINY
+from tests.test_layering import imports
 
 Name = Callable[..., KitOnDisk]
 pytestmark = pytest.mark.skipif(
@@ -182,8 +185,10 @@ def test_a_sweep_is_one_array_whose_runs_come_home_as_children(name_server: Name
     changes = ["trainer.device=cpu,cuda", *TINY[:-1]]
     done = kit.lab("sweep", "--on", "box", *changes, check=False)
     assert done.returncode == 1 and "1 of 2 runs failed: trainer.device=cuda: no usable device 'cuda'" in done.stderr
-    parent, child = sorted(read_runs(kit.root), key=lambda run: not run.is_group)
-    assert child.tags["mlflow.parentRunId"] == parent.run_id and parent.tags["sweep.best"] == "trainer.device=cpu"
+    parent, *children = sorted(read_runs(kit.root), key=lambda run: not run.is_group)
+    assert {run.tags["mlflow.parentRunId"] for run in children} == {parent.run_id}
+    assert {run.tags["sweep.job"]: run.status for run in children}["trainer.device=cpu"] == "FINISHED"
+    assert parent.tags["sweep.best"] == "trainer.device=cpu" and "trainer.device=cpu" in done.stdout
     listed = kit.lab("sweep", *changes, "--dry-run").stdout
     assert listed.count("done before") == 1 and listed.count("to train") == 1
 
@@ -288,6 +293,12 @@ def test_what_is_wrong_with_a_server_is_named(
     for job in read_jobs(kit.root):
         if job.state == "sent":
             kit.lab("jobs", "--stop", job.job, check=False)
+
+
+def test_any_python_can_read_what_travels_to_a_server() -> None:
+    """So that one that is too old can say so."""
+    text = Path(far_file).read_text(encoding="utf-8")
+    assert ast.parse(text, feature_version=(3, 7)) and {"lab_code", "psutil"}.isdisjoint(imports(Path(far_file)))
 
 
 def test_a_full_disk_is_said_before_anything_is_sent(name_server: Name, far: FarServer) -> None:
