@@ -16,7 +16,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -210,6 +210,42 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
     others = [override for override in overrides if override.partition("=")[0] not in texts]
     batches = BasicSweeper.split_arguments(_parse_overrides(others, typed=overrides), max_batch_size=None)
     return [[*job, *fixed] for batch in batches for job in batch]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Numbers from `low` to `high`, whole ones where `whole`; `log`: each power of ten is as likely as the others."""
+
+    low: float
+    high: float
+    whole: bool
+    log: bool
+
+
+_FAR_APART = 100  # from here on the ends of an interval are so many times apart that powers of ten count
+
+
+def read_space(overrides: Sequence[str]) -> tuple[dict[str, list[str] | Interval], list[str]]:
+    """Where a search may look, by key, and what stays as it is: `optimizer.lr=interval(1e-4,1e-1)`, `loss=a,b`.
+
+    Values with commas are choices, `range(1,5)` its numbers, `interval(low,high)` everything between.
+    """
+    space: dict[str, list[str] | Interval] = {}
+    fixed: list[str] = []
+    for override in overrides:
+        parsed = None if override.startswith("name=") else _parse_overrides([override], typed=overrides)[0]
+        value = parsed.value() if parsed is not None and parsed.is_sweep_override() else None
+        if parsed is None or value is None:
+            fixed.append(override)
+        elif isinstance(value, IntervalSweep):
+            assert value.start is not None and value.end is not None
+            low, high = sorted((float(value.start), float(value.end)))
+            whole = bool(re.search(r"interval\(\s*\d+\s*,\s*\d+\s*\)", override))
+            space[parsed.key_or_group] = Interval(low, high, whole, "log" in value.tags or 0 < low * _FAR_APART <= high)
+        else:
+            (texts,) = BasicSweeper.split_arguments([parsed], max_batch_size=None)
+            space[parsed.key_or_group] = [text.partition("=")[2] for (text,) in texts]
+    return space, fixed
 
 
 def load_config(path: Path) -> Config:

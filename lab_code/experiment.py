@@ -68,14 +68,26 @@ def run_experiment(
             on_step = reporter.start(learner.count_steps(train), past.history, config.trainer.epochs)
             with _faults_told(run, past.best, config, root):
                 for result in train_epochs(learner, train, validation, config, past, on_step):
-                    run.log_epoch(result)
-                    write_checkpoint(run_folder(root, run.run_id), learner.state(), past.best, past.history)
-                    reporter.show_epoch(result)
+                    if _keep_epoch(result, run, reporter, learner, past, root):
+                        break
 
             # 5. Results: what must be known a year from now.
             log_results(run, config, past.best, past.history, validation, timings)
     assert past.best.result is not None
     return run.run_id, past.best.result
+
+
+def _keep_epoch(
+    result: EpochResult, run: TrackedRun, reporter: Reporter, learner: Learner, past: Checkpoint, root: Path
+) -> bool:
+    """Track an epoch and show it; whether the run shall end here, because a search sees that it leads nowhere."""
+    run.log_epoch(result)
+    write_checkpoint(run_folder(root, run.run_id), learner.state(), past.best, past.history)
+    reporter.show_epoch(result)
+    enough = reporter.is_enough(result)
+    if enough:
+        run.set_tag("search.pruned", str(result.epoch))
+    return enough
 
 
 def load_split(config: Config, root: Path, progress: Progress | None = None) -> tuple[Lesions, Lesions, Findings]:

@@ -5,7 +5,6 @@ no key that is new. `pin` fetches them once, in a network that one trusts, and s
 """
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -18,10 +17,8 @@ from instructor.deliver.inventory import Inventory, Laptop
 from instructor.deliver.supervise import Ended, Outcome, Terms, everywhere, run, running
 from lab_code.errors import LabError
 from lab_code.files import write_whole
+from lab_code.jobs.ssh import CONNECT_S, LOST, REASONS, find_reason, ssh_settings
 
-CONNECT_S = 10  # to answer at all
-_ALIVE_S, _MISSED = 5, 3  # a connection in which nothing is heard for so long is lost
-LOST = 255  # how ssh ends where the connection was none
 _PIN = "instructor deliver pin"
 _REASONS = (  # what is in OpenSSH's complaint -> what it means, and what to do
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key is not the one that was pinned",
@@ -30,34 +27,13 @@ _REASONS = (  # what is in OpenSSH's complaint -> what it means, and what to do
     ("mkdir: ", "the kit's folder cannot be made there", "check path in the inventory"),
     ("Permission denied \\(", "it does not let '{user}' in",
      "check user and key in the inventory, and that the public key stands in that account's authorized_keys"),
-    ("Could not resolve|Name or service not known|nodename nor servname", "nobody knows the name {host}", "check host"),
-    ("Connection refused", "nobody listens at {host}, port {port}", "is it on, and sshd running?"),
-    ("No space left|Disk quota", "its disk is full", "free some room there, then again"),
-    ("timed out|Timeout|not responding", "it does not answer", "is it on, awake, and in this network?"),
-    ("No route|unreachable|Host is down", "no way leads to {host}", "is it on, and in this network?"),
-    ("Connection (reset|closed)|Broken pipe|closed by|unexpectedly closed|connection lost",
-     "the connection was cut", "again: what has arrived is not sent twice"),
-    ("Read-only file system", "its disk cannot be written to", "check that disk"),
+    *REASONS,
 )  # fmt: skip
 
 
 def ssh_options(laptop: Laptop, inventory: Inventory, control: Path | None = None) -> list[str]:
     """`ssh` and everything before the host; nothing is ever asked. `control` is the socket of a shared connection."""
-    settings = {
-        "BatchMode": "yes",
-        "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": f'"{inventory.known_hosts.absolute()}"',
-        "GlobalKnownHostsFile": "none",
-        "UpdateHostKeys": "no",
-        "CheckHostIP": "no",
-        "ConnectTimeout": str(CONNECT_S),
-        "ServerAliveInterval": str(_ALIVE_S),
-        "ServerAliveCountMax": str(_MISSED),
-        "ControlMaster": "no",
-        "ControlPath": str(control or "none"),
-        "LogLevel": "ERROR",
-    }
-    options = [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
+    options = ssh_settings(inventory.known_hosts.absolute(), control)
     key = ["-o", "IdentitiesOnly=yes", "-i", str(laptop.key)] if laptop.key else []
     return ["ssh", *options, *key, "-p", str(laptop.port), "-l", laptop.user]
 
@@ -95,9 +71,8 @@ async def call(
 def explain(laptop: Laptop, complaint: str) -> LabError:
     """What ssh, or what runs through it, has complained about."""
     names = {"name": laptop.name, "user": laptop.user, "host": laptop.host, "port": laptop.port}
-    for pattern, meaning, fix in _REASONS:
-        if re.search(pattern, complaint):
-            return LabError(meaning.format(**names), hint=fix.format(**names))
+    if found := find_reason(complaint, _REASONS, names):
+        return found
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     return LabError(
         f"it said: {lines[-1] if lines else 'nothing'}", hint=f"ssh -p {laptop.port} {laptop.user}@{laptop.host}"

@@ -18,6 +18,7 @@ import typer
 
 from lab_code.cli import desk as desk_commands
 from lab_code.cli import relay as relay_commands
+from lab_code.cli import remote as remote_commands
 from lab_code.cli import runs as run_commands
 from lab_code.cli import statements as statement_commands
 from lab_code.cli.predict import predict
@@ -181,6 +182,7 @@ def hint(
 
 run_commands.add_commands(app)
 relay_commands.add_commands(app)
+remote_commands.add_commands(app)
 app.command()(predict)
 statement_commands.add_commands(app)
 desk_commands.add_commands(app)

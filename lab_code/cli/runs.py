@@ -4,12 +4,12 @@ Each parses, calls and prints; torch, mlflow and hydra are imported inside.
 """
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab_code.cli.outcome import print_mistake, print_sweep, tell_finished
 from lab_code.cli.statements import print_bet
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from lab_code.analysis.compare import Comparison
     from lab_code.config import Config
     from lab_code.data.dataset import Dataset
-    from lab_code.tracking.runs import Run
 
 _LISTED = 10  # faults that are named one by one
 
 Changes = Annotated[
     list[str] | None, typer.Argument(help="key=value, as many as you like: experiment=baseline trainer.epochs=3")
+]
+On = Annotated[
+    str | None, typer.Option("--on", metavar="SERVER", help="Train on this server of servers.yaml, and bring it home.")
 ]
 
 
@@ -86,6 +88,7 @@ def train(
     ] = False,
     parent: Annotated[str | None, typer.Option(hidden=True)] = None,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
+    on: On = None,
 ) -> None:
     """Train one model and track it in this kit's MLflow.
 
@@ -98,8 +101,15 @@ def train(
         return
     if once and _go_on(kit, config):
         return
-    tags = {"mlflow.parentRunId": parent or "", "sweep.job": job or ""}
-    run_and_tell(kit, config, {key: value for key, value in tags.items() if value})
+    if on is not None:
+        from lab_code.cli.remote import train_on
+
+        train_on(kit, on, config, _tags(kit))
+        return
+    group, _, number = (parent or "").partition(":")  # of a search, trials have numbers
+    tags = {"mlflow.parentRunId": group, "sweep.job": job or "", "search.trial": number}
+    given = {key: value for key, value in tags.items() if value}
+    run_and_tell(kit, config, given, trial=parent if number else None)
 
 
 def _print_dry_run(kit: Kit, config: "Config") -> None:
@@ -119,6 +129,7 @@ def resume(
     run: Annotated[
         str | None, typer.Argument(help="Name or id of the run; the newest stopped one if left out.")
     ] = None,
+    trial: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Go on with a run that was stopped, where it was.
 
@@ -134,39 +145,72 @@ def resume(
     if not stopped:
         raise LabError("there is no stopped run to go on with", hint="lab status lists all runs")
     found = find_run(stopped, run) if run else stopped[-1]
-    run_and_tell(kit, load_run_config(kit, found.artifacts), {}, resume=found.run_id)
+    run_and_tell(kit, load_run_config(kit, found.artifacts), {}, resume=found.run_id, trial=trial)
 
 
 def sweep(
     changes: Changes = None,
     jobs: Annotated[int | None, typer.Option(help="How many runs at a time; as many as the cores allow.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
+    on: On = None,
+    search: Annotated[
+        int | None,
+        typer.Option(metavar="TRIALS", min=1, help="Not every combination: choose so many by what came out."),
+    ] = None,
 ) -> None:
-    """Train every combination of several values.
+    """Train every combination of several values, or search among them.
 
     The runs become children of one run in MLflow. Where a sweep was stopped, the same command goes on with it.
 
     Example: lab sweep optimizer.lr=1e-4,1e-3,1e-2 loss=cross_entropy
+
+    Example: lab sweep --search 30 "optimizer.lr=interval(1e-4,1e-1)" data.augment=none,flips
     """
-    from lab_code.sweep import plan_sweep, run_sweep
+    from lab_code.jobs.sweep import plan_sweep, run_sweep
 
     kit = find_kit()
+    if search is not None:
+        if on is not None:
+            raise LabError("a search trains here, not on a server", hint="leave --on out, or sweep every combination")
+        _search(kit, changes or [], search, jobs, dry_run)
+        return
     plan = plan_sweep(kit.root, changes or [], lambda overrides: _compose(kit, overrides))
     console = make_console()
     if dry_run:
         for planned in plan.jobs:
             console.print(f"{'done before' if planned.run_id else 'to train':<12}{planned.text}", markup=False)
         return
+    if on is not None:
+        from lab_code.cli.remote import sweep_on
+
+        sweep_on(kit, on, plan, [_compose(kit, planned.overrides) for planned in plan.jobs], _tags(kit))
+        return
     outcome = run_sweep(kit.root, plan, _tags(kit), jobs)
-    scores = ["balanced accuracy", "accuracy", "seconds"]
-    table = make_table("run", "changes", title=f"Sweep '{plan.name}'", right=scores)
-    for run in outcome.runs:
-        scores = [f"{run.metrics.get(f'best_{key}', float('nan')):.3f}" for key in ("balanced_accuracy", "accuracy")]
-        table.add_row(run.run_id[:8], escape(run.tags["sweep.job"]), *scores, f"{run.seconds or 0:.0f}")
-    console.print(table)
+    print_sweep(plan.name, outcome.runs)
     if outcome.failed:
         failures = "; ".join(f"{text}: {reason}" for text, reason in outcome.failed)
         raise LabError(f"{len(outcome.failed)} of {len(plan.jobs)} runs failed: {failures}", hint=outcome.hint)
+
+
+def _search(kit: Kit, changes: list[str], trials: int, at_once: int | None, dry_run: bool) -> None:
+    """Let Optuna choose what to try, and say what it has found."""
+    from lab_code.config import Interval
+    from lab_code.jobs.search import plan_search, run_search
+
+    plan, console = plan_search(kit.root, changes, lambda overrides: _compose(kit, overrides)), make_console()
+    if dry_run:
+        for key, values in plan.space.items():
+            choices = f"{values.low:g} to {values.high:g}" if isinstance(values, Interval) else ", ".join(values)
+            console.print(f"{key:<24}{choices}", markup=False)
+        return
+    outcome = run_search(kit.root, plan, _tags(kit), trials, at_once)
+    print_sweep(plan.name, outcome.runs[:_LISTED])
+    console.print(f"{len(outcome.runs)} runs are finished, {outcome.pruned} of them early; in MLflow: '{plan.name}'")
+    for key, share in sorted(outcome.importance.items(), key=lambda pair: -pair[1]):
+        console.print(f"  {key:<24}{share:>4.0%} of the differences", markup=False)
+    if outcome.failed:
+        text, reason = outcome.failed[0]
+        raise LabError(f"{len(outcome.failed)} trials failed, such as {text}: {reason}", hint="change where to look")
 
 
 def compare(
@@ -184,7 +228,7 @@ def compare(
     console = make_console()
     print_comparison(comparison, console)
     for run in (comparison.first, comparison.second):
-        _print_mistake(run, f"{run.name}: ")
+        print_mistake(run, f"{run.name}: ")
     difference = compare_code(comparison.first, comparison.second)
     if difference and code:
         console.print(difference, markup=False)
@@ -243,7 +287,9 @@ def _prepare_threads() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def run_and_tell(kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None) -> str:
+def run_and_tell(
+    kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None, trial: str | None = None
+) -> str:
     """Train, tell, and return the id of the run."""
     from lab_code.cli.progress_bar import ProgressBar, make_reporter
 
@@ -252,40 +298,26 @@ def run_and_tell(kit: Kit, config: "Config", tags: dict[str, str], resume: str |
         doing = "going on with the run" if resume else "reading the photographs, opening MLflow"
         make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
     _prepare_threads()
-    from lab_code.analysis.compare import find_run
     from lab_code.experiment import run_experiment
-    from lab_code.tracking.runs import read_runs
-    from lab_code.workshop.progress import append_event
+    from lab_code.tracking.interrupts import hear_termination
 
     _report_training(kit)
+    if trial:
+        from lab_code.jobs.search import Pruner
+
+        # Instances may bring their own: this process trains one run, and what shows it knows nothing of searches.
+        reporter.is_enough = Pruner(kit.root, trial).is_enough  # type: ignore[method-assign]
     try:
-        run_id, best = run_experiment(config, kit.root, {**_tags(kit), **tags}, reporter, resume)
+        with hear_termination():  # a queue, or whoever shuts down, lets the run write down where it was
+            run_id, _ = run_experiment(config, kit.root, {**_tags(kit), **tags}, reporter, resume)
     except KeyboardInterrupt:
         note = spell_commands("stopped; this goes on with it: lab resume")
         make_console(stderr=True).print(note, style="dim")
         raise
     if not run_id:  # one of several processes, and not the one that tracks
         return run_id
-    append_event(kit.root, "trained", run=run_id, name=config.name)
-    metrics = best.metrics
-    make_console().print(
-        f"[bold green]Run '{escape(config.name)}' is finished[/] ({run_id[:8]}): best epoch {best.epoch}, "
-        f"balanced accuracy [bold]{metrics['balanced_accuracy']:.3f}[/], accuracy {metrics['accuracy']:.3f}"
-    )
-    _print_mistake(find_run(read_runs(kit.root), run_id), "")
-    print_bet(kit, run_id)
+    tell_finished(kit, run_id)
     return run_id
-
-
-def _print_mistake(run: "Run", first: str) -> None:
-    """What the run gets wrong most often, in words; nothing where it has kept no confusion matrix."""
-    from lab_code.analysis.compare import load_confusion
-    from lab_code.analysis.in_words import describe_mistake
-    from lab_code.data.ham10000 import read_dataset
-
-    with suppress(LabError):
-        mistake = describe_mistake(load_confusion(run), read_dataset(run.artifacts))
-        make_console().print(f"{first}{mistake}", markup=False)
 
 
 def _report_training(kit: Kit) -> None:
@@ -317,7 +349,7 @@ def _go_on(kit: Kit, config: "Config") -> bool:
             f"Run '{escape(found.name)}' is finished already ({found.run_id[:8]}): balanced accuracy "
             f"[bold]{found.metrics['best_balanced_accuracy']:.3f}[/]. Without --once it is made again."
         )
-        _print_mistake(found, "")
+        print_mistake(found, "")
         print_bet(kit, found.run_id)
         return True
     if can_resume(kit.root, found):

@@ -39,21 +39,21 @@ def copy_own_runs(store: Path, target: Path) -> list[Run]:
 
 def _copy_rows(source: sqlite3.Connection, copy: sqlite3.Connection, runs: dict[str, Run]) -> None:
     def take(table: str, wanted: Callable[[Row], bool]) -> list[Row]:
-        rows = [row for row in _read_table(source, table) if wanted(row) and _is_plain(row)]
-        _insert(copy, table, rows)
+        rows = [row for row in read_table(source, table) if wanted(row) and _is_plain(row)]
+        insert_rows(copy, table, rows)
         return rows
 
     own = [_mend(row, runs[row["run_uuid"]]) for row in read_rows(source, "runs") if row["run_uuid"] in runs]
     experiments = {row["experiment_id"] for row in own}
     take("experiments", lambda row: row["experiment_id"] in experiments)
     copy.execute("UPDATE experiments SET lifecycle_stage = 'active'")
-    _insert(copy, "runs", own)
+    insert_rows(copy, "runs", own)
     for table in _OF_RUNS:
         take(table, lambda row: row["run_uuid"] in runs)
     models = {row["model_id"] for row in take("logged_models", lambda row: row["source_run_id"] in runs)}
     for table in _OF_MODELS:
         take(table, lambda row: row["model_id"] in models)
-    used = {row["source_id"] for row in _read_table(source, "inputs") if row["destination_id"] in runs}
+    used = {row["source_id"] for row in read_table(source, "inputs") if row["destination_id"] in runs}
     known = {row["dataset_uuid"] for row in take("datasets", lambda row: row["dataset_uuid"] in used)}
     known |= models | set(runs)
     inputs = take("inputs", lambda row: {row["source_id"], row["destination_id"]} <= known)
@@ -92,18 +92,18 @@ def _read_schema(source: sqlite3.Connection) -> str:
         "SELECT sql FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%' AND name NOT LIKE 'sqlite_%' UNION ALL"
         " SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     )
-    version = [row["version_num"] for row in _read_table(source, "alembic_version")]
+    version = [row["version_num"] for row in read_table(source, "alembic_version")]
     texts = [text for (text,) in rows]
     return ";\n".join([*texts, *(f"INSERT INTO alembic_version VALUES ('{v}')" for v in version if v.isalnum())])
 
 
-def _read_table(source: sqlite3.Connection, table: str) -> list[Row]:
+def read_table(source: sqlite3.Connection, table: str) -> list[Row]:
     """All rows of a table; none where this version of MLflow does not have it."""
     there = source.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
     return read_rows(source, table) if there else []
 
 
-def _insert(copy: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+def insert_rows(copy: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
     """Insert what the table of the copy has columns for."""
     known = [column[1] for column in copy.execute(f"PRAGMA table_info({table})")]
     for row in rows:

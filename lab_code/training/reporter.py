@@ -41,6 +41,10 @@ class Reporter:
     def show_epoch(self, result: "EpochResult") -> None:
         """An epoch is complete."""
 
+    def is_enough(self, result: "EpochResult") -> bool:
+        """Whether the run shall end after this epoch, before its time: a search says so of what leads nowhere."""
+        return False
+
 
 def _show_nothing() -> None:
     """A step was made, or a photograph read."""

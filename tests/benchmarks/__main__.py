@@ -27,6 +27,7 @@ from tests.benchmarks import (
     networks,
     provisioning,
     rehearsing,
+    remote,
     serving,
     synthetic,
     training,
@@ -48,7 +49,7 @@ class Figure:
 # In this order: the second to the eighth use the kits that the first one builds.
 _MODULES = (
     provisioning, delivering, unlocking, collecting, merging, classroom, desk, duel, experiments, synthetic,
-    training, networks, rehearsing, serving,
+    training, networks, rehearsing, serving, remote,
 )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ _ELSEWHERE = {
     "instructor collect --repeat": "tests/instructor/collect/test_collect_command.py",
     "./lab train framework": "tests/lab_code",
     "./lab train model": "tests/lab_code",
+    "./lab train --on": "tests/lab_code/jobs/test_far_server.py",
+    "./lab sweep --search": "tests/lab_code/jobs/test_search.py",
     "./lab sweep": "tests/lab_code/test_experiment.py",
     "./lab resume": "tests/lab_code/cli/test_cli.py",
     "./lab repeat": "tests/lab_code/cli/test_cli.py",

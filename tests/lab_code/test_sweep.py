@@ -13,10 +13,10 @@ from threading import Event
 
 import pytest
 
-from lab_code import sweep
 from lab_code.config import expand_sweep
 from lab_code.errors import LabError
-from lab_code.sweep import plan_sweep
+from lab_code.jobs import sweep
+from lab_code.jobs.sweep import plan_sweep
 from lab_code.tracking.running import is_running
 from lab_code.tracking.runs import read_runs
 from tests.conftest import KitOnDisk, hear_interrupts, wait_until
@@ -88,7 +88,7 @@ def test_a_sweep_trains_its_children_once_and_names_what_failed(kit: KitOnDisk) 
 @pytest.fixture
 def patient_kit(kit: KitOnDisk) -> KitOnDisk:
     """Its sweep waits for runs to end as long as a busy machine needs."""
-    path = kit.root / "lab_code" / "sweep.py"
+    path = kit.root / "lab_code" / "jobs" / "sweep.py"
     text = path.read_text(encoding="utf-8")
     assert "_GRACE_S, _LAST_S = 5, 2" in text
     path.write_text(text.replace("_GRACE_S, _LAST_S = 5, 2", "_GRACE_S, _LAST_S = 100, 100"), encoding="utf-8")
@@ -153,7 +153,7 @@ def test_runs_that_do_not_listen_are_ended(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "lab_code" / "cli.py").write_text(deaf, encoding="utf-8")
     monkeypatch.setattr(sweep, "_GRACE_S", 0.05)
     monkeypatch.setattr(sweep, "_LAST_S", 0.05)
-    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt), sweep._Children(tmp_path) as children:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt), sweep.Children(tmp_path) as children:
         first, second = pool.submit(children.run, []), pool.submit(children.run, [])
         while not (tmp_path / "on").exists():
             Event().wait(0.01)  # leaves the processor to it

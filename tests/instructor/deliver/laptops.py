@@ -47,9 +47,9 @@ class Laptop:
         """Switch it on with some more settings, and wait until it answers."""
         config = self.folder / "sshd_config"
         config.write_text(
-            f"ListenAddress {self.host}\nPort {self.port}\nHostKey {self.folder}/host_key\nPidFile none\n"
+            f"{extra}ListenAddress {self.host}\nPort {self.port}\nHostKey {self.folder}/host_key\nPidFile none\n"
             f"AuthorizedKeysFile {self.folder}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
-            f"AllowUsers {self.user}\nPermitRootLogin no\nMaxStartups 100\n{extra}",
+            f"AllowUsers {self.user}\nPermitRootLogin no\nMaxStartups 100\n",
             encoding="utf-8",
         )
         log = (self.folder / "log").open("ab")

@@ -53,7 +53,7 @@ lab_code/models/torchvision.py lab_code/notebook/__init__.py lab_code/notebook/c
 lab_code/notebook/command_form.js lab_code/notebook/command_form.py lab_code/notebook/live_table.py
 lab_code/notebook/opinion_widgets.py lab_code/notebook/picture.py lab_code/notebook/progress_strip.py
 lab_code/notebook/quiz_widget.py lab_code/plots/__init__.py lab_code/plots/one_run.py lab_code/plots/several.py
-lab_code/sweep.py lab_code/tracking/__init__.py lab_code/tracking/empty_store.py lab_code/tracking/interrupts.py
+lab_code/tracking/__init__.py lab_code/tracking/empty_store.py lab_code/tracking/interrupts.py
 lab_code/tracking/one_at_a_time.py lab_code/tracking/provenance.py lab_code/tracking/records.py
 lab_code/tracking/running.py lab_code/tracking/runs.py lab_code/tracking/store.py lab_code/tracking/store_copy.py
 lab_code/tracking/tracker.py lab_code/training/__init__.py lab_code/training/checkpoint.py lab_code/training/devices.py
@@ -74,6 +74,11 @@ lab_code/workshop/openable.py lab_code/workshop/reasons.py lab_code/workshop/sta
 lab_code/analysis/live.py lab_code/analysis/table.py lab_code/notebook/live_table.js lab_code/plots/live_run.py
 lab_code/tracking/description.py lab_code/tracking/history.py lab_code/tracking/names.py lab_code/tracking/views.py
 lab_code/analysis/card.py lab_code/cli/relay.py lab_code/workshop/duel.py
+lab_code/cli/following.py lab_code/cli/outcome.py lab_code/cli/remote.py lab_code/jobs/__init__.py
+lab_code/jobs/far.py lab_code/jobs/follow.py
+lab_code/jobs/home.py lab_code/jobs/record.py lab_code/jobs/search.py lab_code/jobs/send.py
+lab_code/jobs/servers.example.yaml lab_code/jobs/servers.py lab_code/jobs/ssh.py lab_code/jobs/sweep.py
+lab_code/jobs/train_task.py lab_code/jobs/worker.py lab_code/plots/search.py lab_code/tracking/adding.py
 locked/1-configuration.lab locked/2-imbalance.lab locked/3-your-own.lab locked/doctor.lab notebooks/kit.py
 notebooks/starter.ipynb
 """.split()  # noqa: SIM905 - a list one can read

@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from lab_code.errors import LabError
 from lab_code.limits import plain_name
 from lab_code.tracking.interrupts import hear_termination
 from lab_code.tracking.runs import EXPERIMENT, Run, can_resume, read_runs
-from lab_code.tracking.tracker import track_group
+from lab_code.tracking.tracker import TrackedRun, track_group
 
 _AT_ONCE = 4  # at most, unless it is asked for: every run needs about a gigabyte of memory
 _GRACE_S, _LAST_S = 5, 2  # for a run to write down where it was stopped; for one that does not, to be ended
@@ -100,14 +100,13 @@ def run_sweep(store: Path, plan: SweepPlan, tags: Mapping[str, str], at_once: in
     What stops it, Ctrl-C above all, stops its runs as well, and the run that holds them is KILLED.
     """
     todo = [job for job in plan.jobs if job.run_id is None]
-    cores = os.cpu_count() or 1
-    at_once = at_once or min(cores, _AT_ONCE)
+    at_once = choose_at_once(at_once)
     failed: list[tuple[str, str]] = []
     group = track_group(store, EXPERIMENT, plan.name, {**tags, "sweep": plan.key}, plan.parent)
     with hear_termination(), group as parent:
         done, quiet = len(plan.jobs) - len(todo), not sys.stderr.isatty()
         bar = tqdm(total=len(plan.jobs), initial=done, unit="run", file=sys.stderr, disable=quiet)
-        with bar, ThreadPoolExecutor(at_once) as pool, _Children(store) as children:
+        with bar, ThreadPoolExecutor(at_once) as pool, Children(store) as children:
             waiting = {pool.submit(_train, children, job, parent.run_id): job for job in todo}
             for future in as_completed(waiting):
                 job, (seconds, reason) = waiting[future], future.result()
@@ -115,23 +114,48 @@ def run_sweep(store: Path, plan: SweepPlan, tags: Mapping[str, str], at_once: in
                 bar.update()
                 if reason:
                     failed.append((job.text, reason))
-        runs = [run for run in read_runs(store) if run.tags.get("mlflow.parentRunId") == parent.run_id]
-        finished = [run for run in runs if run.status == "FINISHED" and "best_balanced_accuracy" in run.metrics]
-        finished.sort(key=lambda run: (-run.metrics["best_balanced_accuracy"], run.started_ms))
-        if finished:
-            parent.log_metrics({"highest_balanced_accuracy": finished[0].metrics["best_balanced_accuracy"]})
-            parent.set_tag("sweep.best", finished[0].tags["sweep.job"])
+        finished = note_best(store, parent)
     return SweepOutcome(finished, failed)
 
 
-class _Children:
+def choose_at_once(asked: int | None) -> int:
+    """How many runs are trained at a time."""
+    return asked or min(os.cpu_count() or 1, _AT_ONCE)
+
+
+@contextmanager
+def hold_sweep(store: Path, name: str, key: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """The id of the run that holds a sweep, made where there is none; its best child is noted at the end."""
+    before = next((run.run_id for run in reversed(read_runs(store)) if run.tags.get("sweep") == key), None)
+    with track_group(store, EXPERIMENT, name, {**tags, "sweep": key}, before) as parent:
+        yield parent.run_id
+        note_best(store, parent)
+
+
+def list_finished(store: Path, parent: str) -> list[Run]:
+    """The finished runs of a sweep, best first."""
+    runs = [run for run in read_runs(store) if run.tags.get("mlflow.parentRunId") == parent]
+    finished = [run for run in runs if run.status == "FINISHED" and "best_balanced_accuracy" in run.metrics]
+    return sorted(finished, key=lambda run: (-run.metrics["best_balanced_accuracy"], run.started_ms))
+
+
+def note_best(store: Path, parent: TrackedRun) -> list[Run]:
+    """The same; the parent says which is the best."""
+    finished = list_finished(store, parent.run_id)
+    if finished:
+        parent.log_metrics({"highest_balanced_accuracy": finished[0].metrics["best_balanced_accuracy"]})
+        parent.set_tag("sweep.best", finished[0].tags["sweep.job"])
+    return finished
+
+
+class Children:
     """The processes of a sweep. Whatever ends the block early ends them too, and none is started after that."""
 
     def __init__(self, store: Path) -> None:
         self._store, self._running, self._stopped = store, set[subprocess.Popen[str]](), False
         self._lock = threading.Lock()
 
-    def __enter__(self) -> "_Children":
+    def __enter__(self) -> "Children":
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -184,7 +208,7 @@ def _interrupt(process: subprocess.Popen[str]) -> None:
         process.send_signal(signal.SIGINT)
 
 
-def _train(children: _Children, job: Job, parent: str) -> tuple[float, str]:
+def _train(children: Children, job: Job, parent: str) -> tuple[float, str]:
     """One run in a process of its own; returns seconds, and the reason where it failed."""
     if job.stopped:
         arguments = ["resume", job.stopped]

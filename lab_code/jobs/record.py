@@ -1,0 +1,96 @@
+"""What this kit has sent where: one file for every job below `.lab/jobs/`, so that a closed lid forgets nothing.
+
+A job is written down before anything is sent, and every step after that can be done again.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from lab_code.errors import LabError, suggest
+from lab_code.files import to_json, write_whole
+
+_FOLDER = Path(".lab") / "jobs"
+SENDING, SENT, HOME, REFUSED = "sending", "sent", "home", "refused"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of a job: its changes as they are typed (in a sweep), name, resolved configuration, tags."""
+
+    text: str
+    name: str
+    config: str  # YAML
+    tags: Mapping[str, str]
+    links: Sequence[str] = ()  # the top folders of the files that it needs
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was sent by one command. `brought` are the numbers of the tasks that are at home; `sweep` its plan's key."""
+
+    job: str
+    server: str
+    base: str  # the folder on the server
+    key: str  # what was asked for: the same command finds its job by it
+    tasks: tuple[Task, ...]
+    sent_at: str = ""
+    state: str = SENDING
+    brought: tuple[int, ...] = ()
+    sweep: str = ""
+    title: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to bring home still."""
+        return self.state in (SENDING, SENT)
+
+
+def make_job(server: str, base: str, key: str, tasks: Sequence[Task], title: str = "") -> Job:
+    """A job that nobody knows yet."""
+    now = datetime.now()
+    name = f"{now:%m%d-%H%M}-{secrets.token_hex(2)}"
+    at = now.isoformat(timespec="seconds")
+    return Job(name, server, base, key, tuple(tasks), at, sweep=key if title else "", title=title or tasks[0].name)
+
+
+def write_job(root: Path, job: Job) -> Job:
+    """Write it down, and return it."""
+    write_whole(root / _FOLDER / f"{job.job}.json", to_json(asdict(job)))
+    return job
+
+
+def change_job(root: Path, job: Job, state: str, brought: Sequence[int] | None = None) -> Job:
+    """Write down how it stands now."""
+    return write_job(root, replace(job, state=state, brought=job.brought if brought is None else tuple(brought)))
+
+
+def read_jobs(root: Path) -> list[Job]:
+    """All jobs of this kit, oldest first. Raises `LabError` for a file that cannot be read."""
+    jobs = []
+    for path in sorted((root / _FOLDER).glob("*.json")):
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            tasks = tuple(Task(**task) for task in about.pop("tasks"))
+            jobs.append(Job(**{**about, "tasks": tasks, "brought": tuple(about["brought"])}))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LabError(f"{path} cannot be read: {error}", hint="move this file away; its job goes on") from error
+    return jobs
+
+
+def find_job(root: Path, name: str | None) -> Job:
+    """The job of this name, or the newest that is not at home. Raises `LabError` where there is none."""
+    jobs = read_jobs(root)
+    if name is None:
+        found = [job for job in jobs if job.is_open]
+        if not found:
+            raise LabError("no job is on its way", hint="lab train --on SERVER … sends one; lab jobs lists all")
+        return found[-1]
+    matching = [job for job in jobs if job.job == name or job.job.endswith(f"-{name}")]
+    if not matching:
+        names = [job.job for job in jobs]
+        raise LabError(f"there is no job '{name}'", hint=f"{suggest(name, names)}lab jobs lists all")
+    return matching[-1]
