@@ -5,25 +5,20 @@ it is run in: the nearest one with a `workshop.yaml`, and else this project. Wha
 own (the code that students read, the pinned packages) comes from here.
 """
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from instructor.classroom.schedule import Schedule, check_schedule
+from instructor.classroom.schedule import Schedule
 from instructor.rehearsal.settings import RehearsalSettings
-from instructor.schema import find_line, read_yaml
-from lab_code.errors import LabError, suggest
-from lab_code.workshop.plan import HAND_IN, TRAIN, UNLOCK
+from instructor.schema import read_yaml
+from instructor.workshop_checks import PARTS, check_workshop
+from lab_code.errors import LabError
 from lab_code.workshop.points import PointRules
 
 PROJECT = Path(__file__).parent.parent
 WORKSHOP_FILE = Path(__file__).parent / "workshop.yaml"
-MOST_GROUPS, MOST_STAGES = 60, 8
 SYNTHETIC = "synthetic"
-PRIZES = ("first-to-open", "closest-bet", "best-sentence", "most-found", "relay", "duel")
-_PARTS = ("model", "stages", "management", "kahoot", "relay")  # of the final ranking
-_OF_A_CLASS = "most-found"  # the prize that may say of which class, as `most-found mel`; else the data set's spotlight
-HUB_GROUPS, SPAWNERS = "groups", ("simple", "systemd", "docker", "kubernetes")
+HUB_GROUPS = "groups"
 
 
 @dataclass
@@ -128,7 +123,7 @@ class Scoring:
 
     def weights(self) -> dict[str, float]:
         """The parts that count, and their full points."""
-        return {name: points for name in _PARTS if (points := getattr(self, name))}
+        return {name: points for name in PARTS if (points := getattr(self, name))}
 
 
 @dataclass
@@ -184,6 +179,13 @@ def trees_of(home: Path, tree: str) -> list[Path]:
     return [place for place in dict.fromkeys(places) if place.is_dir()]
 
 
+def list_experiments(home: Path) -> list[str]:
+    """The names of the experiments that a workshop's kits have, or open."""
+    conf = "conf/experiment/*.yaml"
+    files = [file for tree in trees_of(home, "lab_code") for file in tree.glob(conf)]
+    return [file.stem for file in sorted([*files, *home.glob(f"locked/*/lab_code/{conf}")])]
+
+
 def read_workshop(path: Path | None = None) -> Workshop:
     """Read and check a workshop; without a path that of the current folder.
 
@@ -193,141 +195,8 @@ def read_workshop(path: Path | None = None) -> Workshop:
     workshop = replace(read_yaml(path, Workshop), home=home_of(path))
     if workshop.home != PROJECT and workshop.data.source != SYNTHETIC:
         workshop.data.source = str(workshop.home / workshop.data.source)  # its own folder goes wherever it is copied
-    names = [
-        ("id", workshop.id),
-        *(("groups", g) for g in workshop.groups),
-        *(("stages", s.id) for s in workshop.stages),
-    ]
-    for key, name in names:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
-            raise LabError(f"{path}: {key}: '{name}' cannot be a folder's name", hint="use a-z, 0-9 and dashes")
-    for key, values in (("groups", workshop.groups), ("stages", [stage.id for stage in workshop.stages])):
-        if not values or len(set(values)) != len(values):
-            raise LabError(
-                f"{path}: {key} must be there and differ from each other", hint=f"found: {', '.join(values)}"
-            )
-    _check_counts(path, workshop)
-    data = workshop.data
-    checks = {
-        "data.images": data.images >= 70,
-        "data.test_images": data.test_images >= 7,
-        "data.image_size": 16 <= data.image_size <= 512,
-        "data.stored_size": 16 <= data.stored_size <= 2000,
-        "data.test_fraction": 0 < data.test_fraction < 1,
-        "data.difficulty": 0 < data.difficulty <= 1,
-        "data.test_imbalance": 0 <= data.test_imbalance <= 1,
-        "stages.questions": all(1 <= stage.questions <= 12 for stage in workshop.stages),
-        "kahoot_teams": workshop.kahoot_teams in ("mean", "sum"),
-        "paper": workshop.paper in ("a4", "us-letter"),
-        "activity_minutes": 1 <= workshop.activity_minutes <= 600,
-        "board.report_to": re.fullmatch(r"(https?://[\w.\[\]:-]+/?)?", workshop.board.report_to) is not None,
-        "points": all(0 <= n <= 1000 for n in (workshop.points.stage, workshop.points.rescued, *workshop.points.hints)),
-        "limits.seconds": 1 <= workshop.limits.seconds <= 36_000,
-        "limits.memory_mb": 500 <= workshop.limits.memory_mb <= 1_000_000,
-        "limits.unpacked_mb": 1 <= workshop.limits.unpacked_mb <= 100_000,
-        "limits.rows": 1000 <= workshop.limits.rows <= 1_000_000_000,
-        "locks": 8 <= workshop.locks.memory_kib <= 262_144 and 1 <= workshop.locks.iterations <= 16,
-    }
-    for key, holds in (
-        checks | _check_scoring(workshop.scoring) | workshop.rehearsal.check() | _check_servers(workshop)
-    ).items():
-        if not holds:
-            where = f"{path}{find_line(path, key)}"
-            raise LabError(f"{where}: {key} is out of range", hint="the comments in the file say what is meant")
-    _check_prizes(path, workshop.prizes)
-    _check_hub(path, workshop)
-    _check_activity(path, workshop)
-    check_schedule(path, workshop.schedule, workshop.activity_minutes)
+    check_workshop(path, workshop, list_experiments(workshop.home))
     return workshop
-
-
-def _check_counts(path: Path, workshop: Workshop) -> None:
-    """Raise `LabError` for more groups or stages than there are marks, sheets and minutes for."""
-    for key, count, most in (
-        ("groups", len(workshop.groups), MOST_GROUPS),
-        ("stages", len(workshop.stages), MOST_STAGES),
-    ):
-        if count > most:
-            hint = f"1 to {most}; teach the others in a second workshop: instructor new"
-            raise LabError(f"{path}{find_line(path, key)}: {count} {key}, at most {most}", hint=hint)
-
-
-def _check_prizes(path: Path, prizes: list[str]) -> None:
-    """Raise `LabError` for a prize that does not exist, or is listed twice."""
-    where = f"{path}{find_line(path, 'prizes')}: prizes"
-    known = ", ".join(f"{name} mel" if name == _OF_A_CLASS else name for name in PRIZES)
-    for number, prize in enumerate(prizes):
-        kind, _, which = prize.partition(" ")
-        if kind not in PRIZES or (which and kind != _OF_A_CLASS) or not re.fullmatch(r"[\w -]{0,60}", which):
-            raise LabError(f"{where}: there is no prize '{prize}'", hint=f"{suggest(kind, PRIZES)}known: {known}")
-        if prize in prizes[:number]:
-            raise LabError(f"{where}: '{prize}' is listed twice", hint="remove one of the two")
-
-
-def _check_activity(path: Path, workshop: Workshop) -> None:
-    """Raise `LabError` where the sections take another time than the activity, or end with what does not exist."""
-    sections = workshop.schedule.activity
-    minutes = sum(section.minutes for section in sections)
-    if sections and minutes != workshop.activity_minutes:
-        raise LabError(
-            f"{path}: the sections of schedule.activity take {minutes} minutes together, but activity_minutes is "
-            f"{workshop.activity_minutes}",
-            hint="change one of the two",
-        )
-    conf = "conf/experiment/*.yaml"
-    files = [file for tree in trees_of(workshop.home, "lab_code") for file in tree.glob(conf)]
-    files += workshop.home.glob(f"locked/*/lab_code/{conf}")
-    known = [f"{UNLOCK} {stage.id}" for stage in workshop.stages]
-    known += [f"{TRAIN} {file.stem}" for file in sorted(files)] + [HAND_IN]
-    for number, section in enumerate(sections, 1):
-        where = f"{path}: schedule.activity, entry {number}"
-        if section.minutes < 1:
-            raise LabError(f"{where}: {section.minutes} minutes", hint="write a whole number, 1 or more")
-        if section.until and section.until not in known:
-            hint = f"{suggest(section.until, known)}until can be: {', '.join(known)}"
-            raise LabError(f"{where}: nothing ends with '{section.until}'", hint=hint)
-
-
-def _check_hub(path: Path, workshop: Workshop) -> None:
-    """Raise `LabError` for a spawner that does not exist, or a user of no group."""
-    hub = workshop.hub
-    if hub.spawner not in SPAWNERS:
-        hint = f"{suggest(hub.spawner, SPAWNERS)}hub.spawner can be: {', '.join(SPAWNERS)}"
-        raise LabError(f"{path}{find_line(path, 'hub.spawner')}: there is no spawner '{hub.spawner}'", hint=hint)
-    for user, group in hub.users.items():
-        if group not in workshop.groups:
-            where = f"{path}{find_line(path, f'hub.users.{user}')}: hub.users"
-            hint = f"{suggest(group, workshop.groups)}groups: {', '.join(workshop.groups)}"
-            raise LabError(f"{where}: {user} belongs to '{group}', which is no group", hint=hint)
-
-
-def _check_servers(workshop: Workshop) -> dict[str, bool]:
-    hub, server = workshop.hub, workshop.server
-    return {
-        "server.report_to": re.fullmatch(r"(https?://[\w.\[\]:-]+/?)?", server.report_to) is not None,
-        "server.address": re.fullmatch(r"[\w.:-]+", server.address) is not None,
-        "server.port": 1 <= server.port <= 65_535,
-        "server.workers": 1 <= server.workers <= 64,
-        "server.database": re.fullmatch(r"(postgresql(\+\w+)?://\S+/\w+)?", server.database) is not None,
-        "hub.authenticator": re.fullmatch(r"[\w.-]*", hub.authenticator) is not None,
-        "hub.address": re.fullmatch(r"[\w.:-]+", hub.address) is not None,
-        "hub.port": 1 <= hub.port <= 65_533,  # the two after it are the hub's own
-        "hub.memory_mb": 500 <= hub.memory_mb <= 1_000_000,
-        "hub.cpus": 0.1 <= hub.cpus <= 256,
-        "hub.at_once": 1 <= hub.at_once <= 1000,
-    }
-
-
-def _check_scoring(scoring: Scoring) -> dict[str, bool]:
-    weights = {name: getattr(scoring, name) for name in _PARTS}
-    return {
-        **{f"scoring.{name}": 0 <= points <= 1000 for name, points in weights.items()},
-        "scoring": any(weights.values()),
-        "scoring.certainty": 0.5 < scoring.certainty < 1,
-        "scoring.resamplings": 100 <= scoring.resamplings <= 100_000,
-        "scoring.wrong_list": 0 <= scoring.wrong_list <= 1,
-        "scoring.late": 0 <= scoring.late <= 1,
-    }
 
 
 def find_group(workshop: Workshop, name: str) -> str:

@@ -23,6 +23,8 @@ from instructor.results.duel import Duel, DuelPhotograph, HandedIn, read_duel, w
 from instructor.results.evidence import Evidence, read_evidence, read_truth
 from instructor.vault import Vault
 from instructor.workshop import Workshop
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000, is_other
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, write_whole
 from lab_code.workshop.duel import MOST, SECRET_BYTES, USUAL, Choice, list_choices, make_duel_code
@@ -139,7 +141,12 @@ def read_room(workshop: Workshop, path: Path) -> list[HandedIn]:
 
 
 def write_duel_page(
-    page: Path, workshop: Workshop, duel: Duel, choices: Sequence[Choice], answers: Mapping[str, Sequence[str]]
+    page: Path,
+    workshop: Workshop,
+    duel: Duel,
+    choices: Sequence[Choice],
+    answers: Mapping[str, Sequence[str]],
+    dataset: Dataset = HAM10000,
 ) -> None:
     """Write the page: one file, which loads nothing. `answers` are those that are here already, by group."""
     environment = Environment(
@@ -164,7 +171,8 @@ def write_duel_page(
             for one in duel.photographs
         ],
     }  # fmt: skip
-    html = environment.get_template(PAGE).render(title=workshop.title, duel=duel, data=data)
+    about = {"source": dataset.source if is_other(dataset) else "", "notice": dataset.notice}
+    html = environment.get_template(PAGE).render(title=workshop.title, duel=duel, data=data, **about)
     write_whole(page, html)
 
 

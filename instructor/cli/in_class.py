@@ -125,6 +125,7 @@ def duel(options: DuelOptions) -> None:
     from instructor.classroom.duel import PAGE, Wish, prepare_duel, read_room, write_duel_page
     from instructor.classroom.room import FILE as ROOM_FILE
     from instructor.results.duel import choose_answers, describe_age, read_answers
+    from lab_code.data.ham10000 import read_dataset
     from lab_code.workshop.duel import list_choices
 
     described, build = read_workshop(options.workshop), options.build
@@ -139,7 +140,8 @@ def duel(options: DuelOptions) -> None:
         heard = read_room(described, build / "class" / ROOM_FILE)
         answers, refused = choose_answers(made, [*typed, *heard, *read_answers(build / "collected")])
         page = build / "class" / PAGE
-        write_duel_page(page, described, made, list_choices(Vault(build).folder / "test"), answers)
+        test_set = Vault(build).folder / "test"
+        write_duel_page(page, described, made, list_choices(test_set), answers, read_dataset(test_set))
     for note in (*faults, *refused):
         notes.print(f"note: {note}", markup=False)
     before = "" if is_new else f"  (as made on {describe_age(Vault(build).folder)}; --new makes another duel)"

@@ -100,14 +100,18 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
         for plan in plans
     }
     done.notes += _tell_changes(vault.write_key(key), data)
+    _write_key_page(workshop, key, vault)
+    _write_catch_ups(workshop, plans, key, vault)
+    return done
+
+
+def _write_key_page(workshop: Workshop, key: dict[str, list[dict[str, str]]], vault: Vault) -> None:
     titles = {stage.id: (number, stage.title) for number, stage in enumerate(workshop.stages, 1)}
     described = {
         group: [{**entry, "number": titles[entry["stage"]][0], "title": titles[entry["stage"]][1]} for entry in entries]
         for group, entries in key.items()
     }
     write_key(vault.folder / "key.pdf", title=workshop.title, groups=described, paper=workshop.paper)
-    _write_catch_ups(workshop, plans, key, vault)
-    return done
 
 
 def _draw_keys(workshop: Workshop, group: str, vault: Vault) -> dict[str, bytes]:

@@ -12,7 +12,8 @@ from instructor.results.points import make_standings
 from instructor.results.prizes import _KINDS, give_prizes
 from instructor.results.relays import LAST, NOT, THREE, UNKNOWN, Relay, find_relays, read_relays, write_relays
 from instructor.results.results import Results
-from instructor.workshop import PRIZES, Workshop, read_workshop
+from instructor.workshop import Workshop, read_workshop
+from instructor.workshop_checks import PRIZES
 from lab_code.errors import LabError
 from lab_code.tracking.runs import Run
 from tests.instructor.results.made_up import make_class, make_run, make_stage
@@ -151,7 +152,7 @@ def test_both_groups_get_points_for_a_relay_and_nobody_is_ranked_or_judged_by_it
     ("prizes", "said"),
     [
         ("[best-sentense]", "did you mean 'best-sentence'"),
-        ("[most-found]", "there is no prize 'most-found'"),
+        ("[most-fond]", "did you mean 'most-found'"),
         ("[duel mel]", "there is no prize 'duel mel'"),
         ("[duel, duel]", "listed twice"),
         ("['most-found <b>']", "there is no prize"),
