@@ -28,7 +28,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from instructor.classroom.clock import Clock
-from instructor.classroom.room import Room, Seat
+from instructor.classroom.laptops import Call, Laptops
+from instructor.classroom.room import BEAT, Room, Seat, describe_surprise
 from instructor.vault import Key
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
@@ -53,6 +54,7 @@ class Board:
     report_key: Callable[[str], bytes]
     token: str
     now: Callable[[], float] = time.time
+    laptops: Laptops | None = None  # that are asked over SSH
     changes: int = 0
     waiting: asyncio.Condition = field(default_factory=asyncio.Condition)
     reports: dict[str, list[float]] = field(default_factory=dict)
@@ -103,11 +105,22 @@ class Board:
             **({} if still else {"left_s": round(reading.left_s), "behind_s": round(reading.behind_s)}),
             "groups": [self._describe_seat(seat, now, secret=secret) for seat in self.room.seats.values()],
             "news": [vars(entry) for entry in list(self.room.news)[-6:]],
-            "firsts": [{"what": what, "group": group} for what, group in self.room.firsts.items()],
+            "firsts": self._list_firsts(),
         }
+
+    def _list_firsts(self) -> list[dict[str, str]]:
+        """Who did what before all others, and whose run was farthest from its bet."""
+        said = {f"stage-{n}": f"first to open stage {n}" for n in range(1, len(self.workshop.stages) + 1)}
+        said |= {"beat": f"first above {BEAT:g}", "handin": "first to hand in"}
+        firsts = [{"what": said[w], "group": self.room.firsts[w]} for w in said if w in self.room.firsts]
+        odd = self.room.most_surprising()
+        return firsts + (
+            [{"what": f"most surprising run ({describe_surprise(odd[1])})", "group": odd[0]}] if odd else []
+        )
 
     def _describe_seat(self, seat: Seat, now: float, *, secret: bool) -> dict[str, Any]:
         known = seat.standing
+        call = self.laptops.calls.get(seat.group, Call()) if self.laptops else Call()
         shown = {
             "group": seat.group,
             "number": seat.number,
@@ -118,12 +131,14 @@ class Board:
             "training": bool(known and known.training),
             "best": known.best if known else None,
             "handed_in": bool(known and known.handed_in),
+            "away": call.describe(),
         }
         if not secret:
             return shown
         silent = seat.silent_s(now)
         return shown | {
             "quiet_min": None if silent is None else int(silent // 60),
+            "why_away": call.fault,
             "wrong": known.wrong if known else 0,
             "stuck": seat.is_stuck(now),
             "rescue": self._rescue(seat),
@@ -170,9 +185,13 @@ def make_board(board: Board) -> Starlette:
 
     @asynccontextmanager
     async def live(_: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(board.watch())
+        tasks = [asyncio.create_task(board.watch())]
+        if board.laptops:
+            tasks.append(asyncio.create_task(board.laptops.follow(board.room.hear)))
         yield
-        task.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # no ssh goes on behind
 
     return Starlette(
         routes=[

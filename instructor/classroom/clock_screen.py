@@ -23,6 +23,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Digits, Footer, Label, ProgressBar, Static
 
 from instructor.classroom.clock import Clock, Reading
+from instructor.classroom.laptops import Call, Laptops
 from instructor.classroom.room import MANY_WRONG, Room, Seat
 from instructor.classroom.schedule import Part
 from instructor.vault import Key
@@ -36,11 +37,16 @@ _LOOK_EVERY_S = 3.0
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the screen looks: kits on this machine, and the key for rescue codes (empty without kits)."""
+    """Where the screen looks: kits on this machine, laptops over SSH, the key for rescue codes (empty without kits)."""
 
     find_folders: Callable[[], Sequence[Path]]
     keys: Key
     now: Callable[[], float] = time.time
+    laptops: Laptops | None = None
+
+    def call_of(self, group: str) -> Call:
+        """When its laptop was heard over SSH, and why it is not now."""
+        return self.laptops.calls.get(group, Call()) if self.laptops else Call()
 
 
 class RescueScreen(ModalScreen[None]):
@@ -117,6 +123,8 @@ class ClockScreen(App[None]):
         table.focus()
         self.refresh_all()
         self.look()
+        if self._sources.laptops:
+            self.run_worker(self._sources.laptops.follow(self._room.hear), group="laptops")
         self.set_interval(1, self.refresh_all)
         self.set_interval(_LOOK_EVERY_S, self.look)
 
@@ -146,7 +154,7 @@ class ClockScreen(App[None]):
     def _fill_table(self, now: float) -> None:
         table = self.query_one("#groups", DataTable)
         for row, seat in enumerate(self._room.seats.values()):
-            for column, cell in enumerate(describe_seat(seat, now)):
+            for column, cell in enumerate(describe_seat(seat, now, self._sources.call_of(seat.group))):
                 table.update_cell_at(Coordinate(row, column), cell, update_width=True)
         news = self._room.news[-1] if self._room.news else None
         self.query_one("#news", Label).update(f"{news.group} {news.text}" if news else "")
@@ -224,12 +232,13 @@ def list_lines(part: Part, done: int, reading: Reading) -> Table:
     return table
 
 
-def describe_seat(seat: Seat, now: float) -> list[Text]:
+def describe_seat(seat: Seat, now: float, call: Call) -> list[Text]:
     """A row of the table. Colour is never alone: the sign's shape, the number and the words say the same."""
     mark, standing = mark_of(seat.number), seat.standing
     glyph = Text(f"{_GLYPHS[mark.name.split()[1]]} {seat.number}", style=mark.colour)
     if standing is None:
-        return [glyph, Text(seat.group), *[Text("–", style="dim")] * 4, Text("nothing heard yet", style="dim")]
+        quiet = f"{call.describe()}: {call.fault}" if call.fault else "nothing heard yet"
+        return [glyph, Text(seat.group), *[Text("–", style="dim")] * 4, Text(quiet, style="dim")]
     silent = seat.silent_s(now) or 0.0
     return [
         glyph,
@@ -238,15 +247,17 @@ def describe_seat(seat: Seat, now: float) -> list[Text]:
         Text(str(standing.runs)),
         Text("–" if standing.best is None else f"{standing.best:.3f}"),
         Text(f"{int(silent // 60)} min"),
-        _describe_state(seat, now),
+        _describe_state(seat, now, call),
     ]
 
 
-def _describe_state(seat: Seat, now: float) -> Text:
+def _describe_state(seat: Seat, now: float, call: Call) -> Text:
     standing = seat.standing
     assert standing is not None
     if standing.handed_in:
         return Text("handed in")
+    if call.fault:
+        return Text(f"{call.describe()}: {call.fault}")
     if standing.training:
         return Text("training")
     if seat.is_stuck(now):

@@ -25,7 +25,8 @@ FILE = "room.json"
 MANY_WRONG = 3  # lists of answers in a row
 SILENCE_S = 6 * 60  # after which a group is asked how it goes
 _NEWS = 30  # that are kept
-_BEAT = 0.5  # the balanced accuracy that someone beats first
+BEAT = 0.5  # the balanced accuracy that someone beats first
+_SURPRISE = 0.05  # how far from its bet a run must be for the room to hear of it
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Room:
         seat = self.seats.get(standing.group)
         if seat is None:
             raise LabError(f"there is no group '{standing.group}'", hint=f"groups: {', '.join(self.seats)}")
-        before = seat.standing
+        before, leader = seat.standing, self.most_surprising()
         if before is not None and standing.events < before.events:
             return False
         if standing == before:
@@ -87,8 +88,16 @@ class Room:
             return False
         self.seats[standing.group] = replace(seat, standing=standing, changed_at=now, heard_at=now)
         self.news.extend(self._tell(before, standing, now))
+        if (first := self.most_surprising()) != leader and first and first[0] == standing.group:
+            self.news.append(News(now, standing.group, f"has the most surprising run: {describe_surprise(first[1])}"))
         self._keep()
         return True
+
+    def most_surprising(self) -> tuple[str, float] | None:
+        """The group with the run that came out farthest from its bet, and by how much above it."""
+        known = [(seat.group, seat.standing.surprise) for seat in self.seats.values() if seat.standing]
+        far = [(group, off) for group, off in known if off is not None and abs(off) >= _SURPRISE]
+        return max(far, key=lambda entry: abs(entry[1]), default=None)
 
     def look_at(self, folders: Iterable[Path], now: float) -> dict[str, str]:
         """Read the kits that lie in these folders; what could not be read, with the reason."""
@@ -121,7 +130,7 @@ class Room:
             yield self._news(at, now_.group, f"stage-{stage}", f"opened stage {stage}")
         if now_.runs > old.runs:
             yield self._news(at, now_.group, "run", "finished a run")
-        if now_.best is not None and now_.best > (old.best or 0) and now_.best > _BEAT:
+        if now_.best is not None and now_.best > (old.best or 0) and now_.best > BEAT:
             yield self._news(at, now_.group, "beat", f"reached {now_.best:.3f}")
         if now_.duel != old.duel:
             yield self._news(at, now_.group, "duel", "answered the duel")
@@ -140,6 +149,11 @@ class Room:
                 "firsts": self.firsts,
                 "news": [asdict(entry) for entry in self.news],
             }))  # fmt: skip
+
+
+def describe_surprise(off: float) -> str:
+    """`0.213 above its bet`."""
+    return f"{abs(off):.3f} {'above' if off > 0 else 'below'} its bet"
 
 
 def find_kits(places: Iterable[Path]) -> list[Path]:

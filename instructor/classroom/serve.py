@@ -10,6 +10,7 @@ import uvicorn
 from instructor.classroom.board import Board, make_board
 from instructor.classroom.clock import FILE as CLOCK_FILE
 from instructor.classroom.clock import Clock
+from instructor.classroom.laptops import Laptops
 from instructor.classroom.room import FILE as ROOM_FILE
 from instructor.classroom.room import Room, find_kits
 from instructor.vault import Vault
@@ -21,9 +22,15 @@ _TOKEN = "board.token"
 
 
 def serve_board(
-    workshop: Workshop, build: Path, places: Sequence[Path], port: int, host: str, say: Callable[[str], None]
+    workshop: Workshop,
+    build: Path,
+    places: Sequence[Path],
+    at: tuple[str, int],
+    say: Callable[[str], None],
+    laptops: Laptops | None = None,
 ) -> None:
-    """Serve it and say where. Raises `LabError` where the port is taken or there are no kits to look at."""
+    """Serve it at this host and port, and say where. Raises `LabError` where the port is taken, or a place missing."""
+    host, port = at
     folder, vault = build / "class", Vault(build)
     find_kits(places)  # a folder that is not there is said at once
     listening = _listen(host, port)
@@ -35,12 +42,15 @@ def serve_board(
         _read_keys(vault),
         lambda group: vault.handin_key(workshop.id, group),
         read_token(vault),
+        laptops=laptops,
     )
     address = f"http://127.0.0.1:{port}"
     say(f"projector    {address}/")
     say(f"for you      {address}/instructor?token={board.token}")
     if host != "127.0.0.1":
         say(f"laptops report to {workshop.board.report_to}")
+    if laptops:
+        say(f"asking {len(laptops.calls)} laptops over SSH")
     say("Ctrl-C ends it.")
     config = uvicorn.Config(make_board(board), log_level="warning", timeout_graceful_shutdown=2, lifespan="on")
     with listening:

@@ -1,7 +1,7 @@
 """The commands of `instructor` for giving the class: plan, run-sheet, print, slides, run, board."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,13 @@ from instructor.workshop import Workshop, find_workshop, read_workshop
 from lab_code.cli.terminal import make_console
 from lab_code.errors import LabError
 
+if TYPE_CHECKING:
+    from instructor.classroom.laptops import Laptops
+
+SshOption = Annotated[
+    bool,
+    typer.Option("--ssh", help="Also ask the laptops of inventory.yaml over SSH, every 15 seconds."),
+]
 KitsOption = Annotated[
     list[Path] | None,
     typer.Option("--kits", show_default="build/kits", help="A folder with kits, or a kit; may be given several times."),
@@ -85,6 +92,7 @@ def run(
     kits: KitsOption = None,
     part: Annotated[str | None, typer.Option(help="Begin at this part (its id or number).")] = None,
     again: Annotated[bool, typer.Option("--again", help="Forget the class before; the clock starts anew.")] = False,
+    ssh: SshOption = False,
     workshop: WorkshopOption = None,
 ) -> None:
     """Run the class: a full-screen clock with what to say and do next, and where every group stands.
@@ -108,14 +116,15 @@ def run(
     clock = Clock.open(folder / FILE, described.schedule)
     if part is not None:
         clock.go_to(described.schedule.find(part), time.time())
-    places = kits or [build / "kits"]
+    places = kits or ([] if ssh else [build / "kits"])
     find_kits(places)  # a folder that is not there is said before the screen opens
     try:
         keys = Vault(build).read_key()
     except LabError:
         keys = {}
+    laptops = _find_laptops(workshop) if ssh else None
     room = Room(described, folder / ROOM_FILE)
-    ClockScreen(described, clock, room, Sources(lambda: find_kits(places), keys)).run()
+    ClockScreen(described, clock, room, Sources(lambda: find_kits(places), keys, laptops=laptops)).run()
 
 
 def board(
@@ -123,12 +132,14 @@ def board(
     kits: KitsOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port of its pages.")] = 8050,
     room: Annotated[bool, typer.Option("--room", help="Also for the laptops of the room, which report to it.")] = False,
+    ssh: SshOption = False,
     workshop: WorkshopOption = None,
 ) -> None:
     """Serve the board: a page for the projector, and one for you with who is stuck and rescue codes.
 
-    It reads the kits that lie on this machine. Where board.report_to in workshop.yaml names this machine, laptops
-    report to it by themselves (--room). Ctrl-C ends it; started again it remembers the class.
+    It reads the kits that lie on this machine, and with --ssh asks the laptops of inventory.yaml. Where board.report_to
+    in workshop.yaml names this machine, laptops report to it by themselves (--room). Ctrl-C ends it; started again it
+    remembers the class.
 
     Example: instructor board
     """
@@ -140,7 +151,20 @@ def board(
             "the kits of this workshop report to nobody",
             hint="write this machine's address under board.report_to in workshop.yaml, then: make provision",
         )
-    serve_board(described, build, kits or [build / "kits"], port, "0.0.0.0" if room else "127.0.0.1", _say)
+    laptops = _find_laptops(workshop) if ssh else None
+    places = kits or ([] if ssh else [build / "kits"])
+    serve_board(described, build, places, ("0.0.0.0" if room else "127.0.0.1", port), _say, laptops)
+
+
+def _find_laptops(workshop: Path | None) -> "Laptops":
+    """Those of the inventory, everything checked before the screen opens."""
+    from instructor.classroom.laptops import Laptops
+    from instructor.cli.deliver import find_pinned
+    from instructor.deliver.over_ssh import choose_laptops
+
+    inventory = find_pinned(workshop)
+    choose_laptops(inventory, [])  # none with a group is said at once
+    return Laptops(inventory)
 
 
 def _read(workshop: Path | None) -> Workshop:

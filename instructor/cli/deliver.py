@@ -201,18 +201,25 @@ def find_inventory(workshop: Path | None) -> "Inventory":
     return read_inventory(path.with_name(INVENTORY), read_workshop(path).groups)
 
 
-def make_room(workshop: Path | None, build: Path, only: Sequence[str] | None, *, spare: bool = False) -> "Room":
-    """The laptops that are meant and the kits for them, everything checked before anybody is called."""
-    from instructor.deliver.cargo import read_cargos, read_extras
-    from instructor.deliver.over_ssh import Room, check_paths, choose_laptops
+def find_pinned(workshop: Path | None) -> "Inventory":
+    """The inventory, whose laptops can be called: this machine has OpenSSH, and their host keys are pinned."""
     from instructor.deliver.ssh import check_programs
 
     check_programs()
     known = find_inventory(workshop)
     _note(known.notes)
-    laptops = choose_laptops(known, only or [], spare=spare)
     if not known.known_hosts.is_file():
         raise LabError(f"no host key is pinned yet: {known.known_hosts} is missing", hint="instructor deliver pin")
+    return known
+
+
+def make_room(workshop: Path | None, build: Path, only: Sequence[str] | None, *, spare: bool = False) -> "Room":
+    """The laptops that are meant and the kits for them, everything checked before anybody is called."""
+    from instructor.deliver.cargo import read_cargos, read_extras
+    from instructor.deliver.over_ssh import Room, check_paths, choose_laptops
+
+    known = find_pinned(workshop)
+    laptops = choose_laptops(known, only or [], spare=spare)
     groups = dict.fromkeys(laptop.group for laptop in laptops if laptop.group)
     room = Room(known, laptops, read_cargos(build, groups), read_extras(build))
     check_paths(room)

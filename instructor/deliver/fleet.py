@@ -44,7 +44,7 @@ async def examine(room: Room, tell: Callable[[Health], object] = lambda health: 
         health = Health(laptop.name, laptop.group or "")
         async with connect(laptop, room.inventory) as link:
             health.warned += await _compare(link, room)
-            out = await link.run_script("doctor", {"root": laptop.path})
+            out = await link.run_script("lab", {"root": laptop.path, "words": "doctor --json"})
         read_doctor(out.rpartition("}")[0] + "}", health)
         return health
 

@@ -32,6 +32,7 @@ from lab_code.workshop.kit import KIT_FILE
 _SCRIPTS = Path(__file__).parent / "remote"
 _DONE, _CANNOT, _FILES = "lab-done", "cannot", "files"
 _NOT_UNDERSTOOD = (1, 2, 4)  # how rsync ends where the two of them speak different dialects
+_LONGEST = 100_000_000  # bytes that a script may say; a look at a large kit says a few
 _BLOCK, _CHUNK = 512, 1 << 16
 _CLOCK, _CLOCK_IS_COARSE_S = "%Y%m%d%H%M.%S", 2  # as touch takes it; FAT counts every other second
 # Windows: a script comes through the connection, whatever shell the account has there.
@@ -57,9 +58,9 @@ class Link:
         """`ssh` and its options, as far as the host."""
         return ssh_options(self.laptop, self.inventory, self.control)
 
-    async def call(self, command: str, given: bytes) -> Ended:
+    async def call(self, command: str, given: bytes, most: int | None = None) -> Ended:
         """Run a command there. Raises `LabError` where the connection was none, or was lost."""
-        return await call(self.laptop, self.inventory, command, given, self.control)
+        return await call(self.laptop, self.inventory, command, given, self.control, most)
 
     async def run_script(self, name: str, values: dict[str, str], functions: str = "") -> str:
         """Run a script of `remote/` there with some values; what it says. Raises `LabError` where it says it cannot."""
@@ -70,7 +71,7 @@ class Link:
         text = head + functions + (_SCRIPTS / f"{name}{suffix}").read_text(encoding="utf-8")
         given = text.encode("utf-8", "surrogateescape")
         self.sent.append(len(given))
-        ended = await self.call(command, given)
+        ended = await self.call(command, given, _LONGEST)
         out = ended.out.decode("utf-8", "surrogateescape")
         refused = re.search(rf"^{_CANNOT} (.*?)\r?$", out, re.MULTILINE)
         if refused and "No space left" not in ended.complaint:

@@ -59,10 +59,15 @@ async def share_connection(laptop: Laptop, inventory: Inventory) -> AsyncIterato
 
 
 async def call(
-    laptop: Laptop, inventory: Inventory, command: str, given: bytes = b"", control: Path | None = None
+    laptop: Laptop,
+    inventory: Inventory,
+    command: str,
+    given: bytes = b"",
+    control: Path | None = None,
+    most: int | None = None,
 ) -> Ended:
-    """Run a command there. Raises `LabError` where the connection was none, or was lost."""
-    ended = await run([*ssh_options(laptop, inventory, control), "-T", laptop.host, command], given)
+    """Run a command there. Raises `LabError` where the connection was none, was lost, or brings more than `most`."""
+    ended = await run([*ssh_options(laptop, inventory, control), "-T", laptop.host, command], given, most)
     if ended.code == LOST:
         raise explain(laptop, ended.complaint)
     return ended

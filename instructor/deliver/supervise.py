@@ -19,6 +19,7 @@ from lab_code.errors import LabError
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_S = 2  # for a killed command to be gone
+_CHUNK = 1 << 16
 _ENOUGH_TEXT = 4000  # bytes of what a command complains about
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -85,14 +86,19 @@ async def _within(job: Callable[[Thing], Awaitable[Value]], thing: Thing, limit_
         return Outcome(error=(error.strerror or str(error)).lower())
 
 
-async def run(command: list[str], given: bytes | AsyncIterator[bytes] = b"") -> Ended:
-    """Run a command with `given` as its input; it is killed where this is cancelled."""
+async def run(command: list[str], given: bytes | AsyncIterator[bytes] = b"", most: int | None = None) -> Ended:
+    """Run a command with `given` as its input; it is killed where this is cancelled.
+
+    Raises `LabError` where it says more than `most` bytes, of which no more are kept.
+    """
     async with running(command) as process:
         assert process.stdin and process.stdout and process.stderr
         _, out, complaint = await asyncio.gather(
-            _feed(process.stdin, given), process.stdout.read(), process.stderr.read()
+            _feed(process.stdin, given), _read(process.stdout, most), process.stderr.read()
         )
         code = await process.wait()
+    if most is not None and len(out) > most:
+        raise LabError(f"it says more than {most} bytes", hint="something else than the kit runs there")
     return Ended(code, out, complaint[-_ENOUGH_TEXT:].decode("utf-8", "replace"))
 
 
@@ -107,8 +113,20 @@ async def running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Proces
     finally:
         if process.returncode is None:
             _kill(process)
+            assert process.stdout and process.stderr
+            said = process.stdout.read(), process.stderr.read()  # a pipe that is full never ends
+            last = asyncio.gather(*said, process.wait())
             with suppress(TimeoutError):  # its pipes may be open in what it has left behind, which is not waited for
-                await asyncio.wait_for(process.wait(), _GRACE_S)
+                await asyncio.wait_for(last, _GRACE_S)
+
+
+async def _read(stream: asyncio.StreamReader, most: int | None) -> bytes:
+    """All that it says; once that is more than `most` bytes, the rest is forgotten."""
+    said = bytearray()
+    while piece := await stream.read(_CHUNK):
+        if most is None or len(said) <= most:
+            said += piece
+    return bytes(said)
 
 
 async def _feed(stdin: asyncio.StreamWriter, given: bytes | AsyncIterator[bytes]) -> None:

@@ -5,6 +5,7 @@ desk in `desk.py`. torch, mlflow and hydra are imported only inside the commands
 `lab status` and `lab unlock` start at once.
 """
 
+import json
 import math
 import os
 import sys
@@ -72,11 +73,16 @@ def _report_to_board() -> None:
 
 
 @app.command()
-def status() -> None:
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one line, where the group stands.")] = False,
+) -> None:
     """Show the stages, their questions, and your runs.
 
     Example: lab status
     """
+    if as_json:
+        _print_standing()
+        return
     from lab_code.tracking.runs import read_runs
     from lab_code.workshop.clock import find_lateness
     from lab_code.workshop.progress import read_journal
@@ -104,6 +110,12 @@ def status() -> None:
         console.print(f"[yellow]late:[/] {late.text}")
     step, remark = next_step(kit, runs)
     console.print(f"Next: [bold]{escape(spell_commands(step))}[/]" + (f"   ({escape(remark)})" if remark else ""))
+
+
+def _print_standing() -> None:
+    from lab_code.workshop.standing import read_standing, standing_to_json
+
+    print(json.dumps(standing_to_json(read_standing(find_kit()))))
 
 
 @app.command()

@@ -17,11 +17,11 @@ from lab_code.workshop.attempts import count_wrong_in_a_row
 from lab_code.workshop.kit import Kit
 from lab_code.workshop.points import count_points
 from lab_code.workshop.progress import Journal, read_journal
-from lab_code.workshop.statements import read_statements
+from lab_code.workshop.statements import SCORE, experiments_of, find_result, read_statements
 
-SCORE = "best_balanced_accuracy"
 _MOST = 100_000  # of anything that is counted
 _LONGEST = 1500  # characters of a duel's answers
+_EARLIER: dict[str, Any] = {"surprise": None, "duel": ""}  # what a kit that knows nothing of them says of these
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Standing:
     runs: int  # that are finished
     training: bool
     best: float | None  # balanced accuracy on the validation photographs, of the best finished run
+    surprise: float | None  # by how much the run that was farthest from its bet came out above it (below: negative)
     handed_in: int
     events: int  # lines of the journal: whether anything has happened since
     duel: str = ""  # its code, and then one answer a photograph, with blanks between them
@@ -63,6 +64,7 @@ def read_standing(kit: Kit) -> Standing:
         runs=len(finished),
         training=any(run.status == "RUNNING" for run in runs),
         best=max(scores, default=None),
+        surprise=_find_surprise(kit, runs),
         handed_in=len(journal.of("handed_in")),
         events=_count_events(journal),
         duel=_read_duel(kit),
@@ -77,24 +79,44 @@ def standing_to_json(standing: Standing) -> dict[str, Any]:
 def standing_from_json(document: object) -> Standing:
     """The record of a message from elsewhere. Raises ValueError where it is not exactly one.
 
-    Kits of earlier versions say nothing of a duel.
+    Kits of earlier versions say nothing of a duel and of a surprise.
     """
-    if not isinstance(document, dict) or set(document) | {"duel"} != set(Standing.__dataclass_fields__):
+    if not isinstance(document, dict) or set(document) | set(_EARLIER) != set(Standing.__dataclass_fields__):
         raise ValueError("it is no standing")
-    duel = document.get("duel", "")
+    document = _EARLIER | document
+    duel = document["duel"]
     if not isinstance(duel, str) or not duel.isprintable() or len(duel) > _LONGEST:
         raise ValueError("its answers to a duel cannot be")
-    group, best, training = document["group"], document["best"], document["training"]
-    counts = [document[name] for name in document if name not in ("group", "best", "training", "duel")]
+    group, training = document["group"], document["training"]
+    counts = [document[name] for name in document if name not in ("group", "best", "surprise", "training", "duel")]
     if not isinstance(group, str) or not isinstance(training, bool):
         raise ValueError("a value in it has another type")
     if not all(type(count) is int and 0 <= count <= _MOST for count in counts):
         raise ValueError("a number in it cannot be")
-    if best is not None and not (isinstance(best, float | int) and not isinstance(best, bool) and 0 <= best <= 1):
-        raise ValueError("its score cannot be")
+    best, surprise = (_check_share(document[name], lowest) for name, lowest in (("best", 0), ("surprise", -1)))
     if not document["rescued"] <= document["opened"] <= document["stages"]:
         raise ValueError("its stages cannot be")
-    return Standing(**{**document, "best": None if best is None else float(best)})
+    return Standing(**{**document, "best": best, "surprise": surprise})
+
+
+def _check_share(value: object, lowest: int) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, float | int) or not lowest <= value <= 1:
+        raise ValueError("its score cannot be")
+    return float(value)
+
+
+def _find_surprise(kit: Kit, runs: list[Run]) -> float | None:
+    """How far the run that was farthest from its bet came out above it; None where no bet has come out yet."""
+    try:
+        bets = read_statements(kit.root).bets
+    except LabError:
+        return None
+    experiments = experiments_of(kit)
+    results = [(bet, find_result(bet, runs, experiments)) for bet in bets]
+    off = [run.metrics[SCORE] - bet.score for bet, run in results if run is not None]
+    return max((gap for gap in off if math.isfinite(gap)), key=abs, default=None)
 
 
 def _read_duel(kit: Kit) -> str:

@@ -18,14 +18,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.other_merge import compare_fidelity, export_and_import
 
 GROUPS, EXPERIMENTS, RUNS, EPOCHS, METRICS, FIGURES = 6, 2, 4, 20, 8, 3
 _SIZES = (5, 10, 20)
-_PRINT_MEMORY = """
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+_PRINT_COST = """
+import time
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")), time.process_time())
 """
 _MERGE = (
     """
@@ -52,7 +54,7 @@ for source, counts in sent.items():
     arrived = count_rows(target, known_runs(source))
     assert counts == arrived, (counts, arrived)
 """
-    + _PRINT_MEMORY
+    + _PRINT_COST
 )
 
 
@@ -67,7 +69,7 @@ def measure(scratch: Path) -> Iterator[tuple]:
 
     def merge_again() -> None:
         """Ours, in turn with the other's steps: this machine is not equally busy at all times."""
-        ours.append(_merge(folder, empty, f"merged-{len(ours)}")[0])
+        ours.append(_merge(folder, empty, f"merged-{len(ours)}").seconds)
         shutil.rmtree(folder / f"scratch-merged-{len(ours) - 1}")
 
     for _ in range(3):
@@ -84,19 +86,28 @@ def measure(scratch: Path) -> Iterator[tuple]:
 
 
 def measure_growth(folder: Path, empty: Path, sizes: tuple[int, ...]) -> Iterator[tuple]:
-    """Courses of so many groups, with 20 runs, 100 epochs and 20 metrics each."""
+    """Courses of so many groups, with 20 runs, 100 epochs and 20 metrics each.
+
+    The ratio is one of processor time: so long a merge meets hours at which this machine is busy with other things.
+    """
     spent = {}
     for groups in sizes:
         course = folder / f"course-{groups}"
         for number in range(groups):
-            make_large_store(course / "stores" / f"group-{number + 1:03d}", empty)
-        spent[groups], memory = _merge(course, empty, "merged")
-        yield f"merge: {groups} groups x 20 runs x 100 epochs x 20 metrics", spent[groups], "s"
-        yield f"merge: memory for {groups} groups", memory, "MB", 500
+            make_large_store(course / "stores" / f"group-{number + 1:03d}", empty, day=number // GROUPS)
+        cost = _merge(course, empty, "merged")
+        spent[groups] = cost.processor_s
+        yield f"merge: {groups} groups x 20 runs x 100 epochs x 20 metrics", cost.seconds, "s"
+        yield f"merge: memory for {groups} groups", cost.memory_mb, "MB", 500
         yield from _measure_postgres(course, groups)
         shutil.rmtree(course)
     low, high = sizes[-2:]
-    yield f"merge: seconds a group, {high} over {low} groups", spent[high] / high / (spent[low] / low), "ratio", 1.5
+    yield (
+        f"merge: processor time a group, {high} over {low} groups",
+        spent[high] / high / (spent[low] / low),
+        "ratio",
+        1.5,
+    )
 
 
 def _measure_postgres(course: Path, groups: int) -> Iterator[tuple]:
@@ -105,7 +116,7 @@ def _measure_postgres(course: Path, groups: int) -> Iterator[tuple]:
     script = (
         "import sys; from pathlib import Path; from instructor.collect.publish import publish\n"
         "done = publish(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), lambda *_: lambda: None)\n"
-        "assert not done.faults and not done.conflicts, done\n" + _PRINT_MEMORY
+        "assert not done.faults and not done.conflicts, done\n" + _PRINT_COST
     )
     with start_postgres() as address:
         nothing = course / "nothing"
@@ -113,24 +124,34 @@ def _measure_postgres(course: Path, groups: int) -> Iterator[tuple]:
         with closing(sqlite3.connect(nothing / "mlflow.db")) as store, store:
             store.execute("DELETE FROM tags")  # a database without groups: MLflow's tables are made, nothing is added
         _run(script, nothing, address, course / "files")
-        seconds, memory = _run(script, course / "merged", address, course / "files")
-    yield f"merge: {groups} groups into PostgreSQL", seconds, "s"
-    yield f"merge: memory for {groups} groups into PostgreSQL", memory, "MB", 500
+        cost = _run(script, course / "merged", address, course / "files")
+    yield f"merge: {groups} groups into PostgreSQL", cost.seconds, "s"
+    yield f"merge: memory for {groups} groups into PostgreSQL", cost.memory_mb, "MB", 500
 
 
-def _merge(folder: Path, empty: Path, name: str) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Cost:
+    """What a process took, and its largest memory."""
+
+    seconds: float
+    processor_s: float
+    memory_mb: float
+
+
+def _merge(folder: Path, empty: Path, name: str) -> Cost:
     scratch = folder / f"scratch-{name}"
     scratch.mkdir()
     return _run(_MERGE, folder / "stores", folder / name, scratch, empty)
 
 
-def _run(script: str, *arguments: object) -> tuple[float, float]:
-    """Seconds, and the largest memory in MB, of a Python process of its own."""
+def _run(script: str, *arguments: object) -> Cost:
+    """What a script costs in a Python process of its own."""
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], check=True, capture_output=True, text=True
     )
-    return time.perf_counter() - started, int(done.stdout) / 1000
+    memory, processor = done.stdout.split()
+    return Cost(time.perf_counter() - started, float(processor), int(memory) / 1000)
 
 
 def make_empty(folder: Path) -> Path:
@@ -174,20 +195,23 @@ def make_store_with_mlflow(store: Path) -> None:
     shutil.rmtree(store / "files")
 
 
-def make_large_store(store: Path, empty: Path, runs: int = 20, epochs: int = 100, metrics: int = 20) -> None:
-    """The rows that MLflow would write, without waiting for it."""
+def make_large_store(store: Path, empty: Path, runs: int = 20, day: int = 0) -> None:
+    """The rows that MLflow would write, without waiting for it: run after run, in a class on this day."""
+    epochs, metrics = 100, 20
     store.mkdir(parents=True)
     shutil.copyfile(empty, store / "mlflow.db")
     with closing(sqlite3.connect(store / "mlflow.db")) as database, database:
-        for _ in range(runs):
-            run_id = uuid.uuid4().hex
+        for number in range(runs):
+            run_id, begun = uuid.uuid4().hex, 1_700_000_000_000 + 86_400_000 * day + 90_000 * number
             place = f"mlartifacts/skin-lesions/{run_id}/artifacts"
             database.execute(
                 "INSERT INTO runs (run_uuid, name, status, start_time, end_time, lifecycle_stage, artifact_uri,"
                 " experiment_id) VALUES (?, 'run', 'FINISHED', 1, 2, 'active', ?, 1)",
                 (run_id, place),
             )
-            points = [(f"metric-{m}", e / 100, e, run_id, e, 0) for m in range(metrics) for e in range(epochs)]
+            points = [
+                (f"metric-{m}", e / 100, begun + 600 * e, run_id, e, 0) for m in range(metrics) for e in range(epochs)
+            ]
             database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", points)
             database.executemany(
                 "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, ?, 0, ?)",

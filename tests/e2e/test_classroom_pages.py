@@ -1,5 +1,6 @@
 """The pages that a class looks at, in a real browser: the board and the slides."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,7 +50,7 @@ def test_the_board_follows_six_groups_and_sixty_on_one_screen(page: Page, tmp_pa
         running = start(make_class(groups, tmp_path))
         page.goto(f"{running.address}/")
         expect(page.locator("li.lane")).to_have_count(groups)
-        expect(page.locator("#clock")).to_have_text("4:59")
+        expect(page.locator("#clock")).to_have_text(re.compile(r"^[0-4]:\d\d$"))
         assert running.post(signed(GOOD))[0] == 200
         expect(page.locator("#news")).to_contain_text("group-1 opened stage 1")
         expect(page.locator("#group-1 .facts")).to_contain_text("stage 2 of 3")

@@ -1,49 +1,64 @@
 """README's blocks of the instructor's day, typed as they stand, one after the other, into a shell."""
 
+import ast
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
 
+from instructor.cli.app import main as instructor_main
 from instructor.vault import Vault
+from lab_code.cli.app import main as lab_main
 from tests.conftest import PROJECT
+from tests.instructor.deliver.laptops import find_port
 
 pytestmark = pytest.mark.slow
 _DAY = ["Weeks before", "The evening before", "Ten minutes before class", "In class", "After class"]
-# Lines that want laptops, a screen, a server or minutes; what holds each of them is elsewhere.
+# Lines that want laptops, a screen, a server or minutes: the test that holds each of them, and what is typed there.
 _ELSEWHERE = {
-    "make rehearse": "tests/instructor/rehearsal/test_rehearsal.py",
-    "instructor fleet": "tests/instructor/deliver/test_over_ssh.py",
-    "instructor reset": "tests/instructor/deliver/test_over_ssh.py",
-    "instructor swap": "tests/instructor/deliver/test_over_ssh.py",
-    "instructor board": "tests/instructor/classroom/test_board.py",
-    "instructor run": "tests/instructor/classroom/test_clock.py",
-    "instructor ui": "tests/instructor/collect/test_collect_command.py",
-    "instructor ceremony": "tests/instructor/results/test_shown.py",
-    "instructor duel": "tests/e2e/test_duel_page.py",
-    "instructor room-code": "tests/instructor/locks/test_audit_and_room_code.py",
-    "instructor locks audit": "tests/instructor/locks/test_audit_and_room_code.py",
-    "instructor server up": "tests/instructor/server/test_server.py",
-    "instructor collect stick/": "tests/instructor/collect/test_server.py",
-    "instructor collect --into": "tests/instructor/collect/test_publish.py",
-    "instructor collect --repeat": "tests/instructor/collect/test_collect_command.py",
-    "./lab train framework": "tests/lab_code",
-    "./lab train model": "tests/lab_code",
-    "./lab train --on": "tests/lab_code/jobs/test_far_server.py",
-    "./lab sweep --search": "tests/lab_code/jobs/test_search.py",
-    "./lab sweep": "tests/lab_code/test_experiment.py",
-    "./lab resume": "tests/lab_code/cli/test_cli.py",
-    "./lab repeat": "tests/lab_code/cli/test_cli.py",
-    "./lab card": "tests/lab_code/cli/test_relay.py",
-    "./lab predict": "tests/lab_code/cli/test_cli.py",
-    "./lab data path": "tests/lab_code/cli/test_cli.py",
-}
+    "make rehearse": ("instructor/rehearsal/test_cast_and_bad_input.py", "list_shows_every", '["rehearse", "--list"'),
+    "instructor duel": ("instructor/classroom/test_duel.py", "a_duel_from_hidden_photographs", "prepare_duel("),
+    "instructor server up": (
+        "instructor/server/test_server.py", "many_clients_finish_at_once", "run_clients(course"
+    ),
+    "instructor fleet": ("instructor/deliver/test_cli.py", "laptops_are_shown_and_served", 'run("fleet"'),
+    "instructor reset": ("instructor/deliver/test_cli.py", "laptops_are_shown_and_served", 'run("reset", "ssh"'),
+    "instructor swap": ("instructor/deliver/test_cli.py", "laptops_are_shown_and_served", 'run("swap", "--group"'),
+    "instructor run": ("instructor/classroom/test_clock.py", "the_screen_is_driven_by_keys", "ClockScreen("),
+    "instructor ceremony": (
+        "instructor/collect/test_shown_and_reported.py", "what_was_collected_is_shown", '["ceremony", "--no-open"'
+    ),
+    "instructor room-code": (
+        "instructor/locks/test_audit_and_room_code.py", "the_command_shows_the_code", '["room-code", "--stage"'
+    ),
+    "instructor locks audit": (
+        "instructor/locks/test_audit_and_room_code.py", "the_command_prints_both", '["locks", "audit"'
+    ),
+    "instructor collect stick/": (
+        "instructor/collect/test_server.py", "a_kits_page_is_collected", "MLFLOW_TRACKING_TOKEN"
+    ),
+    "instructor collect --into": ("instructor/collect/test_collect_command.py", "who_has_won", '"--into"'),
+    "instructor collect --repeat": ("instructor/collect/test_collect_command.py", "who_has_won", '"--repeat"'),
+    "./lab train framework": ("lab_code/test_sweep.py", "the_other_commands_about_runs", '"framework=sklearn"'),
+    "./lab train model": ("lab_code/analysis/test_dry_run.py", "the_command_shows_it", '"--dry-run"'),
+    "./lab train --on": ("lab_code/jobs/test_far_server.py", "a_run_goes_to_the_queue", '"train", "--on"'),
+    "./lab sweep --search": ("lab_code/jobs/test_search.py", "a_stopped_search_goes_on", '"sweep", "--search"'),
+    "./lab card": ("lab_code/cli/test_relay.py", "a_run_repeated_by_another_group", 'lab("card"'),
+    "./lab sweep": ("lab_code/test_sweep.py", "a_sweep_trains_its_children", '"sweep"'),
+    "./lab resume": ("lab_code/test_sweep.py", "misuse_of_the_other_commands", '"resume"'),
+    "./lab repeat": ("lab_code/test_sweep.py", "the_other_commands_about_runs", '"repeat"'),
+    "./lab predict": ("lab_code/test_sweep.py", "the_other_commands_about_runs", '"predict"'),
+    "./lab data path": ("lab_code/test_sweep.py", "the_other_commands_about_runs", '"data"'),
+}  # fmt: skip
+_SERVERS = ("instructor board", "instructor ui")  # that end when they are interrupted
 
 
 def blocks() -> list[str]:
@@ -107,6 +122,9 @@ def test_every_block_of_the_day_can_be_typed_one_after_the_other(project: Path, 
         if elsewhere is not None:
             left.pop(elsewhere, None)
             continue
+        if any(server in line for server in _SERVERS):
+            serve_and_interrupt(line, project, environment)
+            continue
         done = subprocess.run(
             ["sh", "-c", typed(line, project, stick)], cwd=project, env=environment, capture_output=True, text=True,
             stdin=subprocess.DEVNULL, timeout=300,
@@ -118,5 +136,31 @@ def test_every_block_of_the_day_can_be_typed_one_after_the_other(project: Path, 
     assert list(stick.iterdir())
 
 
-def test_what_is_held_elsewhere_is_there() -> None:
-    assert not [path for path in _ELSEWHERE.values() if not (PROJECT / path).exists()]
+def serve_and_interrupt(line: str, project: Path, environment: dict[str, str]) -> None:
+    """Type a line that serves pages until Ctrl-C, on a port that is free; look at a page, then interrupt."""
+    command = [*shlex.split(line), *(["--port", str(find_port("127.0.0.1"))] if "board" in line else [])]
+    with subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        said = ""
+        for said_now in server.stdout:
+            said += said_now
+            if address := re.search(r"http://127[^ \n]+", said_now):
+                with urllib.request.urlopen(address[0], timeout=60) as page:
+                    assert page.status == 200
+                break
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) in (0, 130, -signal.SIGINT), said
+
+
+@pytest.mark.parametrize("line", _ELSEWHERE)
+def test_what_is_held_elsewhere_is_typed_there_and_its_options_exist(line: str) -> None:
+    path, name, words = _ELSEWHERE[line]
+    text = (PROJECT / "tests" / path).read_text(encoding="utf-8")
+    (found,) = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name.startswith(f"test_{name}")]
+    first = min([found.lineno, *(decorator.lineno for decorator in found.decorator_list)])
+    assert words in "\n".join(text.splitlines()[first - 1 : found.end_lineno])
+    (written, *_) = [one for one in blocks() if line in one]
+    program, *argv = shlex.split(written)
+    main = {"instructor": instructor_main, "lab": lab_main, "make": instructor_main}[Path(program).name]
+    argv = argv[:1] if program == "make" else argv  # FAST=1 is the Makefile's
+    assert main([*argv, "--help"]) == 0, written  # an option that is not there is refused before the help is shown

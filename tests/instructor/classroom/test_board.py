@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,8 +16,10 @@ import uvicorn
 
 from instructor.classroom.board import Board, make_board
 from instructor.classroom.clock import Clock
+from instructor.classroom.laptops import Call, Laptops
 from instructor.classroom.room import Room, find_kits
 from instructor.classroom.serve import _listen, read_token
+from instructor.deliver.inventory import read_inventory
 from instructor.vault import Vault
 from instructor.workshop import Workshop, read_workshop
 from lab_code.errors import LabError
@@ -153,7 +156,31 @@ def test_a_page_hears_what_has_changed(board: Board, start: Callable[[Board], Ru
         "/events", lambda state: bool(state["groups"][0]["opened"]), lambda: running.post(signed(GOOD))
     )
     assert state["news"][-1]["text"] == "opened stage 1" and state["news"][-1]["first"]
-    assert state["firsts"] == [{"what": "stage-1", "group": "group-1"}] and "rescue" not in state["groups"][0]
+    assert (
+        state["firsts"] == [{"what": "first to open stage 1", "group": "group-1"}]
+        and "rescue" not in state["groups"][0]
+    )
+
+
+def test_a_laptop_that_is_off_is_shown_with_the_time_and_only_the_instructor_learns_why(
+    board: Board, described: Workshop, tmp_path: Path
+) -> None:
+    (tmp_path / "inventory.yaml").write_text("laptops: [{host: 192.0.2.1, user: lab, group: group-1}]\n", "utf-8")
+    board.laptops = Laptops(read_inventory(tmp_path / "inventory.yaml", described.groups))
+    off = Call(time.mktime((2026, 5, 4, 14, 5, 0, 0, 0, -1)), "it does not answer (is it on?)")
+    for call, away in ((Call(), ""), (Call(fault="off"), "not heard yet"), (off, "not heard since 14:05")):
+        board.laptops.calls["group-1"] = call
+        first, second = board.describe(secret=True)["groups"][:2]
+        assert (first["away"], first["why_away"], second["away"]) == (away, call.fault, "")
+        assert "why_away" not in board.describe(secret=False)["groups"][0]
+
+
+def test_the_run_farthest_from_its_bet_stands_among_the_firsts(board: Board) -> None:
+    for group, off in (("group-1", 0.1), ("group-2", -0.25), ("group-3", 0.02), ("group-4", None)):
+        board.room.hear(standing(group, surprise=off), 1)
+    assert board.describe(secret=False)["firsts"] == [
+        {"what": "most surprising run (0.250 below its bet)", "group": "group-2"}
+    ]
 
 
 def test_a_kit_reports_by_itself_and_a_board_that_is_away_costs_nothing(

@@ -1,13 +1,15 @@
 """The clock of the class, and the terminal that shows it."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 from textual.widgets import DataTable, Label, Static
 
 from instructor.classroom.clock import Clock
-from instructor.classroom.clock_screen import ClockScreen, RescueScreen, Sources, spell_time
+from instructor.classroom.clock_screen import ClockScreen, RescueScreen, Sources, describe_seat, spell_time
+from instructor.classroom.laptops import Call
 from instructor.classroom.room import Room
 from instructor.classroom.schedule import Part, Schedule
 from instructor.workshop import Workshop, read_workshop
@@ -112,13 +114,25 @@ class Hand:
 
 def standing(group: str, **changes: object) -> Standing:
     known = {"opened": 0, "rescued": 0, "stages": 3, "wrong": 0, "hints": 0, "points": 0, "runs": 0, "training": False,
-             "best": None, "handed_in": 0, "events": 1}  # fmt: skip
+             "best": None, "surprise": None, "handed_in": 0, "events": 1}  # fmt: skip
     return Standing(group=group, **(known | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def described() -> Workshop:
     return read_workshop()
+
+
+def test_a_group_whose_laptop_is_off_is_told_from_one_that_is_stuck(described: Workshop) -> None:
+    room, off = Room(described), Call(time.mktime((2026, 5, 4, 14, 5, 0, 0, 0, -1)), "it does not answer")
+    states = [str(describe_seat(room.seats["group-1"], 0, call)[-1]) for call in (Call(), Call(fault="it is off"))]
+    room.hear(standing("group-1", wrong=3), 0)
+    states.append(str(describe_seat(room.seats["group-1"], 9, off)[-1]))
+    room.hear(standing("group-1", handed_in=1, events=2), 0)
+    states.append(str(describe_seat(room.seats["group-1"], 9, off)[-1]))
+    assert states == [
+        "nothing heard yet", "not heard yet: it is off", "not heard since 14:05: it does not answer", "handed in"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])

@@ -8,8 +8,11 @@ import pytest
 from instructor.classroom.room import Room, find_kits
 from instructor.workshop import Workshop, read_workshop
 from lab_code.errors import LabError
+from lab_code.tracking.runs import Run
+from lab_code.workshop import standing as module
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.standing import Standing, read_standing, standing_from_json, standing_to_json
+from lab_code.workshop.statements import experiments_of
 from tests.conftest import KitOnDisk
 from tests.instructor.classroom.test_clock import standing
 
@@ -27,13 +30,14 @@ def test_a_kit_says_where_its_group_stands(kit: KitOnDisk) -> None:
     kit.lab("unlock", "--stage", "2", "--rescue", kit.rescue[1])
     now = read_standing(read_kit(kit.root))
     assert (now.opened, now.rescued, now.wrong) == (2, 1, 0) and now.points > 0 and now.events == 2
-    assert standing_from_json(json.loads(json.dumps(standing_to_json(now)))) == now
+    assert standing_from_json(json.loads(kit.lab("status", "--json").stdout)) == now
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"opened": 4}, {"opened": -1}, {"opened": True}, {"opened": 1.0}, {"rescued": 1}, {"runs": 10**9}, {"group": 7},
+        {"surprise": -1.1}, {"surprise": float("nan")}, {"surprise": "big"}, {"surprise": False},
         {"best": 2}, {"best": float("nan")}, {"best": "0.5"}, {"best": True}, {"training": 1}, {"events": "many"},
         {"more": 1},
     ],
@@ -58,6 +62,45 @@ def test_the_first_group_is_named_once_and_later_ones_follow(described: Workshop
     assert [(news.group, news.text, news.first) for news in room.news] == [
         ("group-2", "opened stage 1", True), ("group-1", "opened stage 1", False)]  # fmt: skip
     assert room.firsts == {"stage-1": "group-2"}
+
+
+def test_a_run_far_from_its_bet_is_news_where_it_is_the_farthest(described: Workshop) -> None:
+    room = Room(described)
+    for group, off in (("group-1", 0.04), ("group-2", 0.12), ("group-3", -0.1), ("group-3", -0.2), ("group-2", 0.13)):
+        events = 1 + (room.seats[group].standing or standing(group, events=0)).events
+        room.hear(standing(group, surprise=off, events=events), 10)
+    assert [(news.group, news.text) for news in room.news] == [
+        ("group-2", "has the most surprising run: 0.120 above its bet"),
+        ("group-3", "has the most surprising run: 0.200 below its bet"),
+    ]
+
+
+BETS: list[tuple[dict[str, float], float | None]] = [  # and how far the farthest run came out above its bet
+    ({}, None),
+    ({"FIRST": 0.5}, -0.2),
+    ({"FIRST": 0.35, "own": 0.2}, 0.25),
+    ({"own": 0.4, "FIRST": 0.9}, -0.6),
+    ({"another": 0.9}, None),
+]
+
+
+def test_a_bet_is_compared_with_the_first_run_that_it_was_about(
+    kit: KitOnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, *_) = experiments_of(read_kit(kit.root))
+    runs = [made_run(first, "FINISHED", 0.3), made_run("mine", "RUNNING", 0.9), made_run("mine", "FINISHED", 0.45),
+            made_run(first, "FINISHED", 0.8)]  # fmt: skip
+    monkeypatch.setattr(module, "read_runs", lambda root: runs)
+    for bets, surprise in BETS:
+        said = [{"run": r.replace("FIRST", first), "score": s, "why": "", "change": ""} for r, s in bets.items()]
+        (kit.root / "statements.json").write_text(json.dumps({"bets": said, "sentence": ""}), encoding="utf-8")
+        assert read_standing(read_kit(kit.root)).surprise == (surprise and pytest.approx(surprise)), bets
+    (kit.root / "statements.json").write_text("{half", encoding="utf-8")
+    assert read_standing(read_kit(kit.root)).surprise is None
+
+
+def made_run(name: str, status: str, score: float) -> Run:
+    return Run(name * 4, name, status, 0, 1, Path(), metrics={"best_balanced_accuracy": score})
 
 
 def test_the_same_record_again_is_no_change_but_heard(described: Workshop) -> None:

@@ -154,6 +154,8 @@ def test_laptops_are_shown_and_served_and_one_that_is_off_is_named(
     rows = json.loads(out)
     assert code == 0 and [row["done"] for row in rows] == [True, True] and rows[1]["sent"] > 0
     assert rows[0]["plans"]["group-1"]["send"] == []
+    code, out, err = run("fleet", "--only", "laptop-1")
+    assert code == 1 and "lab doctor does not run there" in out and "not ready: laptop-1" in err
     code, out, err = run("swap", "--group", "1", "--to", "laptop-3")
     assert code == 1 and "nobody has worked on laptop-1 yet" in err and "there is no hand-in" in err
     laptop = laptops.laptops[0]
