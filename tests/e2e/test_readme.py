@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 _DAY = ["Weeks before", "The evening before", "Ten minutes before class", "In class", "After class"]
 # Lines that want laptops, a screen, a server or minutes; what holds each of them is elsewhere.
 _ELSEWHERE = {
+    "instructor wheels": "tests/instructor/deliver/test_wheels.py",
     "instructor fleet": "tests/instructor/deliver/test_over_ssh.py",
     "instructor reset": "tests/instructor/deliver/test_over_ssh.py",
     "instructor swap": "tests/instructor/deliver/test_over_ssh.py",
