@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, distribution
@@ -10,6 +12,11 @@ from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from instructor.deliver.wheel_files import make_listing
+from instructor.provision.kit import student_pyproject
+from instructor.workshop import PROJECT
+from lab_code.workshop.wheelhouse import this_platform, this_python
 
 _LEFT_OUT = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 
@@ -129,3 +136,12 @@ def needed_by(requirements: Iterable[str]) -> list[str]:
             if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in extras | {""}):
                 waiting.append(need)
     return sorted(known)
+
+
+def make_wheelhouse(folder: Path) -> None:
+    """Every package that a kit needs, real and whole, from what this environment has of them."""
+    document = tomllib.loads(student_pyproject(PROJECT))
+    wanted = [*document["project"]["dependencies"], *document["build-system"]["requires"], "pip", "uv"]
+    names = [repack(name, folder).name for name in needed_by(wanted)]
+    listing = make_listing(folder, {(this_platform(), this_python()): (sorted(names), None)})
+    (folder / "wheelhouse.json").write_text(json.dumps(listing), encoding="utf-8")

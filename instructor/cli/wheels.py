@@ -134,7 +134,7 @@ def _describe(plan: "WheelsPlan") -> Sequence[str]:
     said = [f"damaged, and fetched again: {name}" for name in plan.damaged]
     said += [f"made here of its sources, since it has no wheel: {package.name}" for package in plan.make.values()]
     said += [f"Python for the medium, about {show_bytes(USUAL_SIZE)} each: {name}" for name in plan.builds]
-    said += [f"no longer needed, and removed: {len(plan.obsolete)} files"] * bool(plan.obsolete)
+    said += [f"no longer needed, and removed at the end: {len(plan.obsolete)} files"] * bool(plan.obsolete)
     nothing = "nothing to fetch: every file is here, as its SHA-256 says"
     said += [f"{show_bytes(plan.size)} to fetch, {show_bytes(plan.free)} are free" if plan.size else nothing]
     return said

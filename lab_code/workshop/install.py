@@ -81,13 +81,13 @@ def _install(root: Path, extras: set[str], folder: Path | None) -> str | None:
     print(f"packages come from {wheelhouse.folder}, no network is asked; comparing them …", file=sys.stderr)
     if faults := find_faults(wheelhouse, kind, root):
         raise SetupError("; ".join(faults), f"ask the instructor for a wheelhouse that fits; with a network: {ONLINE}")
-    with _unpack_uv(wheelhouse, kind, root) as source:
+    with unpack_uv(wheelhouse, kind, root) as source:
         make_environment(root, extras, run_quietly(root), this_python=True, source=source)
     return None
 
 
 @contextmanager
-def _unpack_uv(wheelhouse: Wheelhouse, kind: str, root: Path) -> Iterator[Source]:
+def unpack_uv(wheelhouse: Wheelhouse, kind: str, root: Path) -> Iterator[Source]:
     """The wheelhouse as a source of packages, with the uv that is in it."""
     scratch = root / _SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)

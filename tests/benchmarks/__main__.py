@@ -23,6 +23,7 @@ from tests.benchmarks import (
     desk,
     duel,
     experiments,
+    installing,
     merging,
     networks,
     provisioning,
@@ -46,10 +47,10 @@ class Figure:
     holds: bool | None
 
 
-# In this order: the second to the eighth use the kits that the first one builds.
+# In this order: the second to the ninth use the kits that the first one builds.
 _MODULES = (
-    provisioning, delivering, unlocking, collecting, merging, classroom, desk, duel, experiments, synthetic,
-    training, networks, rehearsing, serving, remote,
+    provisioning, delivering, installing, unlocking, collecting, merging, classroom, desk, duel, experiments,
+    synthetic, training, networks, rehearsing, serving, remote,
 )  # fmt: skip
 
 

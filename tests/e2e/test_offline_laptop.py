@@ -1,22 +1,18 @@
 """A laptop on which every index leads nowhere: a kit from the wheelhouse, then lab doctor, an unlock and an epoch."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from instructor.deliver.resolving import PLATFORMS
-from instructor.deliver.wheel_files import make_listing
-from instructor.provision.kit import student_pyproject
-from lab_code.workshop.wheelhouse import this_platform, this_python
-from tests.conftest import PROJECT, KitOnDisk
-from tests.wheel_files import needed_by, repack
+from lab_code.workshop.wheelhouse import this_platform
+from tests.conftest import KitOnDisk
+from tests.wheel_files import make_wheelhouse
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,15 +20,6 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="Windows has setup.cmd, which needs another shell"),
 ]
 NOWHERE = "http://127.0.0.1:9"
-
-
-def make_wheelhouse(folder: Path) -> None:
-    """Every package that a kit needs, real and whole, from what this environment has of them."""
-    document = tomllib.loads(student_pyproject(PROJECT))
-    wanted = [*document["project"]["dependencies"], *document["build-system"]["requires"], "pip", "uv"]
-    names = [repack(name, folder).name for name in needed_by(wanted)]
-    listing = make_listing(folder, {(this_platform(), this_python()): (sorted(names), None)})
-    (folder / "wheelhouse.json").write_text(json.dumps(listing), encoding="utf-8")
 
 
 def without_network() -> list[str]:

@@ -29,6 +29,7 @@ _ELSEWHERE = {
     "instructor server up": (
         "instructor/server/test_server.py", "many_clients_finish_at_once", "run_clients(course"
     ),
+    "instructor wheels": ("instructor/deliver/test_wheels.py", "the_command_shows_sizes", "main(argv) == 0"),
     "instructor fleet": ("instructor/deliver/test_cli.py", "laptops_are_shown_and_served", 'run("fleet"'),
     "instructor reset": ("instructor/deliver/test_cli.py", "laptops_are_shown_and_served", 'run("reset", "ssh"'),
     "instructor swap": ("instructor/deliver/test_cli.py", "laptops_are_shown_and_served", 'run("swap", "--group"'),

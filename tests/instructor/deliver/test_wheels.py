@@ -311,10 +311,9 @@ def test_python_itself_comes_as_uv_knows_it(tmp_path: Path, monkeypatch: pytest.
     """uv finds and compares; the archive here is a small one of ours, since the real ones need a network."""
     (tmp_path / "python" / "bin").mkdir(parents=True)
     (tmp_path / "python" / "bin" / "python3.12").touch()
-    (tmp_path / "python" / "lib" / "python3.12").mkdir(parents=True)
-    (tmp_path / "python" / "lib" / "python3.12" / "_sysconfigdata__darwin_darwin.py").write_text(
-        "# of this machine\nbuild_time_vars = {}\n"
-    )
+    settings = tmp_path / "python" / "lib" / "python3.12" / "_sysconfigdata__darwin_darwin.py"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("# system configuration generated and used by the sysconfig module\nbuild_time_vars = {}\n")
     archive = shutil.make_archive(str(tmp_path / "python-9"), "gztar", tmp_path, "python")
     url, entry = Path(archive).as_uri(), {"name": "cpython", "arch": {"family": "aarch64", "variant": None}}
     entry |= {"os": "darwin", "libc": "none", "major": 3, "minor": 12, "patch": 1, "prerelease": "", "variant": None}
