@@ -59,7 +59,7 @@ class NetworkLab:
             self._process = None
             if self._kept:
                 with suppress(OSError):  # it is asked again next time
-                    write_whole(self._kept, to_json({"made_from": describe_builders(), "answers": _KNOWN}))
+                    write_kept(self._kept)
 
     def _ask(self, question: str) -> Any:
         if self._process is None:
@@ -92,6 +92,11 @@ def read_kept(path: Path) -> dict[str, Any]:
         return dict(kept["answers"]) if kept["made_from"] == describe_builders() else {}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
+
+
+def write_kept(path: Path) -> None:
+    """Keep every answer that this program knows."""
+    write_whole(path, to_json({"made_from": describe_builders(), "answers": _KNOWN}))
 
 
 def describe_builders() -> str:
