@@ -23,6 +23,8 @@ from sqlalchemy.engine import Engine
 
 from instructor import vault
 from instructor.provision.workshop_kits import provision
+from instructor.quizbank.bank import load_bank
+from instructor.quizbank.networks import KEPT, write_kept
 from instructor.vault import Vault
 from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
 from lab_code.tracking.empty_store import script_name
@@ -123,7 +125,7 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
     """Leave the processor to a program until that holds, or it has ended."""
     while process.poll() is None and not reached():
         with suppress(subprocess.TimeoutExpired):
@@ -190,10 +192,27 @@ def store_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def begun_build(tmp_path_factory: pytest.TempPathFactory, store_script: Path) -> Path:
+    """A build folder with all that every build begins with and that takes seconds to find out: for whoever runs
+    `instructor provision` as a command, and is not about that."""
+
+    def make(folder: Path) -> None:
+        import torch  # noqa: F401  # networks are then tried out here, not in a process that has to import it
+
+        load_bank(make_small_workshop())
+        write_kept(folder / KEPT)
+        shutil.copy(store_script, folder)
+
+    return make_once(tmp_path_factory, "begun", make)
+
+
+@pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop, store_script: Path) -> Path:
     """A provisioned `build/` that tests only read; whoever writes takes a copy."""
 
     def make(folder: Path) -> None:
+        import torch  # noqa: F401  # as in `begun_build`
+
         shutil.copy(store_script, folder)
         assert not provision(workshop, folder, no_progress).failed
 

@@ -130,7 +130,8 @@ def audit(
     described, vault = read_workshop(workshop), Vault(build)
     data = build / "data" if (build / "data").is_dir() else None
     secret = vault.answer_secret(described.id) if vault.is_drawn else "an example"
-    variants = make_variants(described, load_bank(described, data=data, build=build), secret)
+    kept_in = build if vault.is_drawn else None  # where nothing was built, nothing is written
+    variants = make_variants(described, load_bank(described, data=data, build=kept_in), secret)
     audits = audit_locks(described, variants, time_guess(described.locks), data=data)
     if as_json:
         print(audits_to_json(audits))

@@ -202,8 +202,13 @@ def find_leaks(root: Path, secrets: SecretSearch, known: Mapping[str, str] | Non
     `known` are the SHA-256 of files that the caller has just written: what has been searched before is not read again.
     """
     known = known or {}
-    names = sorted(os.path.join(folder, name) for folder, _, files in os.walk(root) for name in files)
-    return [leak for name in names if os.path.isfile(name) for leak in _search_file(Path(name), root, secrets, known)]
+    begin = len(os.path.join(root, ""))
+    paths = sorted(os.path.join(folder, name) for folder, _, files in os.walk(root) for name in files)
+    names = [path[begin:].replace(os.sep, "/") for path in paths]
+    unknown = [name for name in names if known.get(name) not in secrets.clean]
+    return [
+        leak for name in unknown if os.path.isfile(root / name) for leak in _search_file(root / name, name, secrets)
+    ]
 
 
 def refuse_leaks(root: Path, secrets: SecretSearch, known: Mapping[str, str] | None = None) -> None:
@@ -216,17 +221,14 @@ def refuse_leaks(root: Path, secrets: SecretSearch, known: Mapping[str, str] | N
         )
 
 
-def _search_file(path: Path, root: Path, secrets: SecretSearch, known: Mapping[str, str]) -> list[Leak]:
-    name = path.relative_to(root).as_posix()
-    if known.get(name) in secrets.clean:
-        return []
+def _search_file(path: Path, name: str, secrets: SecretSearch) -> list[Leak]:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest in secrets.clean:
         return []
     found: dict[str, Leak] = {}  # the form that is read first is the plainest
     if digest in secrets.digests:
-        found[secrets.digests[digest]] = _name_copy(path, root, digest, secrets)
+        found[secrets.digests[digest]] = _name_copy(path, name, digest, secrets)
     room = MOST_BYTES
     for view in unpack(data):
         room -= len(view.data)
@@ -240,10 +242,10 @@ def _search_file(path: Path, root: Path, secrets: SecretSearch, known: Mapping[s
     return list(found.values())
 
 
-def _name_copy(path: Path, root: Path, digest: str, secrets: SecretSearch) -> Leak:
-    """A copy from the vault; where both are photographs of a table, the two rows."""
-    name, what = path.relative_to(root).as_posix(), secrets.digests[digest]
-    tables = [folder for folder in path.parents if folder.is_relative_to(root)]
+def _name_copy(path: Path, name: str, digest: str, secrets: SecretSearch) -> Leak:
+    """A copy from the vault; where both are photographs of a table, the two rows. `name` is the path in the kit."""
+    what = secrets.digests[digest]
+    tables = path.parents[: name.count("/") + 1]  # the folders up to the kit's own
     shipped = next((row for folder in tables if (row := _read_rows(folder).get(path.stem))), None)
     if shipped is None or digest not in secrets.hidden_rows:
         return Leak(name, 0, what, PLAIN)

@@ -5,7 +5,8 @@
 
 The process begins with the first question that nobody has asked before, and ends with `close`. It reads questions and
 writes answers, a line of JSON each. Where torch is loaded already, nothing of that is needed. What was answered is kept
-in `build/networks.json`, and counts as long as no line of the package and no version of what builds networks changes.
+in `build/networks.json`, where that folder is there, and counts until a line of the package or a version of what builds
+networks changes.
 """
 
 import hashlib
@@ -59,9 +60,9 @@ class NetworkLab:
             self._process.kill()
             self._process.communicate()
             self._process = None
-            if self._kept:
+            if self._kept and self._kept.parent.is_dir():
                 with suppress(OSError):  # it is asked again next time
-                    write_whole(self._kept, to_json({"made_from": describe_builders(), "answers": _KNOWN}))
+                    write_kept(self._kept)
 
     def _ask(self, question: str) -> Any:
         if self._process is None:
@@ -94,6 +95,11 @@ def read_kept(path: Path) -> dict[str, Any]:
         return dict(kept["answers"]) if kept["made_from"] == describe_builders() else {}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
+
+
+def write_kept(path: Path) -> None:
+    """Keep every answer that this program knows."""
+    write_whole(path, to_json({"made_from": describe_builders(), "answers": _KNOWN}))
 
 
 def describe_builders() -> str:

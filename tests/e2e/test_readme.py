@@ -72,7 +72,7 @@ def blocks() -> list[str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project with little data, three groups and cheap locks; its commands run this copy."""
+    """A copy of the project with little data, few epochs, three groups and cheap locks; its commands run this copy."""
     copy = tmp_path / "project"
     known = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     for name in known.splitlines():
@@ -84,6 +84,13 @@ def project(tmp_path: Path) -> Path:
     described["data"] |= {"images": 300, "image_size": 32, "test_images": 140}
     described["locks"] |= {"memory_kib": 64, "iterations": 1}
     (copy / "instructor/workshop.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
+    for name, usual, few in (
+        ("lab_code/conf/trainer/default.yaml", "epochs: 10 ", "epochs: 3 "),
+        ("lab_code/cli/trial.py", "_PHOTOGRAPHS, _SHARE = 800", "_PHOTOGRAPHS, _SHARE = 80"),  # what lab doctor tries
+    ):
+        text = (copy / name).read_text(encoding="utf-8")
+        assert usual in text
+        (copy / name).write_text(text.replace(usual, few), encoding="utf-8")
     (copy / ".venv/bin").mkdir(parents=True)
     for name, package in (("instructor", "instructor"), ("lab", "lab_code")):
         script = copy / ".venv/bin" / name

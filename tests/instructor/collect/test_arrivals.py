@@ -5,15 +5,20 @@ import shutil
 import unicodedata
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from instructor.collect.collect import Collected, collect_handins
 from instructor.collect.finding import find_parcels
-from instructor.workshop import HandinLimits
+from instructor.results import show
+from instructor.vault import Vault
+from instructor.workshop import HandinLimits, Workshop
+from tests.conftest import no_progress
 from tests.instructor.collect.conftest import Desk
-from tests.instructor.collect.hand_ins import Files, edit_manifest, put, sign_again, write_zip, zip_bytes
+from tests.instructor.collect.faulty_class import as_group, workshop_of
+from tests.instructor.collect.hand_ins import Files, edit_manifest, put, read_zip, sign_again, write_zip, zip_bytes
 
 
 def below(folder: str, members: Files) -> Files:
@@ -80,14 +85,6 @@ ARRIVALS: dict[str, Callable[[Path, Files], object]] = {
     "with an ending in capitals": lambda path, m: write_zip(path.with_suffix(".ZIP"), m) or path.unlink(),
     "renamed by a browser": lambda path, m: write_zip(path.with_name("group-2 (1).zip"), m) or path.unlink(),
 }
-
-
-@pytest.mark.parametrize("arrival", ARRIVALS)
-def test_a_hand_in_is_read_however_it_arrives(desk: Desk, arrival: str) -> None:
-    ARRIVALS[arrival](desk.zips["group-2"], desk.members("group-2"))
-    collected = desk.collect()
-    assert not collected.refused and not collected.incomplete
-    assert sorted(row.group for row in collected.rows if row.rank) == ["group-1", "group-2", "group-3"]
 
 
 def test_one_download_brings_all_groups_and_one_bad_zip_in_it_is_named(desk: Desk) -> None:
@@ -216,14 +213,58 @@ REFUSED: dict[str, tuple[Callable[[Path, Files], object], str]] = {
 }
 
 
+@dataclass
+class Arrived:
+    """What came out of collecting all of both tables at once, each from a group of its own."""
+
+    zips: dict[str, Path]
+    collected: Collected
+
+    def group(self, name: str) -> str:
+        return self.zips[name].stem
+
+
+@pytest.fixture(scope="module")
+def arrived(
+    handins: dict[str, Path], build: Path, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Arrived:
+    folder = tmp_path_factory.mktemp("arrived")
+    for name in ("vault", "data"):
+        shutil.copytree(build / name, folder / name)
+    for script in build.glob("mlflow-*.sql"):
+        shutil.copyfile(script, folder / script.name)
+    members, zips = read_zip(handins["group-2"]), {}
+    for number, name in enumerate([*ARRIVALS, *REFUSED]):
+        group = f"sent-{number}"
+        zips[name] = folder / "handins" / group / f"{group}.zip"
+        zips[name].parent.mkdir(parents=True)
+        mine = as_group(members, group, number, Vault(folder).handin_key(workshop.id, group))
+        write_zip(zips[name], mine)
+        send = ARRIVALS[name] if name in ARRIVALS else REFUSED[name][0]
+        send(zips[name], mine)
+    described = workshop_of(workshop, [path.stem for path in zips.values()])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(show, "write_figures", lambda results, folder: [])
+        return Arrived(zips, collect_handins(described, [folder / "handins"], folder, no_progress))
+
+
+@pytest.mark.parametrize("arrival", ARRIVALS)
+def test_a_hand_in_is_read_however_it_arrives(arrived: Arrived, arrival: str) -> None:
+    (row,) = [row for row in arrived.collected.rows if row.group == arrived.group(arrival)]
+    assert row.rank and row.test_balanced_accuracy
+
+
+def test_nothing_of_what_arrived_well_is_refused_or_incomplete(arrived: Arrived) -> None:
+    assert set(arrived.collected.refused) == {str(arrived.zips[fault]) for fault in REFUSED}
+    assert not arrived.collected.incomplete
+    assert sorted(row.group for row in arrived.collected.rows) == sorted(arrived.group(name) for name in ARRIVALS)
+
+
 @pytest.mark.parametrize("fault", REFUSED)
-def test_what_is_no_hand_in_is_refused_in_a_sentence_and_the_others_go_on(desk: Desk, fault: str) -> None:
-    bad, (break_it, reason) = desk.zips["group-2"], REFUSED[fault]
-    break_it(bad, desk.members("group-2"))
-    collected = desk.collect()
-    assert list(collected.refused) == [str(bad)] and reason in collected.refused[str(bad)]
-    assert "Error" not in collected.refused[str(bad)] and "hint: " in collected.refused[str(bad)]
-    assert sorted(row.group for row in collected.rows) == ["group-1", "group-3"] and collected.missing == ["group-2"]
+def test_what_is_no_hand_in_is_refused_in_a_sentence_and_the_others_go_on(arrived: Arrived, fault: str) -> None:
+    said = arrived.collected.refused[str(arrived.zips[fault])]
+    assert REFUSED[fault][1] in said and "Error" not in said and "hint: " in said
+    assert arrived.group(fault) in arrived.collected.missing
 
 
 def test_folders_that_are_hidden_or_linked_are_not_searched(tmp_path: Path) -> None:

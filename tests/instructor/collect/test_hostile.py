@@ -3,28 +3,36 @@
 import json
 import os
 import random
+import re
+import shutil
 import sqlite3
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from instructor.collect import handins
-from instructor.workshop import HandinLimits
+from instructor.collect import handins as reading
+from instructor.collect.collect import Collected, collect_handins
+from instructor.results import show
+from instructor.vault import Vault
+from instructor.workshop import HandinLimits, Workshop
 from lab_code.tracking.runs import read_runs
 from lab_code.tracking.tracker import open_store
+from tests.conftest import no_progress
 from tests.instructor.collect.conftest import Desk
+from tests.instructor.collect.faulty_class import as_group, workshop_of
 from tests.instructor.collect.hand_ins import (
     Files,
     change_database,
     edit_config,
     edit_database,
     put,
+    read_zip,
     sign_again,
     write_zip,
     zip_bytes,
@@ -161,20 +169,6 @@ def limited(desk: Desk, **limits: int) -> Desk:
     return replace(desk, workshop=replace(desk.workshop, limits=HandinLimits(**{"unpacked_mb": 50, **limits})))
 
 
-@pytest.mark.parametrize("attack", REFUSED)
-def test_it_is_refused_and_nothing_is_written_elsewhere(desk: Desk, attack: str) -> None:
-    change, reason = REFUSED[attack]
-    members = desk.members("group-2")
-    change(members)
-    bad = desk.replace("group-2", members)
-    collected = limited(desk, rows=50_000).collect()
-    assert list(collected.refused) == [str(bad)] and reason in collected.refused[str(bad)]
-    scored = [row.group for row in collected.rows if row.test_balanced_accuracy is not None]
-    assert sorted(scored) == ["group-1", "group-3"]
-    assert not [*desk.build.parent.rglob("escaped*")] and not Path("/escaped").exists()
-    assert len(read_runs(desk.build / "collected")) == 4
-
-
 def lie_about_size(path: Path, method: int) -> None:
     """A member of 60 MB that says it has 100 bytes, in both headers."""
     with zipfile.ZipFile(path, "a", method) as archive:
@@ -225,19 +219,6 @@ LEFT_OUT: dict[str, str] = {
     "a parameter as long as a book": "UPDATE params SET value = hex(zeroblob(500000)) WHERE key = 'seed'",
     "a tag with a zero in it": "UPDATE tags SET value = 'a' || char(0) || 'b' WHERE key = 'workshop'",
 }
-
-
-@pytest.mark.parametrize("fault", LEFT_OUT)
-def test_a_run_with_a_value_that_mlflow_never_writes_is_left_out_and_named(desk: Desk, fault: str) -> None:
-    members = desk.members("group-2")
-    edit_database(members, "PRAGMA ignore_check_constraints = ON", LEFT_OUT[fault])
-    desk.replace("group-2", members)
-    collected = desk.collect()
-    (entry,) = collected.incomplete
-    assert entry.startswith("group-2: run ") and "was left out: its " in entry
-    assert {run.tags["group"] for run in read_runs(desk.build / "collected")} == {"group-1", "group-3"}
-    scored = [row.group for row in collected.rows if row.test_balanced_accuracy is not None]
-    assert sorted(scored) == ["group-1", "group-3"]
 
 
 def no_number(members: Files) -> None:
@@ -291,20 +272,99 @@ NOT_SCORED: dict[str, tuple[Callable[[Files], object], str]] = {
 }
 
 
+def statement(text: str) -> Callable[[Files], object]:
+    return sql("PRAGMA ignore_check_constraints = ON", text)
+
+
+ATTACKS: dict[str, Callable[[Files], object]] = {
+    **{name: change for name, (change, _) in (*REFUSED.items(), *NOT_SCORED.items())},
+    **{name: statement(text) for name, text in LEFT_OUT.items()},
+}
+GOOD = ["good-1", "good-2"]
+
+
+@dataclass
+class Attacked:
+    """What came out of collecting all attacks at once, each of them from a group of its own."""
+
+    folder: Path
+    group_of: dict[str, str]
+    collected: Collected
+
+    def zip_of(self, attack: str) -> str:
+        return str(self.folder / "build" / "handins" / f"{self.group_of[attack]}.zip")
+
+    @property
+    def said(self) -> list[str]:
+        return [*self.collected.notes, *self.collected.incomplete, *self.collected.refused.values()]
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        return {row.group: row.test_balanced_accuracy for row in self.collected.rows}
+
+
+@pytest.fixture(scope="module")
+def attacked(
+    handins: dict[str, Path], build: Path, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Attacked:
+    folder = tmp_path_factory.mktemp("attacked")
+    inbox = folder / "build" / "handins"
+    inbox.mkdir(parents=True)
+    for name in ("vault", "data"):
+        shutil.copytree(build / name, folder / "build" / name)
+    for script in build.glob("mlflow-*.sql"):
+        shutil.copyfile(script, folder / "build" / script.name)
+    group_of = {attack: f"attack-{number}" for number, attack in enumerate(ATTACKS)}
+    members = read_zip(handins["group-2"])
+    for number, (name, group) in enumerate([*group_of.items(), *((group, group) for group in GOOD)]):
+        key = Vault(folder / "build").handin_key(workshop.id, group)
+        mine = as_group(members, group, number, key)
+        ATTACKS.get(name, lambda members: None)(mine)
+        sign_again(mine, key)
+        write_zip(inbox / f"{group}.zip", mine)
+    described = workshop_of(workshop, [*group_of.values(), *GOOD], unpacked_mb=50)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SECRET", "what-nobody-may-see")
+        patch.setattr(show, "write_figures", lambda results, folder: [])
+        return Attacked(folder, group_of, collect_handins(described, [inbox], folder / "build", no_progress))
+
+
+@pytest.mark.parametrize("attack", REFUSED)
+def test_it_is_refused_with_the_reason(attacked: Attacked, attack: str) -> None:
+    assert REFUSED[attack][1] in attacked.collected.refused[attacked.zip_of(attack)]
+    assert attacked.group_of[attack] not in attacked.scores
+
+
+def test_nothing_else_is_refused_and_nothing_is_written_elsewhere(attacked: Attacked) -> None:
+    assert set(attacked.collected.refused) == {attacked.zip_of(attack) for attack in REFUSED}
+    assert not [*attacked.folder.rglob("escaped*")]
+    assert not Path("/escaped").exists() and not Path("escaped").exists()
+
+
+def test_the_others_are_complete(attacked: Attacked) -> None:
+    assert all(attacked.scores[group] for group in GOOD)
+    groups = [run.tags["group"] for run in read_runs(attacked.folder / "build" / "collected")]
+    assert sorted(groups) == sorted([*GOOD, *(attacked.group_of[attack] for attack in NOT_SCORED)])
+
+
+@pytest.mark.parametrize("fault", LEFT_OUT)
+def test_a_run_with_a_value_that_mlflow_never_writes_is_left_out_and_named(attacked: Attacked, fault: str) -> None:
+    group = attacked.group_of[fault]
+    (entry,) = [line for line in attacked.said if group in re.findall(r"attack-\d+", line)]
+    assert entry.startswith(f"{group}: run ") and "was left out: its " in entry
+    assert entry in attacked.collected.incomplete and not attacked.scores.get(group)
+
+
 @pytest.mark.parametrize("attack", NOT_SCORED)
-def test_a_model_that_attacks_is_not_scored(desk: Desk, attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET", "what-nobody-may-see")
-    change, reason = NOT_SCORED[attack]
-    members = desk.members("group-2")
-    change(members)
-    desk.replace("group-2", members)
-    collected = desk.collect()
-    said = [*collected.notes, *collected.incomplete, *collected.refused.values()]
-    assert any(reason in text and "group-2" in text for text in said), said
-    assert not any("what-nobody-may-see" in text for text in said)
-    scores = {row.group: row.test_balanced_accuracy for row in collected.rows}
-    assert scores["group-2"] is None and scores["group-1"] and scores["group-3"]
-    assert not Path("escaped").exists()
+def test_a_model_that_attacks_is_not_scored(attacked: Attacked, attack: str) -> None:
+    group, reason = attacked.group_of[attack], NOT_SCORED[attack][1]
+    said = [line for line in attacked.said if group in re.findall(r"attack-\d+", line)]
+    assert any(reason in line for line in said), said
+    assert attacked.scores[group] is None
+
+
+def test_no_attack_tells_what_the_instructors_environment_holds(attacked: Attacked) -> None:
+    assert not any("what-nobody-may-see" in line for line in attacked.said)
 
 
 def test_two_hundred_runs_that_share_one_folder_take_its_room_once(desk: Desk) -> None:
@@ -434,7 +494,7 @@ def mutate(members: Files, number: int, key: bytes) -> bytes:
 
 
 def test_mutated_hand_ins_leave_the_good_ones_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handins, "_MOST_OF_A_GROUP", 50)  # each of them is read
+    monkeypatch.setattr(reading, "_MOST_OF_A_GROUP", 50)  # each of them is read
     good = {row.group: row for row in desk.collect().rows}
     for number in range(40):
         content = mutate(desk.members("group-2"), number, desk.key("group-2"))

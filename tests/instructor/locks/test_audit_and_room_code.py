@@ -205,12 +205,10 @@ def test_the_command_prints_both_guessers_and_json(tmp_path: Path, capsys: pytes
     assert all(audit["seconds"]["8"] == pytest.approx(audit["seconds"]["1"] / 8, abs=0.1) for audit in audits)
 
 
-BANK = load_bank(make_small_workshop())
-
-
 def test_no_group_has_the_answers_that_stand_in_every_help() -> None:
+    bank = load_bank(make_small_workshop())
     for seed in range(60):
-        for variant in make_variants(make_small_workshop(), BANK, str(seed)).values():
+        for variant in make_variants(make_small_workshop(), bank, str(seed)).values():
             for questions in variant.values():
                 assert ",".join(q.answer for q in questions) != example_answers([q.shown for q in questions])
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -82,9 +84,19 @@ def test_what_an_earlier_program_was_told_starts_no_process(kept: Path, monkeypa
 def test_what_a_process_was_asked_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "_KNOWN", {})
     monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
-    with closing(NetworkLab(tmp_path / "build")) as lab:
+    with closing(NetworkLab(tmp_path)) as lab:
         found = lab.ask(COUNT, "small_cnn", "model.width=3")
-    assert read_kept(tmp_path / "build" / KEPT) == {json.dumps([COUNT, "small_cnn", "model.width=3"]): found}
+    assert read_kept(tmp_path / KEPT) == {json.dumps([COUNT, "small_cnn", "model.width=3"]): found}
+
+
+def test_no_folder_is_made_to_keep_answers_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = subprocess.Popen([sys.executable, "-c", ""])
+    monkeypatch.setattr(NetworkLab, "_ask", lambda lab, question: setattr(lab, "_process", nothing))
+    monkeypatch.setattr(networks, "_KNOWN", {})
+    monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
+    with closing(NetworkLab(tmp_path / "build")) as lab:
+        lab.ask(COUNT, "small_cnn")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"made_from": 1}', '{"answers": {}, "made_from": "old"}'])

@@ -1,4 +1,5 @@
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from lab_code.tracking.provenance import (
     code_from_json,
     code_to_json,
     describe_difference,
+    describe_environment,
     read_code,
     read_repository,
 )
@@ -130,3 +132,15 @@ def test_the_commit_and_its_difference_are_noted_where_there_is_a_repository(
     assert len(commit) == 40 and difference == ""
     (package / "__init__.py").write_text("x = 1\n", encoding="utf-8")
     assert "+x = 1" in read_repository()[1]
+
+
+def test_every_installed_package_is_named_with_its_version() -> None:
+    known = {f"{package.metadata['Name']}=={package.version}" for package in metadata.distributions()}
+    assert set(describe_environment().splitlines()[2:]) == known and len(known) > 50
+
+
+def test_a_package_without_a_head_of_the_usual_kind_is_named_as_well(tmp_path: Path) -> None:
+    (tmp_path / "odd.egg-info").mkdir()
+    (tmp_path / "odd.egg-info" / "PKG-INFO").write_text("Name: odd\nVersion: 2\n\nLong.\n", encoding="utf-8")
+    (package,) = metadata.distributions(path=[str(tmp_path)])
+    assert provenance._name_version(package) == "odd==2"

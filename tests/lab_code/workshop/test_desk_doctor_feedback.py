@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 import webbrowser
 from pathlib import Path
@@ -30,7 +29,7 @@ from lab_code.workshop.doctor import QUICK, Check, guard, run_checks
 from lab_code.workshop.feedback import is_left_behind, write_feedback
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import Journal
-from tests.conftest import hear_interrupts
+from tests.conftest import hear_interrupts, wait_until
 
 
 def lab(kit, *argv: str) -> subprocess.Popen[str]:
@@ -156,9 +155,8 @@ def test_a_second_mlflow_on_the_same_store_and_port_is_no_trouble(kit) -> None:
     theirs = Server("mlflow", other.pid, psutil.Process(other.pid).create_time(), port, "")
     first = None
     try:
-        deadline = time.monotonic() + 90
-        while not theirs.answers():
-            assert other.poll() is None and time.monotonic() < deadline
+        wait_until(theirs.answers, other)
+        assert other.poll() is None
         first = lab(kit, "ui", "--no-browser")
         assert f":{port}/" not in read_until(first, "Ctrl-C stops them")
         (server,) = read_servers(kit.root)
