@@ -1,6 +1,7 @@
 """Working copies: what `instructor new` makes, which workshop a command means, and how many groups and stages fit."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from lab_code.data.ham10000 import read_dataset
 from lab_code.data.lesions import read_folder
 from lab_code.errors import LabError
 from lab_code.workshop.kit import read_kit
-from tests.conftest import no_progress
+from tests.conftest import KitOnDisk, no_progress
 
 CHEAP = "\nlocks: {memory_kib: 64, iterations: 1, lanes: 1}\n"
 
@@ -136,21 +137,37 @@ def make_workshop(folder: Path, groups: int, stages: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("stages", [1, 5, 8])
-def test_any_number_of_stages_is_opened_handed_in_and_collected(
-    tmp_path: Path, store_script: Path, monkeypatch: pytest.MonkeyPatch, stages: int
-) -> None:
-    home = make_workshop(tmp_path / "w", 1, stages)
+@pytest.fixture
+def open_all(tmp_path: Path, store_script: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
+    """A function that provisions a workshop of so many stages for one group, opens them all, and gives its folder."""
+
+    def make(stages: int) -> Path:
+        home = make_workshop(tmp_path / "w", 1, stages)
+        build, kit = home / "build", home / "build" / "kits" / "group-1"
+        build.mkdir()
+        shutil.copy(store_script, build)
+        assert not provision(read_workshop(home / "workshop.yaml"), build, no_progress).failed
+        assert len(read_kit(kit).stages) == stages
+        monkeypatch.chdir(kit)
+        for entry in Vault(build).read_key()["group-1"]:
+            assert lab(["unlock", "--answers", entry["answers"]]) == 0
+        assert (kit / "lab_code" / "conf" / "experiment" / f"e{stages}.yaml").is_file()
+        return home
+
+    return make
+
+
+def test_eight_stages_are_opened_one_after_the_other(open_all: Callable[[int], Path]) -> None:
+    assert open_all(8)
+
+
+@pytest.mark.parametrize("stages", [1, 5])
+def test_any_number_of_stages_is_opened_handed_in_and_collected(open_all: Callable[[int], Path], stages: int) -> None:
+    home = open_all(stages)
     workshop, build = read_workshop(home / "workshop.yaml"), home / "build"
-    build.mkdir()
-    shutil.copy(store_script, build)
-    assert not provision(workshop, build, no_progress).failed
     kit = build / "kits" / "group-1"
-    assert len(read_kit(kit).stages) == stages
-    monkeypatch.chdir(kit)
-    for entry in Vault(build).read_key()["group-1"]:
-        assert lab(["unlock", "--answers", entry["answers"]]) == 0
-    assert (kit / "lab_code" / "conf" / "experiment" / f"e{stages}.yaml").is_file()
+    quick = ("trainer.epochs=1", "data.image_size=16", "model.width=4", "trainer.batch_size=4")
+    KitOnDisk(kit, "group-1", [], [], []).lab("train", f"experiment=e{stages}", *quick)
     assert lab(["handin"]) == 0
     collected = collect_handins(workshop, [kit / "handin"], build, no_progress)
     assert [(row.group, row.stages_open) for row in collected.rows] == [("group-1", stages)]
