@@ -166,11 +166,6 @@ def read_workshop(path: Path | None = None) -> Workshop:
     for key, name in names:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
             raise LabError(f"{path}: {key}: '{name}' cannot be a folder's name", hint="use a-z, 0-9 and dashes")
-    for key, values in (("groups", workshop.groups), ("stages", [stage.id for stage in workshop.stages])):
-        if not values or len(set(values)) != len(values):
-            raise LabError(
-                f"{path}: {key} must be there and differ from each other", hint=f"found: {', '.join(values)}"
-            )
     _check_counts(path, workshop)
     data = workshop.data
     checks = {
@@ -203,14 +198,16 @@ def read_workshop(path: Path | None = None) -> Workshop:
 
 
 def _check_counts(path: Path, workshop: Workshop) -> None:
-    """Raise `LabError` for more groups or stages than there are marks, sheets and minutes for."""
-    for key, count, most in (
-        ("groups", len(workshop.groups), MOST_GROUPS),
-        ("stages", len(workshop.stages), MOST_STAGES),
-    ):
-        if count > most:
+    """Raise `LabError` for no groups or stages, for equal ones, and for more than there are marks and minutes for."""
+    stages = [stage.id for stage in workshop.stages]
+    for key, values, most in (("groups", workshop.groups, MOST_GROUPS), ("stages", stages, MOST_STAGES)):
+        if not values or len(set(values)) != len(values):
+            raise LabError(
+                f"{path}: {key} must be there and differ from each other", hint=f"found: {', '.join(values)}"
+            )
+        if len(values) > most:
             hint = f"1 to {most}; teach the others in a second workshop: instructor new"
-            raise LabError(f"{path}{find_line(path, key)}: {count} {key}, at most {most}", hint=hint)
+            raise LabError(f"{path}{find_line(path, key)}: {len(values)} {key}, at most {most}", hint=hint)
 
 
 def _check_activity(path: Path, workshop: Workshop) -> None:
