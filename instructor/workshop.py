@@ -158,14 +158,7 @@ def read_workshop(path: Path | None = None) -> Workshop:
     workshop = replace(read_yaml(path, Workshop), home=home_of(path))
     if workshop.home != PROJECT and workshop.data.source != SYNTHETIC:
         workshop.data.source = str(workshop.home / workshop.data.source)  # its own folder goes wherever it is copied
-    names = [
-        ("id", workshop.id),
-        *(("groups", g) for g in workshop.groups),
-        *(("stages", s.id) for s in workshop.stages),
-    ]
-    for key, name in names:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
-            raise LabError(f"{path}: {key}: '{name}' cannot be a folder's name", hint="use a-z, 0-9 and dashes")
+    _check_names(path, workshop)
     _check_counts(path, workshop)
     data = workshop.data
     checks = {
@@ -195,6 +188,18 @@ def read_workshop(path: Path | None = None) -> Workshop:
     _check_activity(path, workshop)
     check_schedule(path, workshop.schedule, workshop.activity_minutes)
     return workshop
+
+
+def _check_names(path: Path, workshop: Workshop) -> None:
+    """Raise `LabError` for a name that cannot be a folder's on every system."""
+    names = [
+        ("id", workshop.id),
+        *(("groups", g) for g in workshop.groups),
+        *(("stages", s.id) for s in workshop.stages),
+    ]
+    for key, name in names:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
+            raise LabError(f"{path}: {key}: '{name}' cannot be a folder's name", hint="use a-z, 0-9 and dashes")
 
 
 def _check_counts(path: Path, workshop: Workshop) -> None:

@@ -29,7 +29,7 @@ _TEST = "test"  # the folder of the vault that holds the hidden test set
 _MOVE = "remove it from where it comes from (the project's folder, or your data), then: make provision"
 _ONE_PICTURE = "remove one of the two rows, with its file, from your photographs, then: make provision"
 _HYDRA = b"# @package "  # the first line of every experiment, shipped or locked
-_SHORTEST = 3  # signs of a list of answers that is looked for
+_SHORTEST = 3  # signs of a single answer that is looked for
 _SHARE = 0.5  # a text holds a locked source where it has this share of its lines
 _LOWER_CASE = bytes(range(256)).lower()
 _NOWHERE = rb"(?!)"  # a pattern that nothing matches
@@ -101,7 +101,7 @@ class SecretSearch:
 
         One question with a digit or two for an answer makes no list that would tell: every kit has such numbers.
         """
-        if sum(map(len, answers)) < _SHORTEST:
+        if len(answers) == 1 and len(answers[0]) < _SHORTEST:
             return
         escaped = [re.escape(answer.encode()) for answer in answers]
         usual, texts = rb"""["']?\s*[,;]\s*["']?""".join(escaped), rb'"\s*,\s*"'.join(escaped)
