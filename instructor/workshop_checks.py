@@ -36,7 +36,7 @@ def check_workshop(path: Path, workshop: "Workshop", experiments: Sequence[str])
 
 
 def _check_names(path: Path, workshop: "Workshop") -> None:
-    """Raise `LabError` for what cannot be a folder's name, and for two of one name."""
+    """Raise `LabError` for a name that cannot be a folder's on every system."""
     names = [
         ("id", workshop.id),
         *(("groups", g) for g in workshop.groups),
@@ -45,11 +45,6 @@ def _check_names(path: Path, workshop: "Workshop") -> None:
     for key, name in names:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
             raise LabError(f"{path}: {key}: '{name}' cannot be a folder's name", hint="use a-z, 0-9 and dashes")
-    for key, values in (("groups", workshop.groups), ("stages", [stage.id for stage in workshop.stages])):
-        if not values or len(set(values)) != len(values):
-            raise LabError(
-                f"{path}: {key} must be there and differ from each other", hint=f"found: {', '.join(values)}"
-            )
 
 
 def _check_ranges(workshop: "Workshop") -> dict[str, bool]:
@@ -77,14 +72,16 @@ def _check_ranges(workshop: "Workshop") -> dict[str, bool]:
 
 
 def _check_counts(path: Path, workshop: "Workshop") -> None:
-    """Raise `LabError` for more groups or stages than there are marks, sheets and minutes for."""
-    for key, count, most in (
-        ("groups", len(workshop.groups), MOST_GROUPS),
-        ("stages", len(workshop.stages), MOST_STAGES),
-    ):
-        if count > most:
+    """Raise `LabError` for no groups or stages, for equal ones, and for more than there are marks and minutes for."""
+    stages = [stage.id for stage in workshop.stages]
+    for key, values, most in (("groups", workshop.groups, MOST_GROUPS), ("stages", stages, MOST_STAGES)):
+        if not values or len(set(values)) != len(values):
+            raise LabError(
+                f"{path}: {key} must be there and differ from each other", hint=f"found: {', '.join(values)}"
+            )
+        if len(values) > most:
             hint = f"1 to {most}; teach the others in a second workshop: instructor new"
-            raise LabError(f"{path}{find_line(path, key)}: {count} {key}, at most {most}", hint=hint)
+            raise LabError(f"{path}{find_line(path, key)}: {len(values)} {key}, at most {most}", hint=hint)
 
 
 def _check_prizes(path: Path, prizes: list[str]) -> None:

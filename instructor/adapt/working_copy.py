@@ -6,6 +6,7 @@ not at all, and what is there already is never touched.
 """
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -40,7 +41,7 @@ def make_working_copy(folder: Path, example: str | None = None) -> Path:
     if example is not None and example not in EXAMPLES:
         hint = f"{suggest(example, EXAMPLES)}examples: {', '.join(EXAMPLES)}"
         raise LabError(f"there is no example '{example}'", hint=hint)
-    folder = folder.absolute()
+    folder = Path(os.path.abspath(folder))
     _check_place(folder)
     name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:40] or "workshop"
     try:

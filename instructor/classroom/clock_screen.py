@@ -30,7 +30,10 @@ from instructor.vault import Key
 from instructor.workshop import Workshop
 from lab_code.workshop.mark import mark_of
 
-_GLYPHS = {"circle": "●", "square": "■", "triangle": "▲", "diamond": "◆", "hexagon": "⬢", "star": "★"}
+_GLYPHS = {
+    **{"circle": "●", "square": "■", "triangle": "▲", "diamond": "◆", "hexagon": "⬢", "star": "★"},
+    **{"cross": "✚", "house": "⌂", "arrow": "⬆", "flag": "⚑"},
+}
 _COLUMNS = ("", "group", "stages", "runs", "best", "quiet", "state")
 _LOOK_EVERY_S = 3.0
 

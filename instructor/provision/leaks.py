@@ -28,6 +28,8 @@ SOURCE_NOTE = "SOURCE.md"
 _TEST = "test"  # the folder of the vault that holds the hidden test set
 _MOVE = "remove it from where it comes from (the project's folder, or your data), then: make provision"
 _ONE_PICTURE = "remove one of the two rows, with its file, from your photographs, then: make provision"
+_HYDRA = b"# @package "  # the first line of every experiment, shipped or locked
+_SHORTEST = 3  # signs of a single answer that is looked for
 _SHARE = 0.5  # a text holds a locked source where it has this share of its lines
 _LOWER_CASE = bytes(range(256)).lower()
 _NOWHERE = rb"(?!)"  # a pattern that nothing matches
@@ -95,7 +97,12 @@ class SecretSearch:
     clean: set[str] = field(default_factory=set)  # SHA-256 of what was searched in vain: kits share most files
 
     def add_answers(self, what: str, answers: Sequence[str]) -> None:
-        """A whole list of answers: after the word "answers", as a JSON list of texts, or alone on a line."""
+        """A whole list of answers: after the word "answers", as a JSON list of texts, or alone on a line.
+
+        One question with a digit or two for an answer makes no list that would tell: every kit has such numbers.
+        """
+        if len(answers) == 1 and len(answers[0]) < _SHORTEST:
+            return
         escaped = [re.escape(answer.encode()) for answer in answers]
         usual, texts = rb"""["']?\s*[,;]\s*["']?""".join(escaped), rb'"\s*,\s*"'.join(escaped)
         self.answers.append(AnswerList(what, usual, texts))
@@ -119,7 +126,7 @@ class SecretSearch:
         if what.endswith(".ipynb"):  # its cells, without what all notebooks have in common
             cells = json.loads(content)["cells"]
             content = "\n".join("".join(cell["source"]) for cell in cells).encode()
-        lines = [line.strip() for line in content.splitlines()]
+        lines = [line.strip() for line in content.splitlines() if not line.startswith(_HYDRA)]
         parts = tuple(dict.fromkeys(line for line in lines if len(line) >= 12)) or ((content,) if content else ())
         self.sources.append((what, parts))
         self._forget()

@@ -67,7 +67,6 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
 
     Raises `LabError` for a workshop that cannot be built at all; one group's failure leaves the others alone.
     """
-    project = project or workshop.home
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
     script = build / Path(script_name()).name
@@ -80,10 +79,10 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     with begin_script(script):  # all three take some seconds
         data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), read_bank)
         read_bank(data.folder)
-    vault = Vault(build)
+    vault, home = Vault(build), project or workshop.home
     variants = make_variants(workshop, bank, vault.answer_secret(workshop.id))
-    shared = list_shared(data, project, script)
-    plans = [plan_kit(workshop, group, variants[group], data, project, shared) for group in workshop.groups]
+    shared = list_shared(data, home, script)
+    plans = [plan_kit(workshop, group, variants[group], data, home, shared) for group in workshop.groups]
     for plan in plans:
         plan.written.update(_draw_keys(workshop, plan.group, vault))
     done = Provisioned(data, variants)

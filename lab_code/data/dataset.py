@@ -190,7 +190,8 @@ def _load(text: str, where: Path) -> Mapping[str, Any]:
         line = f" line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or str(error)
         raise LabError(
-            f"{where}{line} is not readable YAML: {reason}", hint="compare it with docs/adapting.md"
+            f"{where}{line} is not readable YAML: {reason}",
+            hint="put what holds a colon or begins with a mark into quotes",
         ) from error
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise LabError(f"{where} holds no keys", hint=f"a description has: {', '.join(_KEYS)}")

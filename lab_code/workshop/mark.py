@@ -3,8 +3,9 @@
     mark = mark_of(kit.group_number)       # Mark(name="blue circle", colour="#0b5fa5", …)
     draw_mark(mark, size_em=1.5)           # as SVG
 
-There are six colours and six shapes; a seventh group gets a new pair of them. Colour is never alone: the shape, the
-number and the name say the same. `instructor/provision/sheet.typ` draws the same points.
+There are six colours and six shapes, and four further shapes from the 37th group on: sixty groups all look different.
+Colour is never alone: the shape, the number and the name say the same. `instructor/provision/sheet.typ` draws the same
+points.
 """
 
 import math
@@ -38,7 +39,17 @@ _SHAPES: tuple[tuple[str, _Points, float], ...] = (
 )
 
 
-DIFFERENT = len(_COLOURS) * len(_SHAPES)  # marks; after them they come again
+_FURTHER_SHAPES: tuple[tuple[str, _Points, float], ...] = (
+    ("cross", tuple((x / 6, y / 6) for x, y in (
+        (1.6, 0), (4.4, 0), (4.4, 1.6), (6, 1.6), (6, 4.4), (4.4, 4.4),
+        (4.4, 6), (1.6, 6), (1.6, 4.4), (0, 4.4), (0, 1.6), (1.6, 1.6))), 0.0),
+    ("house", ((0.5, 0.0), (0.95, 0.42), (0.95, 0.98), (0.05, 0.98), (0.05, 0.42)), 0.14),
+    ("arrow", ((0.5, 0.0), (1.0, 0.46), (0.78, 0.46), (0.78, 1.0), (0.22, 1.0), (0.22, 0.46), (0.0, 0.46)), 0.12),
+    ("flag", ((0.0, 0.08), (1.0, 0.08), (0.82, 0.5), (1.0, 0.92), (0.0, 0.92)), 0.0),
+)  # fmt: skip
+
+_FIRST = len(_COLOURS) * len(_SHAPES)
+DIFFERENT = _FIRST + len(_COLOURS) * len(_FURTHER_SHAPES)  # marks; after them they come again
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,11 @@ class Mark:
 
 def mark_of(number: int) -> Mark:
     """The mark of the group with this number, counted from 1."""
-    index = number - 1
-    colour_name, colour = _COLOURS[(index + index // len(_COLOURS)) % len(_COLOURS)]
-    shape, points, drop = _SHAPES[index % len(_SHAPES)]
+    index, shapes, turn = (number - 1) % DIFFERENT, _SHAPES, len(_COLOURS)
+    if index >= _FIRST:
+        index, shapes, turn = index - _FIRST, _FURTHER_SHAPES, 2 * len(_COLOURS)  # where the pairs would come again
+    colour_name, colour = _COLOURS[(index + index // turn) % len(_COLOURS)]
+    shape, points, drop = shapes[index % len(shapes)]
     return Mark(number, f"{colour_name} {shape}", colour, points, drop)
 
 

@@ -32,7 +32,7 @@ KIT_FILES = """
 LICENSE README.md constraints.txt environment.yml instructions.pdf kit.json lab lab.cmd pyproject.toml questions.json
 start.cmd start.command setup.sh setup.cmd setup.command no-python.html
 .lab/handin.key .vscode/extensions.json .vscode/launch.json .vscode/settings.json
-.vscode/tasks.json data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md lab_code/__init__.py
+.vscode/tasks.json data/HAM10000_metadata.csv data/SHA256SUMS data/SOURCE.md data/dataset.yaml lab_code/__init__.py
 lab_code/analysis/__init__.py lab_code/analysis/compare.py lab_code/analysis/differences.py
 lab_code/analysis/dry_run.py lab_code/analysis/explain.py lab_code/analysis/in_words.py lab_code/analysis/used_code.py
 lab_code/cli/__init__.py lab_code/cli/__main__.py lab_code/cli/app.py lab_code/cli/desk.py lab_code/cli/predict.py
@@ -43,7 +43,8 @@ lab_code/conf/model/colour_texture.yaml lab_code/conf/model/efficientnet_b0.yaml
 lab_code/conf/model/mobilenet_v3_small.yaml lab_code/conf/model/resnet18.yaml lab_code/conf/model/small_cnn.yaml
 lab_code/conf/optimizer/adamw.yaml lab_code/conf/optimizer/sgd.yaml lab_code/conf/train.yaml
 lab_code/conf/trainer/default.yaml lab_code/config.py lab_code/data/__init__.py lab_code/data/augment.py
-lab_code/data/class_folders.py lab_code/data/csv_file.py lab_code/data/diagnoses.py lab_code/data/duplicates.py
+lab_code/data/class_folders.py lab_code/data/csv_file.py lab_code/data/dataset.py
+lab_code/data/diagnoses.py lab_code/data/duplicates.py
 lab_code/data/ham10000.py lab_code/data/image_files.py lab_code/data/image_table.py lab_code/data/lesions.py
 lab_code/data/medmnist.py lab_code/data/photographs.py lab_code/data/table.py lab_code/errors.py lab_code/experiment.py
 lab_code/files.py lab_code/frameworks/__init__.py lab_code/frameworks/pytorch.py lab_code/frameworks/sklearn.py
@@ -105,7 +106,8 @@ def test_every_kit_has_the_photographs_and_their_checksums(build: Path) -> None:
 
 def test_kit_json_knows_every_file_but_itself_and_the_photographs(build: Path) -> None:
     kit = read_kit(build / "kits" / "group-1")
-    assert set(kit.files) == set(KIT_FILES) - {"kit.json", "data/HAM10000_metadata.csv", "data/SOURCE.md"}
+    data = {"data/HAM10000_metadata.csv", "data/SOURCE.md", "data/dataset.yaml"}
+    assert set(kit.files) == set(KIT_FILES) - {"kit.json"} - data
     assert all(sha256_file(kit.root / name) == digest for name, digest in kit.files.items())
 
 

@@ -124,7 +124,7 @@ def test_evidence_that_cannot_be_used_says_what_to_do(tmp_path: Path, text: str 
 def test_the_truth_is_in_the_order_of_the_predictions(build: Path) -> None:
     from lab_code.data.lesions import load_lesions
 
-    labels, lesions = read_truth(build / "vault" / "test")
+    labels, lesions, _ = read_truth(build / "vault" / "test")
     photographs = load_lesions(build / "vault" / "test", 16)
     assert labels == photographs.labels.tolist() and len(set(lesions)) == len(set(photographs.lesion_ids))
 

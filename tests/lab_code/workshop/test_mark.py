@@ -11,7 +11,7 @@ from lab_code.workshop.mark import DIFFERENT, draw_mark, mark_of
 
 def test_every_group_has_another_mark_and_neighbours_differ_in_both() -> None:
     marks = [mark_of(number) for number in range(1, DIFFERENT + 1)]
-    assert len({mark.name for mark in marks}) == DIFFERENT == 36
+    assert len({mark.name for mark in marks}) == DIFFERENT == 60
     for one, other in pairwise(marks):
         assert not set(one.name.split()) & set(other.name.split()) and one.colour != other.colour
 
