@@ -74,12 +74,11 @@ def _send_and_follow(
     else:
         base = f"{server.folder.rstrip('/')}/{kit.workshop}-{kit.group}"
         job = write_job(kit.root, make_job(server.name, base, key, tasks, title))
-    if job.state == SENDING:
-        _say(f"{server.name}: copying code and photographs …")
-        files = list_files(kit.root, configs)
-        with connect(server) as line:
-            job = send_job(kit.root, line, job, files, _say)
-    _follow_home(kit, server, job)
+    with connect(server) as line:  # which following and bringing home use as well, for as long as it is there
+        if job.state == SENDING:
+            _say(f"{server.name}: copying code and photographs …")
+            job = send_job(kit.root, line, job, list_files(kit.root, configs), _say)
+        _follow_home(kit, server, job)
 
 
 def follow(

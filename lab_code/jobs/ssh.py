@@ -197,9 +197,19 @@ class Line:
         return f"exec bash -lc {shlex.quote(script)}" if self.server.setup else f"exec sh -c {shlex.quote(script)}"
 
 
+_OPEN: dict[Server, tuple[Line, "subprocess.Popen[bytes]"]] = {}  # whom this process is connected to
+
+
 @contextmanager
 def connect(server: Server) -> Iterator[Line]:
-    """Talk to a server; raises `LabError` with the first command where there is no way to it."""
+    """Talk to a server. Within a connection that is still there, that one is used again: to connect takes a while.
+
+    Raises `LabError` where there is no way to it.
+    """
+    before = _OPEN.get(server)
+    if before is not None and before[1].poll() is None:
+        yield before[0]
+        return
     if shutil.which("ssh") is None:
         raise LabError("ssh is not installed here", hint="install OpenSSH's client")
     if server.key and not Path(server.key).is_file():
@@ -210,9 +220,12 @@ def connect(server: Server) -> Iterator[Line]:
     with tempfile.TemporaryDirectory(prefix="lab-ssh-", ignore_cleanup_errors=True) as folder:
         line = Line(server, Path(folder) / "s")
         master = _share(line)
+        _OPEN[server] = line, master
         try:
             yield line
         finally:
+            if _OPEN.get(server) == (line, master):
+                del _OPEN[server]
             master.terminate()
             master.wait()
 
