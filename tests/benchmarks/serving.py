@@ -23,7 +23,7 @@ from tests.instructor.deliver import hubs
 from tests.instructor.server.clients import Client, find_lost, make_experiments
 from tests.instructor.server.conftest import make_course
 
-_CALLS, _LIMIT_S = 24, 90
+_CALLS, _LIMIT_S = 24, 300
 _OURS = ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW")
 _USERS = 12
 
