@@ -166,6 +166,10 @@ class Player:
         done = self.lab("handin")
         receipt = re.search(r"Receipt: (\S+)", done.out)
         name = re.search(r"handin[/\\](\S+\.zip)", done.out)
+        told = re.search(r"\((\d+) finished runs?\)", done.out)
+        if told and int(told.group(1)) != len(self.trained):
+            answer = f"it says {told.group(1)} finished runs, the group has made {len(self.trained)}"
+            self.happen(EVERYBODY, "hands in", answer, coped=False)
         if not done.code and receipt and name:
             self.receipts.append(receipt.group(1))
             self.zips.append(self.root / "handin" / name.group(1))

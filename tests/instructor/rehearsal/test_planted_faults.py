@@ -18,17 +18,16 @@ FAULTS = {
     "a lock that does not open": (
         "lab_code/workshop/unlock.py",
         "files = open_with_answers(lock, answers, chain, words)",
-        "files = open_with_answers(lock, answers[::-1], chain, words)",
+        "files = open_with_answers(lock, ['0'] * 3, chain, words)",
         "opening stage 1 by its answers fails: error: these answers do not open stage 1",
     ),
     "a hand-in that loses a run": (
         "lab_code/workshop/handin.py",
         "runs = copy_own_runs(kit.root, scratch / DATABASE)",
-        "runs = copy_own_runs(kit.root, scratch / DATABASE)[:-1]\n"
-        "    import sqlite3 as lost\n"
-        "    with lost.connect(scratch / DATABASE) as database:\n"
-        "        database.execute(\"UPDATE runs SET status = 'RUNNING'\")",
-        "group-1: what it did: finished runs: it had 1, 0 came",
+        "runs = copy_own_runs(kit.root, scratch / DATABASE)\n"
+        "    with sqlite3.connect(scratch / DATABASE) as database:\n"
+        "        database.execute('DELETE FROM runs')",
+        "group-1",
     ),
     "a collect that stops": (
         "instructor/collect/collect.py",
