@@ -93,6 +93,14 @@ def prepare_folder(folder: Path) -> str:
     return f"the work of an earlier rehearsal in {folder} is removed; its kits are used again" if there else ""
 
 
+def copy_own_trees(home: Path, folder: Path) -> None:
+    """What a working copy of a workshop has of its own, so that its rehearsal plays with that."""
+    for tree in ("quiz", "locked", "notebooks", "lab_code") if home != PROJECT else ():
+        shutil.rmtree(folder / tree, ignore_errors=True)
+        if (home / tree).is_dir():
+            shutil.copytree(home / tree, folder / tree)
+
+
 @dataclass
 class Stage:
     """A rehearsal while it goes on."""
@@ -109,7 +117,8 @@ class Stage:
         """Raises `LabError` where nothing can be rehearsed at all: no room, no kits."""
         began = time.perf_counter()
         played = shrink(self.workshop) if self.options.fast else self.workshop
-        played = replace(played, board=replace(played.board, report_to=""))  # nobody's board hears of this
+        board, server = replace(played.board, report_to=""), replace(played.server, report_to="")
+        played = replace(played, board=board, server=server)  # nobody's hears of this
         check_room(played, folder, times=2)
         said = prepare_folder(folder)
         if said:
@@ -130,7 +139,8 @@ class Stage:
         return made
 
     def _set_scene(self, played: Workshop, folder: Path) -> Scene:
-        document = asdict(played)
+        document = {key: value for key, value in asdict(played).items() if key != "home"}
+        copy_own_trees(played.home, folder)
         (folder / "workshop.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         epochs, threads = (_FAST_EPOCHS, 1) if self.options.fast else (0, count_threads())
         return Scene(played, folder, self.launcher, self.project, time.time(), epochs=epochs, threads=threads)

@@ -17,7 +17,7 @@ import yaml
 from instructor.cli.app import main as instructor_main
 from instructor.vault import Vault
 from lab_code.cli.app import main as lab_main
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, hear_interrupts
 from tests.instructor.deliver.laptops import find_port
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ _ELSEWHERE = {
     "instructor collect --repeat": ("instructor/collect/test_collect_command.py", "who_has_won", '"--repeat"'),
     "./lab train framework": ("lab_code/test_sweep.py", "the_other_commands_about_runs", '"framework=sklearn"'),
     "./lab train model": ("lab_code/analysis/test_dry_run.py", "the_command_shows_it", '"--dry-run"'),
-    "./lab train --on": ("lab_code/jobs/test_far_server.py", "a_run_goes_to_the_queue", '"train", "--on"'),
+    "./lab train --on gpu1": ("lab_code/jobs/test_far_server.py", "a_run_goes_to_the_queue", '"train", "--on"'),
     "./lab sweep --search": ("lab_code/jobs/test_search.py", "a_stopped_search_goes_on", '"sweep", "--search"'),
     "./lab card": ("lab_code/cli/test_relay.py", "a_run_repeated_by_another_group", 'lab("card"'),
     "./lab sweep": ("lab_code/test_sweep.py", "a_sweep_trains_its_children", '"sweep"'),
@@ -147,7 +147,9 @@ def test_every_block_of_the_day_can_be_typed_one_after_the_other(project: Path, 
 def serve_and_interrupt(line: str, project: Path, environment: dict[str, str]) -> None:
     """Type a line that serves pages until Ctrl-C, on a port that is free; look at a page, then interrupt."""
     command = [*shlex.split(line), *(["--port", str(find_port("127.0.0.1"))] if "board" in line else [])]
-    with subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, cwd=project, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+    ) as server:
         assert server.stdout is not None
         said = ""
         for said_now in server.stdout:
