@@ -38,15 +38,16 @@ rehearse: for-instructor  ## the whole class once, by simulated groups (FAST=1: 
 collect: for-instructor  ## read the hand-ins, score them, write the leaderboard (FROM=folder for a USB stick)
 	@$(INSTRUCTOR) collect $(if $(FROM),"$(FROM)")
 
+# Three processes for two cores: a third of the tests' time is waiting, for other programs and for disks.
 test: lint  ## lint, then every test, notebooks included (FAST=1: what answers within a minute)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(if $(FAST),$(FAST_TESTS))
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(if $(FAST),$(FAST_TESTS))
 
 lint: for-tests  ## style, format, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: for-tests  ## measure what must be fast; writes build/bench.json
+bench: for-tests  ## measure what must be fast; writes build/bench.json (FULL=1: what takes a quarter of an hour, too)
 	@$(BIN)/python -m tests.benchmarks
 
 format: for-tests  ## put the code into its one format
