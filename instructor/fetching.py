@@ -160,7 +160,7 @@ class Fetcher:
             goes_on = answer.status_code == requests.codes.partial_content
             if goes_on and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 coming.part.unlink(missing_ok=True)
-                raise requests.exceptions.InvalidHeader()
+                raise requests.exceptions.InvalidHeader  # the next try begins anew
             begin, left = have if goes_on else 0, int(answer.headers.get("Content-Length", 0))
             check_room(coming.part.parent, left, self.other_folder)
             coming.write(_read_pieces(answer), begin, begin + left)

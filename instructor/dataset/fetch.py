@@ -66,9 +66,7 @@ def choose_source(name: str, size: int = 64) -> Source:
         raise LabError(f"DermaMNIST has no size {size}", hint=f"sizes: {', '.join(map(str, SIZES))}")
     title = "DermaMNIST: Yang et al., MedMNIST v2, Sci. Data 10, 41 (2023), made from HAM10000 (Tschandl et al. 2018)"
     file = "dermamnist.npz" if size == 28 else f"dermamnist_{size}.npz"
-    return Source(
-        name, title, "CC BY-NC 4.0: no commercial use; name the authors", f"{_ZENODO}/records/{_RECORD}", (file,)
-    )
+    return Source(name, title, _LICENCE, f"{_ZENODO}/records/{_RECORD}", (file,))
 
 
 def describe_by_hand(source: Source, folder: Path) -> list[str]:
