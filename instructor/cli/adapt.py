@@ -46,8 +46,9 @@ def fetch(
 
     Example: instructor data fetch dermamnist --size 64 --accept-licence
     """
-    from instructor.dataset.fetch import UnreachableError, choose_source, describe_by_hand, open_client
+    from instructor.dataset.fetch import choose_source, describe_by_hand
     from instructor.dataset.fetch import fetch as fetch_source
+    from instructor.fetching import UnreachableError
 
     source, console = choose_source(name, size), make_console()
     folder = to or default_build() / "downloads" / source.name
@@ -61,8 +62,7 @@ def fetch(
     if mirror and not mirror.startswith(("http://", "https://")):
         raise LabError(f"the mirror '{mirror}' is no address", hint="as http://192.0.2.7:8000")
     try:
-        with open_client(mirror) as client:
-            path, notes = fetch_source(source, folder, client, _show_bytes)
+        path, notes = fetch_source(source, folder, _show_bytes, mirror)
     except UnreachableError:
         for step in ["By hand:", *describe_by_hand(source, folder)]:
             make_console(stderr=True).print(step, markup=False, soft_wrap=True)

@@ -34,6 +34,8 @@ _INSTALLERS = ("pip", "uv")
 _AT_ONCE = 4
 _REFERENCE = "linux-x86_64"  # what has a wheel for nobody has none for these
 _SPARE = 200_000_000  # bytes that stay free
+_OTHER_WAY = "see whether the index is the right one (pip config list), and its login"
+_OTHER_FOLDER = "choose another folder with --build"
 _LEAVE_OUT = "leave such laptops out (--platform, --for-python): they need others in their place, or a network"
 
 
@@ -195,7 +197,10 @@ def apply_wheels(plan: WheelsPlan, tell: Callable[[int], object] = lambda count:
         (plan.folder / file).unlink()
     _write_recipe(plan)
     logins = logins_in(" ".join(plan.settings.get(key, "") for key in ("index-url", "extra-index-url")).split())
-    fetcher = Fetcher(build / PARTS, tell, logins, plan.settings.get("cert"))
+    fetcher = Fetcher(
+        build / PARTS, lambda name, size: tell, logins, plan.settings.get("cert"),
+        other_way=_OTHER_WAY, other_folder=_OTHER_FOLDER,
+    )  # fmt: skip
     for file, package in plan.make.items():  # first: these can turn out not to serve everybody
         fetcher.fetch(package.address, build / PARTS / file)
         plan.made[package.address.sha256] = build_wheel(build / PARTS / file, plan.folder, plan.settings)

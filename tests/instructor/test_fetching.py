@@ -3,7 +3,8 @@
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str | None] = []  # the ranges
         self.cuts: list[int] = []
         self.knows_ranges, self.login, self.content = True, "", CONTENT
+        self.shift = 0  # how far from what was asked for a piece begins
 
     def address(self, name: str = "a.whl") -> Address:
         return Address(f"http://127.0.0.1:{self.server_port}/{name}", SHA256)
@@ -40,9 +42,16 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("gone") or (server.login and self.headers["Authorization"] != server.login):
             return self.send_error(404 if self.path.endswith("gone") else 401)
         start = int(re.sub(r"\D", "", begin)) if begin and server.knows_ranges else 0
+        start += server.shift if start else 0
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "https://elsewhere.invalid/a.whl")
+            return self.end_headers()
         if start >= len(server.content):
             return self.send_error(416)
         self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()
         end = server.cuts.pop(0) if server.cuts else len(server.content)
@@ -83,14 +92,14 @@ def test_a_file_comes_whole_whatever_was_there(
 ) -> None:
     server.cuts, server.knows_ranges = cuts, knows_ranges
     if begun is not None:
-        (tmp_path / f"a.whl.{SHA256[:8]}.part").write_bytes(begun)
+        (tmp_path / f".a.whl.{SHA256[:8]}.part").write_bytes(begun)
     Fetcher(tmp_path).fetch(server.address(), tmp_path / "out" / "a.whl")
     assert (tmp_path / "out" / "a.whl").read_bytes() == CONTENT and server.asked == asked
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_what_has_come_waits_for_the_next_try(server: Server, tmp_path: Path) -> None:
-    server.cuts = [ONE, TWO, THREE]
+    server.cuts = [ONE, TWO, THREE, THREE, THREE, THREE]  # the last three bring nothing
     with pytest.raises(LabError, match=r"lost|reached"):
         Fetcher(tmp_path).fetch(server.address(), tmp_path / "a.whl")
     assert not (tmp_path / "a.whl").exists()
@@ -101,9 +110,9 @@ def test_what_has_come_waits_for_the_next_try(server: Server, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("gone", CONTENT, "the server says 404"),
-        ("a.whl", CONTENT[:-1] + b"!", "came otherwise than the index promises"),
-        ("a.whl", CONTENT[:-1], "came otherwise than the index promises"),
+        ("gone", CONTENT, "answers 404"),
+        ("a.whl", CONTENT[:-1] + b"!", "has arrived damaged: its SHA-256 is"),
+        ("a.whl", CONTENT[:-1], "has arrived damaged: its SHA-256 is"),
     ],
     ids=["not there", "another content", "shorter"],
 )
@@ -132,8 +141,70 @@ def test_a_login_of_the_index_opens_its_files(server: Server, tmp_path: Path) ->
     assert (tmp_path / "a.whl").is_file()
 
 
-def test_bytes_are_told_as_they_come(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cuts", "knows_ranges"), [([], True), ([ONE, TWO], True), ([ONE], False)], ids=["whole", "cut", "no ranges"]
+)
+def test_bytes_are_told_as_they_come_and_none_twice(
+    server: Server, tmp_path: Path, cuts: list[int], knows_ranges: bool
+) -> None:
     told: list[int] = []
-    (tmp_path / f"a.whl.{SHA256[:8]}.part").write_bytes(CONTENT[:1000])
-    Fetcher(tmp_path, told.append).fetch(server.address(), tmp_path / "a.whl")
-    assert sum(told) == len(CONTENT) and told[0] == 1000
+    sizes: list[tuple[str, int]] = []
+
+    def start(name: str, size: int) -> Callable[[int], object]:
+        sizes.append((name, size))
+        return told.append
+
+    server.cuts, server.knows_ranges = cuts, knows_ranges
+    (tmp_path / f".a.whl.{SHA256[:8]}.part").write_bytes(CONTENT[:1000])
+    Fetcher(tmp_path, start).fetch(server.address(), tmp_path / "a.whl")
+    assert sum(told) == len(CONTENT) and told[0] == (1000 if knows_ranges else 0)
+    assert sizes == [("a.whl", len(CONTENT))]
+
+
+@pytest.mark.parametrize("digest", [{"sha256": SHA256}, {"md5": hashlib.md5(CONTENT).hexdigest()}, {}], ids=str)
+def test_a_file_is_compared_with_whatever_digest_is_promised(
+    server: Server, tmp_path: Path, digest: dict[str, str]
+) -> None:
+    address = Address(server.address().url, **digest)
+    Fetcher(tmp_path).fetch(address, tmp_path / "one")
+    assert (tmp_path / "one").read_bytes() == CONTENT
+    server.content = b"another"
+    with pytest.raises(LabError, match="damaged") if digest else nullcontext():
+        Fetcher(tmp_path).fetch(address, tmp_path / "two")
+    assert (tmp_path / "two").exists() != bool(digest) and not list(tmp_path.glob("*.part"))
+
+
+def test_another_piece_than_was_asked_for_is_not_put_behind_what_is_here(server: Server, tmp_path: Path) -> None:
+    server.shift = 5
+    (tmp_path / f".a.whl.{SHA256[:8]}.part").write_bytes(CONTENT[:777])
+    Fetcher(tmp_path).fetch(server.address(), tmp_path / "a.whl")
+    assert (tmp_path / "a.whl").read_bytes() == CONTENT and server.asked == ["bytes=777-", None]
+
+
+def test_a_mirror_answers_for_every_server_also_where_an_answer_leads_on(server: Server, tmp_path: Path) -> None:
+    mirror = f"http://127.0.0.1:{server.server_port}"
+    for url in ("https://publisher.invalid/a.whl", "https://publisher.invalid/moved"):
+        Fetcher(tmp_path, mirror=mirror).fetch(Address(url, SHA256), tmp_path / "a.whl")
+        assert (tmp_path / "a.whl").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("harm", "said", "hint"),
+    [
+        ("full", "the disk of .* is full", "it goes on where it was"),
+        ("no folder", "out cannot be written: ", "choose another folder"),
+        ("too large", "GB are free at .*, but .* GB are needed", "choose another folder"),
+    ],
+)
+def test_a_disk_that_does_not_take_it_is_named(
+    server: Server, tmp_path: Path, harm: str, said: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if harm == "full":
+        (tmp_path / f".a.whl.{SHA256[:8]}.part").symlink_to("/dev/full")
+    elif harm == "no folder":
+        (tmp_path / "out").write_text("a file")
+    else:
+        monkeypatch.setattr(fetching, "_SPARE", 1 << 60)
+    with pytest.raises(LabError, match=said) as error:
+        Fetcher(tmp_path).fetch(server.address(), tmp_path / "out" / "a.whl")
+    assert hint in str(error.value.hint)

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from instructor import fetching
 from instructor.cli.app import main
 from instructor.dataset import fetch
 from lab_code.data.ham10000 import DIAGNOSES
@@ -121,6 +122,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     content = make_npz()
     (folder / NAME).write_bytes(content)
     monkeypatch.setitem(fetch._MD5, 28, md5_of(content))
+    monkeypatch.setattr(fetching, "_PAUSES_S", (0, 0))
     made = Server(folder)
     started = threading.Event()
     startup = made.server.startup
@@ -136,6 +138,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     yield made
     made.server.should_exit = True
     thread.join()
+
+
+def part_in(folder: Path) -> Path:
+    """Where the beginning of a file waits."""
+    return folder / f".{NAME}.{fetch._MD5[28][:8]}.part"
 
 
 def run(server: Server | str, to: Path, *more: str, name: str = "dermamnist") -> int:
@@ -158,7 +165,7 @@ def test_a_line_that_breaks_twice_is_taken_up_where_it_was(server: Server, tmp_p
 
 
 def test_the_next_call_goes_on_with_what_an_earlier_one_brought(server: Server, tmp_path: Path) -> None:
-    part = tmp_path / "to" / f".{NAME}.part"
+    part = part_in(tmp_path / "to")
     part.parent.mkdir()
     part.write_bytes((server.folder / NAME).read_bytes()[:777])
     assert run(server, tmp_path / "to") == 0 and server.asked == ["bytes=777-"]
@@ -174,7 +181,7 @@ def test_a_server_without_ranges_begins_again(server: Server, tmp_path: Path) ->
             """Nothing is printed."""
 
     (tmp_path / "to").mkdir()
-    (tmp_path / "to" / f".{NAME}.part").write_bytes(b"something old")
+    part_in(tmp_path / "to").write_bytes(b"something old")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path / "plain")) as plain:
         thread = threading.Thread(target=plain.serve_forever, args=(0.01,))
         thread.start()
@@ -200,7 +207,7 @@ def withdraw(server: Server, to: Path) -> None:
 
 def fill_the_disk(server: Server, to: Path) -> None:
     to.mkdir()
-    (to / f".{NAME}.part").symlink_to("/dev/full")
+    part_in(to).symlink_to("/dev/full")
 
 
 def promise_too_much(server: Server, to: Path) -> None:
