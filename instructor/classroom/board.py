@@ -72,8 +72,9 @@ class Board:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def look(self) -> None:
-        """Read the kits on this machine, and what the clock's window has heard."""
+        """Read the kits on this machine, what was collected, and what the clock's window has heard."""
         self.room.reload()
+        self.room.look_at_handins(self.clock.began, self.now())
         self.room.look_at(self.find_folders(), self.now())
 
     async def tell(self) -> None:

@@ -93,6 +93,11 @@ class Clock:
         """Forget this class: the clock stands at its beginning again."""
         self._change(lambda _: State(_fingerprint(self.schedule)))
 
+    @property
+    def began(self) -> float | None:
+        """When this class began; None before."""
+        return self._state.class_began
+
     def reading(self, now: float) -> Reading:
         """Where the class is. A time of day that was set back counts as no time, never as less than none."""
         self._state = _read_state(self.path, self.schedule) or self._state

@@ -133,8 +133,9 @@ class ClockScreen(App[None]):
 
     @work(thread=True, exclusive=True, group="look")
     def look(self) -> None:
-        """Read the kits beside the screen, and what the board has heard."""
+        """Read the kits beside the screen, what was collected, and what the board has heard."""
         self._room.reload()
+        self._room.look_at_handins(self._clock.began, self._sources.now())
         self._room.look_at(self._sources.find_folders(), self._sources.now())
 
     def refresh_all(self) -> None:

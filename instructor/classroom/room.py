@@ -1,7 +1,7 @@
 """The room: where every group stands now, who is stuck, who was first, what has just happened.
 
     room = Room(workshop, path)           # goes on with what `path` remembers
-    room.hear(standing, now)              # from a kit on this machine, a report, a hand-in
+    room.hear(standing, now)              # from a kit on this machine, or a report
     room.of("group-3").silent_s(now)
 
 Only this machine's clock counts: when a change was heard, never what time a laptop says it is. A group's record is
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from instructor.classroom.handed_in import join, read_handed_in, written_at
 from instructor.workshop import Workshop
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
@@ -67,9 +68,11 @@ class Room:
 
     workshop: Workshop
     path: Path | None = None
+    collected: Path | None = None  # what `make collect` writes
     seats: dict[str, Seat] = field(default_factory=dict)
     firsts: dict[str, str] = field(default_factory=dict)  # what -> group
     news: deque[News] = field(default_factory=lambda: deque(maxlen=_NEWS))
+    _collected_at: float | None = None
 
     def __post_init__(self) -> None:
         self.seats = {group: Seat(group, number) for number, group in enumerate(self.workshop.groups, 1)}
@@ -109,6 +112,18 @@ class Room:
             except (LabError, OSError) as error:
                 faults[str(folder)] = str(error)
         return faults
+
+    def look_at_handins(self, since: float | None, now: float) -> None:
+        """Take what was collected since this class began; what an earlier class has handed in is not its own."""
+        written = written_at(self.collected) if self.collected else None
+        if self.collected is None or written is None or since is None or written < since:
+            return
+        if written != self._collected_at:
+            for standing in read_handed_in(self.collected, self.workshop.id):
+                seat = self.seats.get(standing.group)
+                if seat:
+                    self.hear(join(seat.standing, standing), now)
+            self._collected_at = written
 
     def reload(self) -> None:
         """Take what another program of this class has heard and kept meanwhile."""

@@ -37,7 +37,7 @@ def serve_board(
     board = Board(
         workshop,
         Clock.open(folder / CLOCK_FILE, workshop.schedule),
-        Room(workshop, folder / ROOM_FILE),
+        Room(workshop, folder / ROOM_FILE, build / "collected"),
         lambda: find_kits(places),
         _read_keys(vault),
         lambda group: vault.handin_key(workshop.id, group),

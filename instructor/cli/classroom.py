@@ -123,7 +123,7 @@ def run(
     except LabError:
         keys = {}
     laptops = _find_laptops(workshop) if ssh else None
-    room = Room(described, folder / ROOM_FILE)
+    room = Room(described, folder / ROOM_FILE, build / "collected")
     ClockScreen(described, clock, room, Sources(lambda: find_kits(places), keys, laptops=laptops)).run()
 
 

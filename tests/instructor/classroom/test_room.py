@@ -1,11 +1,13 @@
 """The room: where groups stand, who is stuck, who was first; and what is no record of a group."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from instructor.classroom.room import Room, find_kits
+from instructor.results.evidence import Evidence, GroupEvidence, write_evidence
 from instructor.workshop import Workshop, read_workshop
 from lab_code.errors import LabError
 from lab_code.tracking.runs import Run
@@ -157,3 +159,56 @@ def test_kits_are_found_alone_and_in_a_folder_and_a_broken_one_is_named(kit: Kit
     assert list(faults) == [str(kit.root)] and "kit.json" in faults[str(kit.root)]
     with pytest.raises(LabError, match="there is no folder"):
         find_kits([kit.root / "nowhere"])
+
+
+def collect(folder: Path, workshop: str, at: float, **given: object) -> None:
+    """As if `make collect` had ended at that moment."""
+    stages = [{"opened": how, "hints": []} for how in ("answers", "rescue", "")]
+    entry = {"group": "group-3", "runs": 4, "validation": 0.6, "points": 70, "handed_in": "11:40", "stages": stages}
+    folder.mkdir(exist_ok=True)
+    write_evidence(folder, Evidence(workshop, "", groups=[GroupEvidence(**(entry | given)), GroupEvidence("stranger")]))
+    os.utime(folder / "evidence.json", (at, at))
+
+
+def test_what_was_collected_in_this_class_shows_a_laptop_that_nobody_hears(described: Workshop, tmp_path: Path) -> None:
+    room = Room(described, collected=tmp_path / "collected")
+    room.look_at_handins(100.0, 1000.0)
+    collect(tmp_path / "collected", described.id, 500.0)
+    room.look_at_handins(100.0, 1000.0)
+    seen = room.seats["group-3"].standing
+    assert seen is not None and (seen.opened, seen.rescued, seen.runs, seen.best) == (2, 1, 4, 0.6)
+    assert seen.handed_in and [news.text for news in room.news][-1] == "handed in"
+    heard = len(room.news)
+    room.look_at_handins(100.0, 1001.0)
+    assert len(room.news) == heard
+
+
+def test_a_hand_in_adds_to_what_was_heard_and_takes_nothing_back(described: Workshop, tmp_path: Path) -> None:
+    room = Room(described, collected=tmp_path)
+    room.hear(standing("group-3", opened=3, runs=2, best=0.7, events=9), 50.0)
+    collect(tmp_path, described.id, 500.0)
+    room.look_at_handins(100.0, 1000.0)
+    seen = room.seats["group-3"].standing
+    assert seen is not None and (seen.opened, seen.rescued, seen.runs, seen.best, seen.events) == (3, 0, 4, 0.7, 9)
+    assert seen.handed_in == 1
+
+
+@pytest.mark.parametrize(
+    ("workshop", "at", "since"),
+    [("", 99.0, 100.0), ("", 500.0, None), ("another", 500.0, 100.0)],
+    ids=["of an earlier class", "before the class", "of another workshop"],
+)
+def test_hand_ins_that_are_not_of_this_class_are_not_shown(
+    described: Workshop, tmp_path: Path, workshop: str, at: float, since: float | None
+) -> None:
+    room = Room(described, collected=tmp_path)
+    collect(tmp_path, workshop or described.id, at)
+    room.look_at_handins(since, 1000.0)
+    assert room.seats["group-3"].standing is None and not room.news
+
+
+def test_collected_evidence_that_cannot_be_read_shows_nothing(described: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "evidence.json").write_text("{")
+    room = Room(described, collected=tmp_path)
+    room.look_at_handins(0.0, 1000.0)
+    assert not room.news
