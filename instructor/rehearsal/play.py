@@ -2,8 +2,9 @@
 
     play(player, {"before train 2": [close_lid]}, advance)
 
-When the kit says that the group is late, the group does what the kit says: it asks for a rescue code, or hands in. As
-the last section begins, the instructor asks everybody to hand in, and nobody reads any further.
+When the kit says that the group is late, or that the end is near, the group does what the kit says: it asks for a
+rescue code, or hands in. As the last section begins, the instructor asks everybody to hand in, and nobody reads any
+further.
 """
 
 import math
@@ -90,8 +91,8 @@ def _hand_in_now(player: Player, part: ScriptSection) -> None:
 
 def _obey(player: Player, part: ScriptSection, delay: Delay) -> None:
     """Hear it from the real command, and do what it says."""
-    told = "late:" in player.lab("status").out
-    player.happen(LATE, f"is late with '{part.section.until}'", delay.text, coped=told)
+    told, late = "time:" in player.lab("status").out, "late" in delay.text
+    player.happen(LATE, f"is {'late' if late else 'not done'} with '{part.section.until}'", delay.text, coped=told)
     if delay.hand_in:
         player.is_skipping = True
     else:

@@ -107,7 +107,7 @@ def status(
             make_console(stderr=True).print(f"[yellow]note:[/] {escape(waiting)}")
     late = find_lateness(kit, read_journal(kit.root))
     if late:
-        console.print(f"[yellow]late:[/] {late.text}")
+        console.print(f"[yellow]time:[/] {late.text}")
     step, remark = next_step(kit, runs)
     console.print(f"Next: [bold]{escape(spell_commands(step))}[/]" + (f"   ({escape(remark)})" if remark else ""))
 

@@ -39,8 +39,15 @@ BASELINE, BALANCED, HAND_IN = "train baseline", "train balanced", "handin"
         ((ONE,), 29, "you are 11 minutes late: ask the instructor for the rescue code of stage 2, and go on with "
          "section 4"),  # nothing to hand in yet
         ((ONE, BASELINE, TWO), 22, ""),
-        ((ONE, BASELINE, TWO), 25, "you are 2 minutes late: train balanced now, then skip to section 6 and hand in"),
-        ((ONE, BASELINE, TWO, BALANCED), 28, ""),
+        ((ONE, BASELINE, TWO), 24, "you are 1 minute late: train balanced now, then skip to section 6 and hand in"),
+        ((ONE, BASELINE), 24.5, "you are 6 minutes late: ask the instructor for the rescue code of stage 2, and go on "
+         "with section 4"),
+        ((ONE, BASELINE), 25, "you are 7 minutes late: skip to section 6 and hand in"),
+        ((ONE, BASELINE, TWO), 25, "you are 2 minutes late: skip to section 6 and hand in"),
+        ((ONE, BASELINE, TWO, BALANCED), 24.9, ""),
+        ((ONE, BASELINE, TWO, BALANCED), 25, "5 minutes left: skip to section 6 and hand in"),
+        ((ONE, BASELINE, TWO, BALANCED), 27.4, "3 minutes left: skip to section 6 and hand in"),
+        ((ONE, BASELINE, TWO, BALANCED, HAND_IN), 27, ""),
         ((ONE, BASELINE, TWO, BALANCED), 29, "you are 1 minute late: skip to section 6 and hand in"),
         ((ONE, BASELINE, TWO, BALANCED, THREE), 29, ""),
         ((ONE, BASELINE, TWO, BALANCED, THREE), 33, "you are 3 minutes late: hand in now (section 6)"),
@@ -51,7 +58,7 @@ BASELINE, BALANCED, HAND_IN = "train baseline", "train balanced", "handin"
 def test_a_group_that_is_late_hears_what_to_skip(done: tuple[str, ...], elapsed: float, said: str) -> None:
     delay = find_delay(PLAN, journal(*done), elapsed, STAGES)
     assert (delay.text if delay else "") == said
-    assert bool(delay and delay.hand_in) == bool(re.search(r"late: (skip to section 6|hand in)", said))
+    assert bool(delay and delay.hand_in) == bool(re.search(r"(late|left): (skip to section 6|hand in)", said))
 
 
 def test_a_kit_without_a_plan_and_a_plan_without_a_hand_in_say_nothing_wrong() -> None:
@@ -67,6 +74,25 @@ def test_a_kit_without_a_plan_and_a_plan_without_a_hand_in_say_nothing_wrong() -
             "you are 7 minutes late: ask the instructor for the rescue code of stage 1, and go on with section 2", False
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "elapsed", "said"),
+    [
+        ((60, 30, 10), 69, ""),  # in time, training until minute 90
+        ((60, 30, 10), 90, "10 minutes left: skip to section 3 and hand in"),
+        ((60, 30, 10), 91, "you are 1 minute late: skip to section 3 and hand in"),
+        ((50, 10, 30), 62, "you are 2 minutes late: skip to section 3 and hand in"),  # so long, handing in takes there
+        ((20, 5, 30, 5), 27, "you are 2 minutes late: train b now, then skip to section 3"),
+        ((5, 4, 2), 8, ""),  # eleven minutes in all
+        ((5, 4, 2), 9, "2 minutes left: skip to section 3 and hand in"),
+    ],
+)
+def test_a_plan_of_other_minutes_leaves_what_it_plans(minutes: tuple[int, ...], elapsed: float, said: str) -> None:
+    steps = (ONE, "train b") if len(minutes) == 3 else (ONE, "train b", TWO)
+    plan = tuple(map(Section, minutes, (*steps, HAND_IN)))
+    delay = find_delay(plan, journal(ONE, BASELINE), elapsed, STAGES)
+    assert (delay.text if delay else "") == said
 
 
 def test_nobody_is_late_before_the_group_has_begun() -> None:
