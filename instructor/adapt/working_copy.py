@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 
 from instructor.adapt.example_data import EXAMPLES, write_example
+from instructor.spelling import spell_instructor
 from instructor.workshop import PROJECT, WORKSHOP_FILE, read_workshop
 from lab_code.errors import LabError, suggest
 from lab_code.files import write_whole
@@ -79,7 +80,7 @@ def _fill_copy(made: Path, name: str) -> None:
     """Everything as this project's workshop has it, under an id of its own: other answers, other codes."""
     for tree in ("quiz", "locked", "notebooks"):
         shutil.copytree(PROJECT / tree, made / tree, ignore=_IGNORE)
-    text = WORKSHOP_FILE.read_text(encoding="utf-8")
+    text = spell_instructor(WORKSHOP_FILE.read_text(encoding="utf-8"))  # there is no Makefile
     write_whole(made / WORKSHOP_FILE.name, re.sub(r"^id: .*$", f"id: {name}", text, count=1, flags=re.MULTILINE))
 
 

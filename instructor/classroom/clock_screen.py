@@ -26,6 +26,7 @@ from instructor.classroom.clock import Clock, Reading
 from instructor.classroom.laptops import Call, Laptops
 from instructor.classroom.room import MANY_WRONG, Room, Seat
 from instructor.classroom.schedule import Part
+from instructor.spelling import spell_make
 from instructor.vault import Key
 from instructor.workshop import Workshop
 from lab_code.workshop.mark import mark_of
@@ -198,7 +199,7 @@ class ClockScreen(App[None]):
         stage = self._workshop.stages[opened]
         code = next((entry["rescue"] for entry in entries if entry["stage"] == stage.id), None)
         if code is None:
-            return f"There is no key for {seat.group} yet: make provision"
+            return f"There is no key for {seat.group} yet: {spell_make('make provision')}"
         return f"{seat.group}, stage {opened + 1} '{stage.title}'\n\n    {code}\n\nlab unlock --rescue {code}"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from pypdf import PdfWriter
 
 from instructor.classroom.schedule import WHENS, Schedule
+from instructor.spelling import spell_make
 from instructor.typeset import set_pages
 from instructor.vault import Vault
 from instructor.workshop import Workshop
@@ -47,6 +48,7 @@ def write_run_sheet(workshop: Workshop, vault: Vault, path: Path) -> None:
         "title": workshop.title,
         "paper": workshop.paper,
         "minutes": schedule.minutes,
+        "clock": spell_make(".venv/bin/instructor run"),
         "parts": [_describe_part(schedule, index) for index in range(len(schedule.parts))],
         "before": [_describe_phase(schedule, when) for when in WHENS if schedule.before(when)],
         "rooms": _room_codes(workshop, vault),

@@ -26,12 +26,13 @@ from instructor.cli import (
     server,
     wheels,
 )
+from instructor.spelling import spell_make
 from lab_code.cli.terminal import run_app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `instructor` and return its exit code: 0 done, 1 failed, 2 misuse."""
-    return run_app(app, argv, log_folder=Path.cwd())
+    return run_app(app, argv, Path.cwd(), spell_make)
 
 
 def _make_app(help_text: str) -> typer.Typer:
@@ -44,7 +45,7 @@ def _make_app(help_text: str) -> typer.Typer:
     )
 
 
-app = _make_app("Build the kits, look up the key, collect and rank. Begin with: make provision")
+app = _make_app(spell_make("Build the kits, look up the key, collect and rank. Begin with: make provision"))
 for command in (
     adapt.new,
     provision.provision,

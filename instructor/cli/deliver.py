@@ -11,6 +11,7 @@ import typer
 
 from instructor.cli.options import BuildOption, WorkshopOption, default_build
 from instructor.cli.waiting import alone, show_progress
+from instructor.spelling import spell_make
 from instructor.workshop import Workshop, find_workshop, read_workshop
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
@@ -286,7 +287,14 @@ def _plans_of(row: "Row") -> "list[Plan | None]":
 def _row_to_json(row: "Row") -> dict[str, Any]:
     plans = {name: asdict(plan) | {"identity": plan.identity is not None} for name, plan in row.plans.items()}
     names = {"laptop": row.laptop.name, "host": row.laptop.host, "group": row.laptop.group}
-    return {**names, "done": not row.error, "error": row.error, "fix": row.hint, "sent": row.sent, "plans": plans}
+    return {
+        **names,
+        "done": not row.error,
+        "error": row.error,
+        "fix": spell_make(row.hint),
+        "sent": row.sent,
+        "plans": plans,
+    }
 
 
 def _note(notes: Sequence[str]) -> None:

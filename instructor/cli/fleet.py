@@ -18,6 +18,7 @@ from instructor.cli.deliver import (
 )
 from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.cli.waiting import alone, show_progress
+from instructor.spelling import spell_make
 from instructor.workshop import Workshop, find_group, find_workshop, read_workshop
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
@@ -131,7 +132,7 @@ def _print_resets(resets: "Sequence[Reset]", *, dry_run: bool) -> None:
     make_console().print(table)
     for one in resets:
         if one.hint and not one.error:
-            make_console(stderr=True).print(f"note: {one.name}: {one.hint}", markup=False)
+            make_console(stderr=True).print(spell_make(f"note: {one.name}: {one.hint}"), markup=False)
 
 
 def swap(

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from instructor.cli.options import BuildOption, WorkshopOption, take
 from instructor.cli.waiting import alone
+from instructor.spelling import spell_make
 from instructor.vault import Vault
 from instructor.workshop import Workshop, find_group, find_stage, read_workshop
 from lab_code.cli.terminal import escape, make_console
@@ -143,7 +144,7 @@ def duel(options: DuelOptions) -> None:
         test_set = Vault(build).folder / "test"
         write_duel_page(page, described, made, list_choices(test_set), answers, read_dataset(test_set))
     for note in (*faults, *refused):
-        notes.print(f"note: {note}", markup=False)
+        notes.print(f"note: {spell_make(note)}", markup=False)
     before = "" if is_new else f"  (as made on {describe_age(Vault(build).folder)}; --new makes another duel)"
     _tell_duel(page, made, before, answers=list(answers))
     if options.open_page and not _open(page):
@@ -182,7 +183,7 @@ def _count_duel(saved: Path, described: Workshop, build: Path) -> None:
         notes = settle_duel(vault, collected, described.groups)
         result = read_duel_result(collected)
     for note in notes:
-        make_console(stderr=True).print(f"note: {note}", markup=False)
+        make_console(stderr=True).print(f"note: {spell_make(note)}", markup=False)
     if result is None:
         make_console().print("Nobody has answered anything yet.")
         return

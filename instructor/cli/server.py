@@ -8,6 +8,7 @@ import typer
 
 from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.cli.waiting import alone
+from instructor.spelling import spell_make
 from instructor.workshop import read_workshop
 from lab_code.cli.terminal import make_console, make_table
 from lab_code.errors import LabError
@@ -45,7 +46,8 @@ def up(
     new = [group for group, what in made.items() if what != "known"]
     console.print(f"{len(made)} groups have an account" + (f", new: {', '.join(new)}" if new else ""), markup=False)
     if not course.settings.report_to:
-        notes.print("note: no kit reports to it: server.report_to in workshop.yaml, then make provision", markup=False)
+        note = "note: no kit reports to it: server.report_to in workshop.yaml, then make provision"
+        notes.print(spell_make(note), markup=False)
 
 
 def down(build: BuildOption, workshop: WorkshopOption = None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from instructor.spelling import spell_make
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
 
@@ -35,7 +36,7 @@ def show_collected(collected: "Collected", groups: Sequence[str], *, ranking: bo
     for group in collected.missing:
         notes.print(f"note: nothing from {group} yet")
     for fault in collected.notes:
-        notes.print(f"note: {fault}", markup=False)
+        notes.print(f"note: {spell_make(fault)}", markup=False)
 
 
 def _make_found_table(collected: "Collected", groups: Sequence[str]) -> Table:

@@ -10,7 +10,7 @@ import io
 import sys
 import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -77,17 +77,22 @@ def wrap(text: str, indent: str, first: str | None = None) -> str:
     )  # fmt: skip
 
 
-def print_error(error: LabError) -> None:
-    """Print `error: …` and, where there is one, `hint: …` on stderr."""
+def print_error(error: LabError, spell: Callable[[str], str] = spell_commands) -> None:
+    """Print `error: …` and, where there is one, `hint: …` on stderr; `spell` writes commands as they are typed here."""
     console = make_console(stderr=True)
     console.print("[bold red]error:[/]", end=" ")
-    console.print(error.message, markup=False)
+    console.print(spell(error.message), markup=False)
     if error.hint:
         console.print("[bold cyan]hint:[/]", end=" ")
-        console.print(spell_commands(error.hint), markup=False)
+        console.print(spell(error.hint), markup=False)
 
 
-def run_app(app: typer.Typer, argv: Sequence[str] | None, log_folder: Path) -> int:
+def run_app(
+    app: typer.Typer,
+    argv: Sequence[str] | None,
+    log_folder: Path,
+    spell: Callable[[str], str] = spell_commands,
+) -> int:
     """Run a command line and return its exit code; no traceback for anything a user can cause.
 
     An unexpected exception is written to `log_folder/lab-error.log` (without the values of variables, since answers
@@ -103,10 +108,10 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, log_folder: Path) -> i
             make_console(stderr=True).print("interrupted: nothing is lost; the same command can be run again")
         return code
     except LabError as error:
-        print_error(error)
+        print_error(error, spell)
         return 1
     except Exception as error:
-        print_error(_as_lab_error(error, log_folder))
+        print_error(_as_lab_error(error, log_folder), spell)
         return 1
     return 0
 
