@@ -203,7 +203,7 @@ def review(
     Example: lab review --changed "the loss" --effect "mel from 0.11 to 0.74" --doubt "two seeds more would tell"
     """
     from lab_code.analysis.compare import compare_runs
-    from lab_code.cli.runs import print_comparison
+    from lab_code.cli.comparing import print_comparison
     from lab_code.workshop.review import QUESTIONS, STARS, read_review, write_answers
 
     kit, console = find_kit(), make_console()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab_code.cli.runs import load_run_config
 from lab_code.cli.terminal import escape, make_console, make_table
+from lab_code.cli.training import load_run_config
 from lab_code.errors import LabError
 from lab_code.workshop.kit import Kit, find_kit
 

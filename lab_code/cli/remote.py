@@ -1,20 +1,19 @@
-"""Runs elsewhere: `lab train --on SERVER`, `lab sweep --on SERVER`, and the commands `jobs` and `follow`.
+"""Runs elsewhere: `--on SERVER` of `lab train`, `lab resume` and `lab sweep`, and the commands `jobs` and `follow`.
 
 A job that was sent goes on whatever happens here. Whoever follows it shows it as if it were trained here, and brings
 home what is over.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab_code.cli.coming_home import follow_home, say
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.errors import LabError
-from lab_code.workshop.by_hand import in_notebook
 from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.spelling import spell_commands
 
@@ -23,8 +22,11 @@ if TYPE_CHECKING:
     from lab_code.jobs.follow import States
     from lab_code.jobs.record import Job, Task
     from lab_code.jobs.servers import Server
-    from lab_code.jobs.ssh import Line
     from lab_code.jobs.sweep import SweepPlan
+    from lab_code.tracking.runs import Run
+
+
+_PATIENCE_S = 3600  # for another window that makes an environment on a server
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -41,6 +43,41 @@ def train_on(kit: Kit, name: str, config: "Config", tags: dict[str, str]) -> Non
     server = find_server(kit.root, name)
     task = make_task(kit.root, config, tags)
     _send_and_follow(kit, server, [task], [config], task.config)
+
+
+def resume_on(kit: Kit, name: str, run: "Run", config: "Config") -> None:
+    """Let a stopped run go on on a server, and bring it home as the same run; the same command follows it again."""
+    from lab_code.jobs.away import check_checkpoint
+    from lab_code.jobs.record import find_away, refuse_away
+    from lab_code.jobs.send import make_task
+    from lab_code.jobs.servers import find_server
+
+    server = find_server(kit.root, name)
+    away = find_away(kit.root, run.run_id)
+    if away is not None and away.server != server.name:
+        refuse_away(kit.root, run.run_id)
+    if away is None:
+        _refuse_changed_code(run)
+        epochs = check_checkpoint(kit.root, run)
+        say(f"run '{run.name}' goes on after epoch {epochs} of {config.trainer.epochs}")
+    task = replace(make_task(kit.root, config, {}), runs=[run.run_id])
+    _send_and_follow(kit, server, [task], [config], f"resume {run.run_id}")
+
+
+def _refuse_changed_code(run: "Run") -> None:
+    """Raise `LabError` where code that a run uses is not what it was: one run has one code."""
+    from lab_code.analysis.used_code import find_used
+    from lab_code.tracking.provenance import CODE, code_from_json, read_code
+
+    before, now = code_from_json(run.artifacts / CODE), read_code()
+    used = find_used(before, run.params) | find_used(now, run.params)
+    changed = sorted(name for name in used if before.get(name) != now.get(name))
+    if changed:
+        more = f" and {len(changed) - 1} more files" if len(changed) > 1 else ""
+        raise LabError(
+            f"the code of run '{run.name}' has changed since it began: {changed[0]}{more}",
+            hint="undo that, or begin a run with the new code: lab train --on SERVER …",
+        )
 
 
 def sweep_on(kit: Kit, name: str, plan: "SweepPlan", configs: Sequence["Config"], tags: dict[str, str]) -> None:
@@ -66,19 +103,22 @@ def _send_and_follow(
     from lab_code.jobs.record import SENDING, make_job, read_jobs, write_job
     from lab_code.jobs.send import list_files, send_job
     from lab_code.jobs.ssh import connect
+    from lab_code.tracking.one_at_a_time import one_at_a_time
 
-    open_jobs = [job for job in read_jobs(kit.root) if job.is_open and (job.server, job.key) == (server.name, key)]
-    if open_jobs:
-        job = open_jobs[-1]
-        _say(f"job {job.job} is on its way already; going on with it")
-    else:
-        base = f"{server.folder.rstrip('/')}/{kit.workshop}-{kit.group}"
-        job = write_job(kit.root, make_job(server.name, base, key, tasks, title))
+    name = server.name
     with connect(server) as line:  # which following and bringing home use as well, for as long as it is there
-        if job.state == SENDING:
-            _say(f"{server.name}: copying code and photographs …")
-            job = send_job(kit.root, line, job, list_files(kit.root, configs), _say)
-        _follow_home(kit, server, job)
+        with one_at_a_time(kit.root / ".lab" / "send.lock", "sending a job", _PATIENCE_S):
+            open_jobs = [job for job in read_jobs(kit.root) if job.is_open and (job.server, job.key) == (name, key)]
+            if open_jobs:
+                job = open_jobs[-1]
+                say(f"job {job.job} is on its way already; going on with it")
+            else:
+                base = f"{server.folder.rstrip('/')}/{kit.workshop}-{kit.group}"
+                job = write_job(kit.root, make_job(name, base, key, tasks, title))
+            if job.state == SENDING:
+                say(f"{name}: copying code and photographs …")
+                job = send_job(kit.root, line, job, list_files(kit.root, configs), say)
+        follow_home(kit, server, job)
 
 
 def follow(
@@ -100,11 +140,14 @@ def follow(
     if not found.is_open:
         make_console().print(f"Job {found.job} is over, and its runs are at home: lab status")
         return
-    _follow_home(kit, find_server(kit.root, found.server), found)
+    follow_home(kit, find_server(kit.root, found.server), found)
 
 
 def jobs(
     stop: Annotated[str | None, typer.Option(metavar="JOB", help="Ask this job to end; what it has is kept.")] = None,
+    forget: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Never ask for this job again: its server is lost for good.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List what runs where: every job that was sent, and how it stands.
@@ -114,8 +157,8 @@ def jobs(
     from lab_code.jobs.record import HOME, read_jobs
 
     kit = find_kit()
-    if stop is not None:
-        _stop(kit, stop)
+    if stop is not None or forget is not None:
+        _stop(kit, stop) if stop is not None else _forget(kit, forget or "")
         return
     known = read_jobs(kit.root)
     found, faults = _ask_states(kit, [job for job in known if job.is_open])
@@ -199,118 +242,16 @@ def _stop(kit: Kit, name: str) -> None:
     server = find_server(kit.root, job.server)
     with connect(server) as line:
         line.ask("stop", base=job.base, job=job.job)
-    _follow_home(kit, server, job, asked=True)
+    follow_home(kit, server, job, asked=True)
 
 
-def _follow_home(kit: Kit, server: "Server", job: "Job", asked: bool = False) -> None:
-    """Show a job until it is over, and bring its runs home; Ctrl-C leaves it to itself, or stops it."""
-    from lab_code.cli.following import make_show
-    from lab_code.jobs.follow import follow_job
-    from lab_code.jobs.ssh import connect
+def _forget(kit: Kit, name: str) -> None:
+    """For a server that will not answer any more; what a run had here stays, and can go on here."""
+    from lab_code.jobs.record import FORGOTTEN, change_job, find_job
 
-    try:
-        with make_show(job, _say) as show:
-            states = follow_job(server, job, show)
-    except KeyboardInterrupt:
-        if not _wants_stop(job):
-            raise
-        asked = True
-        _say(f"{server.name}: asking job {job.job} to end …")
-        with connect(server) as line:
-            line.ask("stop", base=job.base, job=job.job)
-        with make_show(job, _say) as show:  # what was told is not told again
-            states = follow_job(server, job, replace(show, event=lambda task, event: None))
-    _bring_home(kit, server, job, states, asked)
-
-
-def _wants_stop(job: "Job") -> bool:
-    """Ask whether the job shall end as well; where nobody can be asked, say how."""
-    if sys.stdin.isatty() and not in_notebook():
-        _say("")
-        try:
-            if typer.confirm(f"Stop job {job.job} on {job.server} as well?", default=False, err=True):
-                return True
-        except typer.Abort:
-            pass
-    _say(f"job {job.job} goes on on {job.server}")
-    _say(spell_commands(f"lab follow {job.job} shows it again; lab jobs --stop {job.job} ends it"))
-    return False
-
-
-def _bring_home(kit: Kit, server: "Server", job: "Job", states: "States", asked: bool) -> None:
-    from lab_code.jobs.ssh import LostError, connect
-
-    try:
-        with connect(server) as line:
-            if job.sweep:
-                _bring_sweep(kit, line, job, states)
-            else:
-                _bring_one(kit, line, job, states["0"], asked)
-    except LostError as error:
-        hint = f"nothing half-written is here, and what has arrived is kept: lab follow {job.job}"
-        raise LabError(error.message, hint=hint) from error
-
-
-def _bring_one(kit: Kit, line: "Line", job: "Job", state: dict[str, Any], asked: bool) -> None:
-    from lab_code.cli.outcome import tell_finished
-    from lab_code.jobs.home import bring_home
-    from lab_code.jobs.record import HOME, change_job
-
-    run_id = bring_home(kit.root, line, job, 0, {})
-    change_job(kit.root, job, HOME if run_id else state["state"], [0] if run_id else [])
-    if state["state"] not in ("failed", "gone"):  # whose logs somebody may want to read
-        line.ask("forget", base=job.base, job=job.job)
-    if state["state"] == "finished" and run_id:
-        tell_finished(kit, run_id)
+    job = find_job(kit.root, name)
+    if not job.is_open:
+        make_console().print(f"Job {job.job} is over already.")
         return
-    ended = _explain_end(line.server.name, job, state, run_id)
-    if not (asked and state["state"] == "stopped"):
-        raise ended
-    make_console().print(ended.message, markup=False)
-    if run_id:
-        make_console().print(spell_commands(ended.hint or ""), markup=False)
-
-
-def _explain_end(server: str, job: "Job", state: dict[str, Any], run_id: str | None) -> LabError:
-    """A run that has not come to its end, as if it had been trained here."""
-    go_on = f"run {run_id[:8]} is here with its last checkpoint; lab resume goes on with it" if run_id else ""
-    if state["state"] == "failed":
-        return LabError(f"server '{server}': {state['error']}", hint=state["hint"] or None)
-    ended = {
-        "stopped": "was stopped",
-        "timed_out": "was stopped: its time was over",
-        "gone": f"has ended without a word ({state.get('reason') or 'killed, or the machine failed'})",
-    }
-    text = f"server '{server}': job {job.job} {ended.get(state['state'], state['state'])}"
-    return LabError(text, hint=go_on or "send it again: lab train --on …")
-
-
-def _bring_sweep(kit: Kit, line: "Line", job: "Job", states: "States") -> None:
-    from lab_code.cli.outcome import print_sweep
-    from lab_code.jobs.home import bring_home
-    from lab_code.jobs.record import HOME, SENT, change_job
-    from lab_code.jobs.sweep import hold_sweep, list_finished
-
-    failed = []
-    with hold_sweep(kit.root, job.title, job.sweep, {"workshop": kit.workshop, "group": kit.group}) as parent:
-        for number, task in enumerate(job.tasks):
-            state = states[str(number)]
-            if number not in job.brought:
-                bring_home(kit.root, line, job, number, {"mlflow.parentRunId": parent})
-                job = change_job(kit.root, job, SENT, [*job.brought, number])
-            if state["state"] != "finished":
-                failed.append(f"{task.text}: {state.get('error') or state['state']}")
-    job = change_job(kit.root, job, HOME)
-    if not failed:
-        line.ask("forget", base=job.base, job=job.job)
-    print_sweep(job.title, list_finished(kit.root, parent))
-    _say(f"{len(job.tasks) - len(failed)} of {len(job.tasks)} runs are finished and at home")
-    if failed:
-        raise LabError(
-            f"server '{line.server.name}': {len(failed)} of {len(job.tasks)} runs failed: {'; '.join(failed)}",
-            hint="the same command sends only what is missing",
-        )
-
-
-def _say(text: str) -> None:
-    make_console(stderr=True).print(text, style="dim", markup=False)
+    change_job(kit.root, job, FORGOTTEN)
+    make_console().print(f"Job {job.job} is forgotten here; where {job.server} still runs it, nobody brings it home.")

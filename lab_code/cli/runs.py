@@ -3,25 +3,22 @@
 Each parses, calls and prints; torch, mlflow and hydra are imported inside.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab_code.cli.outcome import print_mistake, print_sweep, tell_finished
-from lab_code.cli.statements import print_bet
+from lab_code.cli.comparing import compare
+from lab_code.cli.outcome import print_sweep
 from lab_code.cli.terminal import escape, make_console, make_table
+from lab_code.cli.training import compose, go_on, load_run_config, run_and_tell, tags_of
 from lab_code.errors import LabError
-from lab_code.workshop.kit import Kit, find_kit, locked_choice
+from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.spelling import spell_commands
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from lab_code.analysis.compare import Comparison
     from lab_code.config import Config
-    from lab_code.data.dataset import Dataset
+    from lab_code.tracking.runs import Run
 
 _LISTED = 10  # faults that are named one by one
 
@@ -95,16 +92,16 @@ def train(
     Example: lab train experiment=baseline
     """
     kit = find_kit()
-    config = _compose(kit, changes or [])
+    config = compose(kit, changes or [])
     if dry_run:
         _print_dry_run(kit, config)
         return
-    if once and _go_on(kit, config):
+    if once and go_on(kit, config):
         return
     if on is not None:
         from lab_code.cli.remote import train_on
 
-        train_on(kit, on, config, _tags(kit))
+        train_on(kit, on, config, tags_of(kit))
         return
     group, _, number = (parent or "").partition(":")  # of a search, trials have numbers
     tags = {"mlflow.parentRunId": group, "sweep.job": job or "", "search.trial": number}
@@ -129,6 +126,9 @@ def resume(
     run: Annotated[
         str | None, typer.Argument(help="Name or id of the run; the newest stopped one if left out.")
     ] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="SERVER", help="Go on there, whoever trained it before.")
+    ] = None,
     trial: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Go on with a run that was stopped, where it was.
@@ -136,16 +136,42 @@ def resume(
     By Ctrl-C, a closed lid, a full disk: it stays the same run in MLflow, and its numbers are those of a whole run.
 
     Example: lab resume
+
+    Example: lab resume --on gpu1 baseline
     """
+    kit = find_kit()
+    found = _find_stopped(kit, run)
+    config = load_run_config(kit, found.artifacts)
+    if on is not None:
+        from lab_code.cli.remote import resume_on
+
+        resume_on(kit, on, found, config)
+        return
+    run_and_tell(kit, config, {}, resume=found.run_id, trial=trial)
+
+
+def _find_stopped(kit: Kit, name: str | None) -> "Run":
+    """The run of this name that was stopped, or the newest. Raises `LabError` where there is none to go on with."""
     from lab_code.analysis.compare import find_run
+    from lab_code.jobs.record import read_jobs
     from lab_code.tracking.runs import read_runs
 
-    kit = find_kit()
-    stopped = [run for run in read_runs(kit.root) if run.status in ("KILLED", "FAILED") and not run.is_group]
-    if not stopped:
-        raise LabError("there is no stopped run to go on with", hint="lab status lists all runs")
-    found = find_run(stopped, run) if run else stopped[-1]
-    run_and_tell(kit, load_run_config(kit, found.artifacts), {}, resume=found.run_id, trial=trial)
+    runs = [run for run in read_runs(kit.root) if not run.is_group]
+    stopped = [run for run in runs if run.status in ("KILLED", "FAILED")]
+    if stopped and (name is None or any(_is_called(run, name) for run in stopped)):
+        return find_run(stopped, name) if name else stopped[-1]
+    for job in (job for job in read_jobs(kit.root) if job.is_open and name in (None, job.title)):
+        message = f"run '{job.title}' is on {job.server} still, as job {job.job}"
+        raise LabError(message, hint=f"lab follow {job.job} brings it home once it is over")
+    for run in (run for run in reversed(runs) if name and _is_called(run, name)):
+        how = "is finished" if run.status == "FINISHED" else "is being trained right now"
+        raise LabError(f"run '{run.name}' {how}: there is nothing to go on with", hint="lab status lists all runs")
+    called = f" '{name}'" if name else ""
+    raise LabError(f"there is no stopped run{called} to go on with", hint="lab status lists all runs")
+
+
+def _is_called(run: "Run", name: str) -> bool:
+    return run.name == name or (len(name) >= 4 and run.run_id.startswith(name))
 
 
 def sweep(
@@ -174,7 +200,7 @@ def sweep(
             raise LabError("a search trains here, not on a server", hint="leave --on out, or sweep every combination")
         _search(kit, changes or [], search, jobs, dry_run)
         return
-    plan = plan_sweep(kit.root, changes or [], lambda overrides: _compose(kit, overrides))
+    plan = plan_sweep(kit.root, changes or [], lambda overrides: compose(kit, overrides))
     console = make_console()
     if dry_run:
         for planned in plan.jobs:
@@ -183,9 +209,9 @@ def sweep(
     if on is not None:
         from lab_code.cli.remote import sweep_on
 
-        sweep_on(kit, on, plan, [_compose(kit, planned.overrides) for planned in plan.jobs], _tags(kit))
+        sweep_on(kit, on, plan, [compose(kit, planned.overrides) for planned in plan.jobs], tags_of(kit))
         return
-    outcome = run_sweep(kit.root, plan, _tags(kit), jobs)
+    outcome = run_sweep(kit.root, plan, tags_of(kit), jobs)
     print_sweep(plan.name, outcome.runs)
     if outcome.failed:
         failures = "; ".join(f"{text}: {reason}" for text, reason in outcome.failed)
@@ -197,13 +223,13 @@ def _search(kit: Kit, changes: list[str], trials: int, at_once: int | None, dry_
     from lab_code.config import Interval
     from lab_code.jobs.search import plan_search, run_search
 
-    plan, console = plan_search(kit.root, changes, lambda overrides: _compose(kit, overrides)), make_console()
+    plan, console = plan_search(kit.root, changes, lambda overrides: compose(kit, overrides)), make_console()
     if dry_run:
         for key, values in plan.space.items():
             choices = f"{values.low:g} to {values.high:g}" if isinstance(values, Interval) else ", ".join(values)
             console.print(f"{key:<24}{choices}", markup=False)
         return
-    outcome = run_search(kit.root, plan, _tags(kit), trials, at_once)
+    outcome = run_search(kit.root, plan, tags_of(kit), trials, at_once)
     print_sweep(plan.name, outcome.runs[:_LISTED])
     console.print(f"{len(outcome.runs)} runs are finished, {outcome.pruned} of them early; in MLflow: '{plan.name}'")
     for key, share in sorted(outcome.importance.items(), key=lambda pair: -pair[1]):
@@ -213,167 +239,7 @@ def _search(kit: Kit, changes: list[str], trials: int, at_once: int | None, dry_
         raise LabError(f"{len(outcome.failed)} trials failed, such as {text}: {reason}", hint="change where to look")
 
 
-def compare(
-    runs: Annotated[list[str] | None, typer.Argument(help="Two runs by name; the newest two if left out.")] = None,
-    code: Annotated[bool, typer.Option("--code", help="Show every line of the code that differs.")] = False,
-) -> None:
-    """Show two runs side by side: what was changed, and what it did.
-
-    Example: lab compare baseline balanced
-    """
-    from lab_code.analysis.compare import choose_runs, compare_code, compare_runs
-    from lab_code.tracking.runs import read_runs
-
-    comparison = compare_runs(*choose_runs(read_runs(find_kit().root), runs or []))
-    console = make_console()
-    print_comparison(comparison, console)
-    for run in (comparison.first, comparison.second):
-        print_mistake(run, f"{run.name}: ")
-    difference = compare_code(comparison.first, comparison.second)
-    if difference and code:
-        console.print(difference, markup=False)
-    elif difference:
-        files = [line.removeprefix("+++ b/") for line in difference.splitlines() if line.startswith("+++ b/")]
-        console.print(f"The code differs in {', '.join(files)}; every line of it: --code", markup=False)
-
-
-def print_comparison(comparison: "Comparison", console: "Console") -> None:
-    """Settings that differ, and the scores of both runs."""
-    from lab_code.data.ham10000 import read_dataset
-
-    dataset = read_dataset(comparison.second.artifacts)
-    first, second = escape(comparison.first.name), escape(comparison.second.name)
-    changed = make_table("what was changed", first, second, title="Settings")
-    for row in comparison.changed:
-        changed.add_row(*map(escape, row))
-    columns = [first, second, "difference"]
-    did = make_table("what it did (validation)", title="Results of the best epoch", right=columns)
-    for score in comparison.scores:
-        did.add_row(_name_score(score.name, dataset), *score.texts, score.difference)
-    console.print(changed if comparison.changed else "The two runs have the same settings.")
-    console.print(did)
-    word, groups = dataset.class_words[0], dataset.group_words[1]
-    console.print(f"(of a {word}: its sensitivity, the share of its photographs that was recognised)", style="dim")
-    if any("(" in text for score in comparison.scores for text in score.texts):
-        console.print(f"(in brackets: 95 % intervals, by bootstrap over {groups})", style="dim")
-
-
-def _name_score(name: str, dataset: "Dataset") -> str:
-    """`balanced accuracy`; a sensitivity by its class, `melanoma (mel)`."""
-    code = name.removeprefix("sensitivity/")
-    return dataset.label(code) if code != name else name.replace("_", " ")
-
-
 def print_notes(notes: list[str]) -> None:
     """What is odd about the store, a line each."""
     for note in notes:
         make_console(stderr=True).print(f"[yellow]note:[/] {escape(spell_commands(note))}")
-
-
-def _compose(kit: Kit, changes: list[str]) -> "Config":
-    """The configuration, or an error that says which stage opens what is missing."""
-    _prepare_threads()
-    from lab_code.config import UnknownChoiceError, compose_config
-
-    try:
-        return compose_config(changes, kit.root / "lab_code" / "conf")
-    except UnknownChoiceError as error:
-        raise locked_choice(kit, error.group, error.choice) or error from error
-
-
-def _prepare_threads() -> None:
-    # Threads that wait by sleeping: beside a browser and MLflow's page, spinning ones make training several times
-    # slower. OpenMP reads this once, when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def run_and_tell(
-    kit: Kit, config: "Config", tags: dict[str, str], resume: str | None = None, trial: str | None = None
-) -> str:
-    """Train, tell, and return the id of the run."""
-    from lab_code.cli.progress_bar import ProgressBar, make_reporter
-
-    reporter = make_reporter(config.name)
-    if isinstance(reporter, ProgressBar):  # which shows nothing before training begins
-        doing = "going on with the run" if resume else "reading the photographs, opening MLflow"
-        make_console(stderr=True).print(f"{escape(config.name)}: {doing} …", style="dim")
-    _prepare_threads()
-    from lab_code.experiment import run_experiment
-    from lab_code.tracking.interrupts import hear_termination
-
-    _report_training(kit)
-    if trial:
-        from lab_code.jobs.search import Pruner
-
-        # Instances may bring their own: this process trains one run, and what shows it knows nothing of searches.
-        reporter.is_enough = Pruner(kit.root, trial).is_enough  # type: ignore[method-assign]
-    try:
-        with hear_termination():  # a queue, or whoever shuts down, lets the run write down where it was
-            run_id, _ = run_experiment(config, kit.root, {**_tags(kit), **tags}, reporter, resume)
-    except KeyboardInterrupt:
-        note = spell_commands("stopped; this goes on with it: lab resume")
-        make_console(stderr=True).print(note, style="dim")
-        raise
-    if not run_id:  # one of several processes, and not the one that tracks
-        return run_id
-    tell_finished(kit, run_id)
-    return run_id
-
-
-def _report_training(kit: Kit) -> None:
-    if kit.report_to:
-        from lab_code.workshop.reports import report
-
-        report(kit, training=True)
-
-
-def _go_on(kit: Kit, config: "Config") -> bool:
-    """Where a run of these settings is finished, say so; where one was stopped, go on with it. False: there is none.
-
-    Raises `LabError` where one is being trained by another process.
-    """
-    from lab_code.analysis.compare import find_same_run
-    from lab_code.cli.progress_bar import make_reporter
-    from lab_code.config import flatten_config
-    from lab_code.tracking.runs import can_resume, read_runs
-
-    found = find_same_run(read_runs(kit.root), flatten_config(config))
-    if found is None:
-        return False
-    if found.status in ("RUNNING", "FINISHED"):
-        make_reporter(config.name).show_again(kit.root, found.run_id)
-    if found.status == "RUNNING":
-        raise LabError(f"run '{found.name}' is being trained right now, by another window", hint="wait: lab status")
-    if found.status == "FINISHED":
-        make_console().print(
-            f"Run '{escape(found.name)}' is finished already ({found.run_id[:8]}): balanced accuracy "
-            f"[bold]{found.metrics['best_balanced_accuracy']:.3f}[/]. Without --once it is made again."
-        )
-        print_mistake(found, "")
-        print_bet(kit, found.run_id)
-        return True
-    if can_resume(kit.root, found):
-        run_and_tell(kit, config, {}, resume=found.run_id)
-        return True
-    return False
-
-
-def load_run_config(kit: Kit, artifacts: Path) -> "Config":
-    """The configuration of a run. Raises `LabError` for one that was stopped before it had any."""
-    from lab_code.config import load_config
-
-    if not (artifacts / "config.yaml").is_file():
-        raise LabError(
-            f"the run has no {(artifacts / 'config.yaml').relative_to(kit.root)}: it was stopped before it began",
-            hint="train it again: lab train …",
-        )
-    return load_config(artifacts / "config.yaml")
-
-
-def _tags(kit: Kit) -> dict[str, str]:
-    """What every run is tagged with; its stage is the last one that is open, and empty before the first."""
-    from lab_code.workshop.progress import read_journal
-
-    journal = read_journal(kit.root)
-    stage = next((stage.id for stage in reversed(kit.stages) if journal.unlocked(stage.id)), "")
-    return {**kit.tags(), "stage": stage}

@@ -78,7 +78,7 @@ def _say(value: Any) -> None:
         os._exit(0)
 
 
-def look(base: str, environment: str, sizes: dict[str, int], spare: int) -> Iterator[dict[str, Any]]:
+def look(base: str, environment: str, sizes: dict[str, int], spare: int, job: str = "") -> Iterator[dict[str, Any]]:
     """What is here: Python, room, a queue; the folder is made, so that it is known to be possible."""
     if sys.version_info < OLDEST and not environment:
         found = ".".join(map(str, sys.version_info[:2]))
@@ -87,6 +87,8 @@ def look(base: str, environment: str, sizes: dict[str, int], spare: int) -> Iter
     place = _place(base)
     for part in ("code", "files", "jobs"):
         (place / part).mkdir(parents=True, exist_ok=True)
+    if job:  # what its tasks go on from may come before it
+        (place / "jobs" / job / "tasks").mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(str(place)).free
     needed = spare + sum(max(0, size - _size(place / "files" / name)) for name, size in sizes.items())
     if free < needed:
@@ -95,6 +97,7 @@ def look(base: str, environment: str, sizes: dict[str, int], spare: int) -> Iter
     yield {
         "place": str(place), "host": socket.gethostname(), "slurm": bool(shutil.which("sbatch")),
         "tmux": bool(shutil.which("tmux")), "versions": _versions(environment) if environment else {},
+        "submitted": bool(job) and (place / "jobs" / job / "submitted.json").is_file(), "now": time.time(),
     }  # fmt: skip
 
 
@@ -166,6 +169,8 @@ def _lay_down(place: Path, folder: Path, job: dict[str, Any]) -> None:
         root = folder / "tasks" / str(number)
         root.mkdir(parents=True, exist_ok=True)
         _write(root / "task.json", json.dumps(task))
+        if task["runs"] and not (root / "run.json").is_file():
+            _write(root / "run.json", json.dumps({"run": task["runs"][0]}))
         for name in [".lab", *task["links"]]:
             inside = folder / name if name == ".lab" else place / "files" / name
             if not os.path.lexists(str(root / name)) and inside.exists():
@@ -349,10 +354,12 @@ def _holds_lock(path: Path) -> bool:
 
 
 def _count_epochs(task: Path) -> int:
+    """How many epochs are over, those before a stop included."""
     try:
-        return (task / "events.jsonl").read_bytes().count(b'"e": "epoch"')
+        found = re.findall(rb'"epoch": (\d+)', (task / "events.jsonl").read_bytes())
     except OSError:
-        return 0
+        found = []
+    return int(found[-1]) if found else 0
 
 
 def states(base: str, jobs: list[str]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from lab_code.errors import LabError, suggest
 from lab_code.files import to_json, write_whole
 
 _FOLDER = Path(".lab") / "jobs"
-SENDING, SENT, HOME, REFUSED = "sending", "sent", "home", "refused"
+SENDING, SENT, HOME, REFUSED, FORGOTTEN = "sending", "sent", "home", "refused", "forgotten"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Task:
     config: str  # YAML
     tags: Mapping[str, str]
     links: Sequence[str] = ()  # the top folders of the files that it needs
+    runs: Sequence[str] = ()  # the ids of runs of this kit that go along: the first of them goes on there
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,22 @@ def read_jobs(root: Path) -> list[Job]:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise LabError(f"{path} cannot be read: {error}", hint="move this file away; its job goes on") from error
     return jobs
+
+
+def find_away(root: Path, run_id: str) -> Job | None:
+    """The job in which a run of this kit goes on elsewhere."""
+    open_jobs = [job for job in read_jobs(root) if job.is_open]
+    return next((job for job in open_jobs if any(run_id in task.runs for task in job.tasks)), None)
+
+
+def refuse_away(root: Path, run_id: str) -> None:
+    """Raise `LabError` where a run goes on elsewhere: it has one place at a time."""
+    job = find_away(root, run_id)
+    if job is not None:
+        raise LabError(
+            f"run {run_id[:8]} goes on on {job.server} already, as job {job.job}",
+            hint=f"lab follow {job.job} brings it home; if that server is lost for good: lab jobs --forget {job.job}",
+        )
 
 
 def find_job(root: Path, name: str | None) -> Job:

@@ -5,7 +5,6 @@
 Every step can be done again: a job that was interrupted half-way goes on where it was.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -14,6 +13,7 @@ from typing import Any
 
 from lab_code.config import Config, config_to_yaml
 from lab_code.errors import LabError
+from lab_code.jobs.away import send_runs
 from lab_code.jobs.record import REFUSED, SENT, Job, Task, change_job, write_job
 from lab_code.jobs.servers import SERVERS, Server
 from lab_code.jobs.ssh import Line, LostError
@@ -21,7 +21,6 @@ from lab_code.jobs.ssh import Line, LostError
 _CODE = ("lab_code", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", ".lab/mlflow-*.sql")
 _SPARE = 50_000_000  # bytes for the code, and for each run's own files
 _ENVIRONMENT = 8_000_000_000  # a new one, with PyTorch for GPUs
-_COPY = ["-a", "--delete", "--partial-dir=.part", "--relative", "--stats"]
 
 Say = Callable[[str], object]
 
@@ -61,13 +60,15 @@ def send_job(root: Path, line: Line, job: Job, files: dict[str, int], say: Say) 
     """Copy, prepare, submit. Raises `LabError` with the step that could not be done."""
     server = line.server
     spare = _SPARE + 5_000_000 * len(job.tasks)
-    there = line.ask("look", base=job.base, environment=server.environment, sizes=files, spare=spare)
+    there = line.ask("look", base=job.base, job=job.job, environment=server.environment, sizes=files, spare=spare)
     job = write_job(root, replace(job, base=there["place"]))  # whole: rsync need not know what a home is
     how = _choose_queue(server, there)
     _check_versions(server, there["versions"])
     sent = copy_code(root, line, job.base)
     sent += copy_files(root, line, job.base, files)
-    say(f"{server.name}: {sent / 1e6:.1f} MB sent" if sent > 1e6 else f"{server.name}: {sent / 1e3:.0f} kB sent")
+    say(f"{server.name}: {_write_bytes(sent)} sent")
+    if any(task.runs for task in job.tasks) and not there["submitted"]:  # else it goes on already
+        say(f"{server.name}: {_write_bytes(send_runs(root, line, job))} sent of what it goes on from")
     if not server.environment:
         for text in line.listen("setup", base=job.base):
             if text:
@@ -87,19 +88,18 @@ def send_job(root: Path, line: Line, job: Job, files: dict[str, int], say: Say) 
 def copy_code(root: Path, line: Line, base: str) -> int:
     """Bring the code there up to date; returns the bytes that were sent."""
     names = [f"./{path.relative_to(root).as_posix()}" for part in _CODE for path in sorted(root.glob(part))]
-    return _copy(root, line, names, f"{base}/code/", ["--exclude=__pycache__", "--exclude=.venv"])
+    places = [f"{root.as_posix()}/{name}" for name in names]
+    return line.copy(places, f"{base}/code/", ["--exclude=__pycache__", "--exclude=.venv"])
 
 
 def copy_files(root: Path, line: Line, base: str, files: dict[str, int]) -> int:
     """The same for photographs; what is decoded of them stays where it is."""
-    return _copy(root, line, [f"./{name}" for name in files], f"{base}/files/", ["--exclude=.cache"]) if files else 0
+    places = [f"{root.as_posix()}/./{name}" for name in files]
+    return line.copy(places, f"{base}/files/", ["--exclude=.cache"]) if files else 0
 
 
-def _copy(root: Path, line: Line, names: Sequence[str], target: str, more: Sequence[str]) -> int:
-    places = [f"{root.as_posix()}/{name}" for name in names]
-    said = line.rsync([*_COPY, *more, *places, f"{{there}}:{target}"])
-    found = re.search(r"Total bytes sent: ([\d.,]+)", said)
-    return int(re.sub(r"\D", "", found[1])) if found else 0
+def _write_bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count > 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def _choose_queue(server: Server, there: dict[str, Any]) -> str:
@@ -136,5 +136,8 @@ def describe_job(server: Server, job: Job, how: str) -> dict[str, Any]:
         "job": job.job, "how": how, "environment": server.environment, "setup": list(server.setup),
         "sbatch": [*sbatch, *(["--requeue"] if server.requeue else ["--no-requeue"]), *server.sbatch],
         "requeue": server.requeue, "processes": server.gpus if framework else 1,
-        "tasks": [{"config": task.config, "tags": dict(task.tags), "links": list(task.links)} for task in job.tasks],
+        "tasks": [
+            {"config": task.config, "tags": dict(task.tags), "links": list(task.links), "runs": list(task.runs)}
+            for task in job.tasks
+        ],
     }  # fmt: skip

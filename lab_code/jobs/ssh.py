@@ -25,9 +25,12 @@ from lab_code.jobs.servers import SERVERS, Server
 
 CONNECT_S = 10  # to answer at all
 _ALIVE_S, _MISSED = 5, 3  # a connection in which nothing is heard for so long is lost
+_CUT = (-15, -9, 12, 20, 30, 35, 255)  # how rsync ends where the connection, or it itself, was ended
 LOST = 255  # how ssh ends where the connection was none
 SETUP_FAILED = 96  # how a shell there ends after a line of `setup` that has failed
 MARK = "\x1elab "  # before every line that far.py means for us
+_OURS = r"\[(?:receiver|generator)\].*: ((?:No space left|Disk quota|Permission denied|Read-only).*)$"
+_COPY = ["-a", "--delete", "--partial-dir=.part", "--relative", "--stats"]
 _FAR = Path(__file__).with_name("far.py")
 
 Reasons = Sequence[tuple[str, str, str]]  # what is in a complaint -> what it means, and what to do
@@ -159,8 +162,15 @@ class Line:
         done = subprocess.run(command, input=given.encode(), capture_output=True, start_new_session=os.name != "nt")
         complaint = done.stderr.decode("utf-8", "replace")
         if done.returncode:
-            raise self.explain(complaint, LOST if done.returncode in (12, 30, 35) else done.returncode)
+            found = None if arguments[-1].startswith("{there}") else _explain_here(complaint)
+            raise found or self.explain(complaint, LOST if done.returncode in _CUT else done.returncode)
         return done.stdout.decode("utf-8", "replace")
+
+    def copy(self, places: Sequence[str], target: str, more: Sequence[str] = ()) -> int:
+        """Bring a folder there up to date with files of ours, by their paths behind `/./`; returns the bytes sent."""
+        said = self.rsync([*_COPY, *more, *places, f"{{there}}:{target}"])
+        found = re.search(r"Total bytes sent: ([\d.,]+)", said)
+        return int(re.sub(r"\D", "", found[1])) if found else 0
 
     def explain_far(self, message: str, hint: str) -> LabError:
         """An error of the far side, which reads like our own."""
@@ -245,6 +255,16 @@ def _share(line: Line) -> subprocess.Popen[bytes]:
             master.wait()
             raise line.explain(complaint, LOST)
     return master
+
+
+def _explain_here(complaint: str) -> LabError | None:
+    """What hinders rsync on this side, where files are fetched."""
+    found = re.search(_OURS, complaint, re.MULTILINE)
+    if found is None:
+        return None
+    full = found[1].startswith(("No space", "Disk quota"))
+    hint = "free some room here, then again" if full else "check the rights of the kit's folder, then again"
+    return LabError(f"what comes cannot be written here: {found[1]}", hint=f"{hint}: what has arrived is kept")
 
 
 def _last(complaint: str) -> str:

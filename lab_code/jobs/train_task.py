@@ -105,6 +105,8 @@ def train(root: Path, task: dict[str, Any], reporter: Reporter) -> None:
     if known and known[0].status == "FINISHED":
         return
     resume = run_id if known and can_resume(root, known[0]) else None
+    if task.get("runs") and resume is None:
+        raise LabError("what the run goes on from has not arrived", hint="send it again: lab resume --on …")
     with hear_termination():
         run_experiment(load_config(root / "config.yaml"), root, task["tags"], reporter, resume)
 

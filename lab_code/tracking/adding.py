@@ -2,18 +2,21 @@
 
     add_runs(staged, store, {"machine.server": "gpu1"})
 
-Their files are in place before the transaction ends, so whoever sees a run sees it whole. A run that is there already
-and finished is left alone; one that was stopped is replaced by what it has become.
+Their files move to their places before the transaction ends, so whoever sees a run sees it whole; where it fails, they
+move back. A run that is there and finished is left alone; one that was stopped is replaced by what it has become.
 """
 
+import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab_code.errors import LabError
 from lab_code.tracking.empty_store import make_from_script
-from lab_code.tracking.running import CHECKPOINTS, is_running, run_folder
+from lab_code.tracking.interrupts import hold_interrupts
+from lab_code.tracking.running import CHECKPOINTS, forget_run, is_running, run_folder
 from lab_code.tracking.runs import Run, has_store, read_content, read_experiment_id, read_runs, reroot_store
 from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT, open_database
 from lab_code.tracking.store_copy import Row, insert_rows, read_table
@@ -36,19 +39,23 @@ def add_runs(staged: Path, store: Path, tags: Mapping[str, str]) -> list[str]:
         prepare_store(store, EXPERIMENT)
         experiment = read_experiment_id(store, EXPERIMENT)
     assert experiment is not None
-    here = {run.run_id: run for run in read_runs(store)}
-    with open_database(staged / DATABASE) as source, open_database(store / DATABASE) as target, target:
+    finished = {run.run_id for run in read_runs(store) if run.status == "FINISHED"}
+    with open_database(staged / DATABASE) as source, open_database(store / DATABASE) as target:
         _check_versions(source, target)
         runs = read_content(staged, source).runs
-        for run in runs:
-            if run.run_id in here and here[run.run_id].status == "FINISHED":
-                continue
+        coming = [run for run in runs if run.run_id not in finished]
+        for run in coming:
             if is_running(store, run.run_id):
                 raise LabError(f"run '{run.name}' is being trained here right now", hint="wait for it: lab status")
-            _forget(target, run.run_id)
-            _add(source, target, run, experiment, tags)
-            _place_files(staged, store, run)
+        moves = [move for run in coming for move in _list_moves(staged, store, run)]
+        with hold_interrupts(), _moved(moves, staged / "before"), target:
+            for run in coming:
+                _forget(target, run.run_id)
+                _add(source, target, run, experiment, tags)
     reroot_store(store)  # their addresses are those of another machine
+    for run in coming:
+        if run.status == "FINISHED":
+            forget_run(store, run.run_id)  # what it went on from
     return [run.run_id for run in runs]
 
 
@@ -132,11 +139,33 @@ def _add_inputs(source: sqlite3.Connection, target: sqlite3.Connection, experime
     insert_rows(target, "input_tags", [r for r in read_table(source, "input_tags") if r["input_uuid"] in tagged])
 
 
-def _place_files(staged: Path, store: Path, run: Run) -> None:
-    """Its artifacts, and where it was stopped its checkpoint, at their places."""
+def _list_moves(staged: Path, store: Path, run: Run) -> list[tuple[Path, Path]]:
+    """Which folders of a run go where: its artifacts, and its checkpoint where it was stopped."""
     place = Path(ARTIFACTS, EXPERIMENT, run.run_id)
-    if (staged / place).is_dir():
-        shutil.copytree(staged / place, store / place, dirs_exist_ok=True)
-    folder = staged / CHECKPOINTS / run.run_id
-    if run.status != "FINISHED" and folder.is_dir():
-        shutil.copytree(folder, run_folder(store, run.run_id), dirs_exist_ok=True)
+    moves = [(staged / place, store / place)]
+    if run.status != "FINISHED":
+        moves.append((staged / CHECKPOINTS / run.run_id, run_folder(store, run.run_id)))
+    return [(source, target) for source, target in moves if source.is_dir()]
+
+
+@contextmanager
+def _moved(moves: Sequence[tuple[Path, Path]], beside: Path) -> Iterator[None]:
+    """The folders are at their places in here; where the block fails, what was there before is there again.
+
+    What was there before lies in `beside` for as long.
+    """
+    shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed: what came whole comes again
+    beside.mkdir(parents=True)
+    undo: list[tuple[Path, Path]] = []
+    try:
+        for number, (source, target) in enumerate(moves):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for old, new in ((target, beside / str(number)), (source, target)):
+                if old.is_dir():
+                    os.rename(old, new)
+                    undo.append((new, old))
+        yield
+    except BaseException:
+        for new, old in reversed(undo):
+            os.rename(new, old)
+        raise

@@ -5,7 +5,7 @@ group hands in can be merged, whichever version of MLflow and whichever tools ha
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,15 @@ _STATES = ("SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED")
 Row = dict[str, Any]
 
 
-def copy_own_runs(store: Path, target: Path) -> list[Run]:
-    """Write the new database `target` and return the runs in it. Raises `LabError` where the store cannot be read."""
+def copy_own_runs(store: Path, target: Path, wanted: Collection[str] | None = None) -> list[Run]:
+    """Write the new database `target` and return the runs in it: all, or those of the ids that are wanted.
+
+    Raises `LabError` where the store cannot be read.
+    """
     with open_database(store / DATABASE) as source, closing(sqlite3.connect(target)) as copy:
         source.execute("BEGIN")  # one moment for all tables, even while a run writes
-        runs = {run.run_id: run for run in read_content(store, source).runs}
+        own = read_content(store, source).runs
+        runs = {run.run_id: run for run in own if wanted is None or run.run_id in wanted}
         copy.executescript(_find_schema(store) or _read_schema(source))
         for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             copy.execute(f'DROP TRIGGER "{name}"')  # MLflow's own, for its secrets: only data travels

@@ -1,14 +1,17 @@
 """What must be fast, measured: `make bench` prints a table and writes build/bench.json.
 
 Machines are shared and noisy, so every figure that carries a goal is a ratio or a difference of things measured
-alternately in one run, and the median of several. `build/bench.json` is a list of {name, value, unit, goal, holds};
-`goal` is null where a figure is only reported.
+alternately in one run, and the median of several. `build/bench.json` is a list of {name, value, unit, goal, holds,
+benchmark, seconds}; `goal` is null where a figure is only reported, and `seconds` passed until it was there. How long
+each benchmark took, and the processor time of that, are figures as well: all of them together may take twelve minutes.
 """
 
 import json
 import os
 import sys
 import tempfile
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +39,7 @@ from tests.benchmarks import (
 )
 
 OUT = Path("build") / "bench.json"
+_WHOLE_S = 720  # without FULL=1, on two quiet cores
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Figure:
     unit: str
     goal: float | None  # at most this
     holds: bool | None
+    benchmark: str
+    seconds: float  # since the figure before
 
 
 # In this order: the second to the ninth use the kits that the first one builds.
@@ -54,38 +60,70 @@ _MODULES = (
 )  # fmt: skip
 
 
+_TOOK, _WORKED = ": took", ": processor time of that"
+
+
 def main() -> int:
     """Measure everything, or only what is named: `python -m tests.benchmarks networks training`."""
-    names = sys.argv[1:]
-    chosen = [module for module in _MODULES if not names or module.__name__.rpartition(".")[2] in names]
+    names, known = sys.argv[1:], {module.__name__.rpartition(".")[2]: module.measure for module in _MODULES}
+    if unknown := set(names) - set(known):
+        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; those there are: {', '.join(known)}")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    figures = []
+    figures: list[Figure] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for module in chosen:
-            figures += [_judge(*row) for row in _announce(module.measure, Path(scratch))]
+        for name in known:
+            if not names or name in names:
+                try:
+                    figures += _measure(name, known[name], Path(scratch))
+                except Exception:  # the others are measured all the same
+                    traceback.print_exc()
+                    failed.append(name)
+    if not names and not os.environ.get("FULL"):
+        took_s = sum(figure.value for figure in figures if figure.name.endswith(_TOOK))
+        figures.append(_judge("all", 0, "all benchmarks" + _TOOK, took_s, "s", _WHOLE_S))
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n", encoding="utf-8")
     _print_table(figures)
-    return 0
+    if failed:
+        print(f"not measured, because of an error above: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
 
 
-def _announce(measure: Callable[[Path], Iterator[tuple]], scratch: Path) -> Iterator[tuple]:
-    print(f"measuring {measure.__module__.rpartition('.')[2]} …", file=sys.stderr)
-    yield from measure(scratch)
+def _measure(name: str, measure: Callable[[Path], Iterator[tuple]], scratch: Path) -> list[Figure]:
+    """The figures of one benchmark, and what it took to measure them."""
+    print(f"measuring {name} …", file=sys.stderr)
+    began, worked = time.perf_counter(), _processor_s()
+    before, figures = began, []
+    for row in measure(scratch):
+        figures.append(_judge(name, time.perf_counter() - before, *row))
+        before = time.perf_counter()
+    took_s = time.perf_counter() - began
+    return [
+        *figures,
+        _judge(name, 0, name + _TOOK, took_s, "s"),
+        _judge(name, 0, name + _WORKED, _processor_s() - worked, "s"),
+    ]
 
 
-def _judge(name: str, value: float, unit: str, goal: float | None = None) -> Figure:
-    return Figure(name, round(value, 4), unit, goal, None if goal is None else value <= goal)
+def _processor_s() -> float:
+    """Of this process and of those it has waited for; what runs in the background is not among them."""
+    return sum(os.times()[:4])
+
+
+def _judge(benchmark: str, seconds: float, name: str, value: float, unit: str, goal: float | None = None) -> Figure:
+    holds = None if goal is None else value <= goal
+    return Figure(name, round(value, 4), unit, goal, holds, benchmark, round(seconds, 1))
 
 
 def _print_table(figures: list[Figure]) -> None:
     table = Table("figure", "holds")
-    for name in ("value", "goal"):
+    for name in ("value", "goal", "after"):
         table.add_column(name, justify="right")
     for figure in figures:
         holds = {None: "", True: "yes", False: "NO"}[figure.holds]
         goal = "" if figure.goal is None else f"≤ {figure.goal:g}"
-        table.add_row(figure.name, holds, f"{figure.value:.3f} {figure.unit}", goal)
+        table.add_row(figure.name, holds, f"{figure.value:.3f} {figure.unit}", goal, f"{figure.seconds:.0f} s")
     Console().print(table)
     Console().print(f"written to {OUT}")
 

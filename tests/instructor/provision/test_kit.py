@@ -75,7 +75,8 @@ lab_code/workshop/openable.py lab_code/workshop/reasons.py lab_code/workshop/sta
 lab_code/analysis/live.py lab_code/analysis/table.py lab_code/notebook/live_table.js lab_code/plots/live_run.py
 lab_code/tracking/description.py lab_code/tracking/history.py lab_code/tracking/names.py lab_code/tracking/views.py
 lab_code/analysis/card.py lab_code/cli/relay.py lab_code/workshop/duel.py
-lab_code/cli/following.py lab_code/cli/outcome.py lab_code/cli/remote.py lab_code/jobs/__init__.py
+lab_code/cli/coming_home.py lab_code/cli/comparing.py lab_code/cli/following.py lab_code/cli/outcome.py
+lab_code/cli/remote.py lab_code/cli/training.py lab_code/jobs/__init__.py lab_code/jobs/away.py
 lab_code/jobs/far.py lab_code/jobs/follow.py
 lab_code/jobs/home.py lab_code/jobs/record.py lab_code/jobs/search.py lab_code/jobs/send.py
 lab_code/jobs/servers.example.yaml lab_code/jobs/servers.py lab_code/jobs/ssh.py lab_code/jobs/sweep.py

@@ -77,22 +77,47 @@ def test_a_run_goes_to_the_queue_and_comes_home_under_its_id(name_server: Name, 
     assert "over" in kit.lab("follow", job.job).stdout
 
 
+@pytest.fixture
+def waiting_kit(name_server: Name) -> KitOnDisk:
+    """What it trains on the server waits after its second epoch, once, to be told that its time is over."""
+    kit = name_server(time_limit="00:04:00")
+    path = kit.root / "lab_code" / "jobs" / "train_task.py"
+    tells = '        self.tell("epoch", **describe_epoch(result))\n'
+    waits = """\
+        told = self._root / "told"
+        if result.epoch == 2 and not told.exists():
+            told.touch()
+            while True:
+                time.sleep(0.1)
+"""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(tells) == 1
+    path.write_text(text.replace(tells, tells + waits), encoding="utf-8")
+    return kit
+
+
 @pytest.mark.slow
-def test_what_is_cut_goes_on_and_nothing_half_written_comes_home(
-    name_server: Name, far: FarServer, monkeypatch: pytest.MonkeyPatch
+def test_what_is_cut_or_out_of_time_goes_on_in_the_same_run_and_nothing_half_written_comes_home(
+    waiting_kit: KitOnDisk, far: FarServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kit = name_server(queue="process")
+    kit = waiting_kit
     server, job = send(kit, "trainer.epochs=3", "name=cut")
+    assert far.cluster
     said: list[str] = []
     events: list[dict[str, Any]] = []
 
-    def cut_once(task: int, event: dict[str, Any]) -> None:
+    def harm(task: int, event: dict[str, Any]) -> None:
         events.append(event)
         if event["e"] == "run" and not said:
             far.box.cut()
+        if event["e"] == "epoch" and event["epoch"] == 2:  # what Slurm does when the time is nearly over
+            given = json.loads((Path(job.base) / "jobs" / job.job / "submitted.json").read_text())["id"]
+            far.cluster.ask("scancel", "--signal=USR1", "--batch", given)  # type: ignore[union-attr]
 
-    states = follow_job(server, job, replace(make_show(said), event=cut_once))
+    states = follow_job(server, job, replace(make_show(said), event=harm))
     assert states["0"]["state"] == "finished" and "connected again" in said[-1]
+    assert len({event["run"] for event in events if event["e"] == "run"}) == 1
+    assert [len(event["past"]) for event in events if event["e"] == "start"] == [0, 2], "the queue began it twice"
     assert [event["epoch"] for event in events if event["e"] == "epoch"] == [1, 2, 3], "each is told once"
 
     before, real = count_rows(kit.root), Line.rsync
@@ -146,29 +171,6 @@ def test_a_closed_terminal_leaves_the_job_and_stopping_it_brings_the_checkpoint(
     (run,) = read_runs(kit.root)
     assert run.status == "KILLED" and can_resume(kit.root, run)
     assert list((kit.root / "checkpoints" / run.run_id).glob("*.safetensors"))
-
-
-@pytest.mark.slow
-def test_a_job_whose_time_is_over_is_queued_again_and_goes_on_in_the_same_run(
-    name_server: Name, far: FarServer
-) -> None:
-    kit = name_server(time_limit="00:04:00")
-    server, job = send(kit, "trainer.epochs=150", "name=twice")
-    assert far.cluster
-    events: list[dict[str, Any]] = []
-
-    def tell_after_an_epoch(task: int, event: dict[str, Any]) -> None:
-        events.append(event)
-        if event["e"] == "epoch" and event["epoch"] == 2:  # what Slurm does when the time is nearly over
-            given = json.loads((Path(job.base) / "jobs" / job.job / "submitted.json").read_text())["id"]
-            far.cluster.ask("scancel", "--signal=USR1", "--batch", given)  # type: ignore[union-attr]
-
-    states = follow_job(server, job, replace(make_show([]), event=tell_after_an_epoch))
-    assert states["0"]["state"] == "finished"
-    assert len({event["run"] for event in events if event["e"] == "run"}) == 1
-    starts = [len(event["past"]) for event in events if event["e"] == "start"]
-    assert len(starts) == 2 and starts[0] == 0 and starts[1] >= 2
-    assert [event["epoch"] for event in events if event["e"] == "epoch"] == list(range(1, 151))
 
 
 @pytest.mark.slow
