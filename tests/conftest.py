@@ -24,6 +24,7 @@ from sqlalchemy.engine import Engine
 from instructor import vault
 from instructor.provision.workshop_kits import provision
 from instructor.quizbank.bank import load_bank
+from instructor.provision.store_script import find_brought
 from instructor.quizbank.networks import KEPT, write_kept
 from instructor.vault import Vault
 from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
@@ -184,11 +185,11 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 @pytest.fixture(scope="session")
-def store_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The script of an empty MLflow store: making one takes MLflow a second, and a slow disk several."""
-    name = Path(script_name()).name
-    folder = make_once(tmp_path_factory, "script", lambda made: (made / name).write_text(describe_empty_store()))
-    return folder / name
+def store_script() -> Path:
+    """The script of an empty MLflow store that the project brings: MLflow would take seconds to make one."""
+    script = find_brought()
+    assert script, "constraints.txt names another MLflow: .venv/bin/python -m instructor.keep"
+    return script
 
 
 @pytest.fixture(scope="session")
@@ -197,8 +198,6 @@ def begun_build(tmp_path_factory: pytest.TempPathFactory, store_script: Path) ->
     `instructor provision` as a command, and is not about that."""
 
     def make(folder: Path) -> None:
-        import torch  # noqa: F401  # networks are then tried out here, not in a process that has to import it
-
         load_bank(make_small_workshop())
         write_kept(folder / KEPT)
         shutil.copy(store_script, folder)
@@ -207,13 +206,10 @@ def begun_build(tmp_path_factory: pytest.TempPathFactory, store_script: Path) ->
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop, store_script: Path) -> Path:
+def build(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> Path:
     """A provisioned `build/` that tests only read; whoever writes takes a copy."""
 
     def make(folder: Path) -> None:
-        import torch  # noqa: F401  # as in `begun_build`
-
-        shutil.copy(store_script, folder)
         assert not provision(workshop, folder, no_progress).failed
 
     return make_once(tmp_path_factory, "build", make)

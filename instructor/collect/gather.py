@@ -14,6 +14,7 @@ from instructor.collect.finding import Content, Parcel, find_parcels
 from instructor.collect.inbox import INBOX, Inbox, Original, copy_original, hash_original
 from instructor.collect.isolation import Job, run_isolated
 from instructor.collect.packing import explain_nothing, pack_folder, pack_kit
+from instructor.provision.store_script import find_brought
 from instructor.vault import Vault
 from instructor.workshop import Workshop
 from lab_code.cli.printable import one_line
@@ -177,10 +178,12 @@ def _add_made(path: Path, shown: str, inbox: Inbox, gathered: Gathered) -> None:
 
 
 def _find_script(build: Path, scratch: Path) -> Path:
-    """The script of an empty store; MLflow writes it where `build/` has none, as in one of an earlier version."""
+    """The script of an empty store; MLflow writes it where neither `build/` nor the project has one for it."""
     script = build / Path(script_name()).name
     if script.is_file():
         return script
+    if brought := find_brought():
+        return brought
     from lab_code.tracking.tracker import describe_empty_store
 
     script = scratch / script.name

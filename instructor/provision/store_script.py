@@ -1,7 +1,9 @@
-"""The script that makes a kit's MLflow store at once, written by a process of its own: `python -m … PATH`.
+"""The script that makes a kit's MLflow store at once: it comes with the project, or MLflow writes it.
 
-MLflow needs seconds and memory that nobody else here does, so `begin_script` lets it work beside the photographs. In a
-thread of the same process an interrupt would find both importing, and leave one of them waiting for ever.
+The project brings the one of the MLflow in `constraints.txt` (`keep.py`). Of another, the script is written by a process
+of its own, `python -m … PATH`: MLflow needs seconds and memory that nobody else here does, so `begin_script` lets it
+work beside the photographs. In a thread of the same process an interrupt would find both importing, and leave one of
+them waiting for ever.
 """
 
 import subprocess
@@ -13,11 +15,16 @@ from pathlib import Path
 from instructor.workshop import PROJECT
 from lab_code.errors import LabError
 from lab_code.files import write_whole
+from lab_code.tracking.empty_store import script_name
+
+BROUGHT = Path(__file__).parents[1] / "kept"
 
 
 @contextmanager
 def begin_script(path: Path) -> Iterator[None]:
     """Have `path` written by the end of the block, where it is missing. Raises `LabError` where MLflow cannot do it."""
+    if not path.is_file() and (brought := find_brought()):
+        write_whole(path, brought.read_bytes())
     if path.is_file():
         yield
         return
@@ -34,6 +41,12 @@ def begin_script(path: Path) -> Iterator[None]:
     if writing.returncode:
         reason = (said.strip().splitlines() or ["it said nothing"])[-1]
         raise LabError(f"MLflow cannot describe its store: {reason}", hint="make clean, then: make provision")
+
+
+def find_brought() -> Path | None:
+    """The script of the MLflow that is installed, where the project brings it."""
+    brought = BROUGHT / Path(script_name()).name
+    return brought if brought.is_file() else None
 
 
 def main(path: str) -> None:

@@ -5,8 +5,8 @@
 
 The process begins with the first question that nobody has asked before, and ends with `close`. It reads questions and
 writes answers, a line of JSON each. Where torch is loaded already, nothing of that is needed. What was answered is kept
-in `build/networks.json`, where that folder is there, and counts until a line of the package or a version of what builds
-networks changes.
+in `build/networks.json`, where that folder is there; what our own bank asks comes with the project (`keep.py`). Both
+count until a line or a version of what builds networks changes.
 """
 
 import hashlib
@@ -26,6 +26,8 @@ from lab_code.files import canonical_json, sha256_file, to_json, write_whole
 
 COUNT, SHAPE = "count", "shape"
 KEPT = "networks.json"
+BROUGHT = Path(__file__).parents[1] / "kept" / KEPT
+BUILT_FROM = ("models", "conf", "config.py", "limits.py", "errors.py")  # of lab_code: what a network is made of
 _BUILT_BY = ("torch", "torchvision", "hydra-core", "omegaconf")
 _KNOWN: dict[str, Any] = {}  # answers by question: they depend on nothing else but this program's own code
 
@@ -47,9 +49,10 @@ class NetworkLab:
         question = json.dumps([what, *details])
         if question not in _KNOWN and "torch" in sys.modules:
             _KNOWN[question] = answer(what, *details)
-        if question not in _KNOWN and self._kept and not self._read:
+        if question not in _KNOWN and not self._read:
             self._read = True
-            _KNOWN.update(read_kept(self._kept))
+            for kept in filter(None, (BROUGHT, self._kept)):
+                _KNOWN.update(read_kept(kept))
         if question not in _KNOWN:
             _KNOWN[question] = self._ask(question)
         return _KNOWN[question]
@@ -103,14 +106,19 @@ def write_kept(path: Path) -> None:
 
 
 def describe_builders() -> str:
-    """A digest of all that an answer depends on: lines of the package and of this file, versions of what they use."""
+    """A digest of all that an answer depends on: lines of what is built and of this file, versions of what builds it.
+
+    Python's version is not among them, nor whether torch was built for a GPU: no layer has other weights by that.
+    """
+    package = PROJECT / "lab_code"
     code = {
-        path.relative_to(PROJECT).as_posix(): sha256_file(path)
-        for path in sorted((PROJECT / "lab_code").rglob("*"))
+        path.relative_to(package).as_posix(): sha256_file(path)
+        for top in BUILT_FROM
+        for path in sorted([package / top, *(package / top).rglob("*")])
         if path.suffix in (".py", ".yaml")
     }
-    versions = {name: metadata.version(name) for name in _BUILT_BY}
-    everything = [sys.version, versions, code, sha256_file(Path(__file__))]
+    versions = {name: metadata.version(name).partition("+")[0] for name in _BUILT_BY}
+    everything = [versions, code, sha256_file(Path(__file__))]
     return hashlib.sha256(canonical_json(everything)).hexdigest()
 
 

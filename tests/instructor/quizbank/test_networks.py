@@ -86,7 +86,7 @@ def test_what_a_process_was_asked_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
     with closing(NetworkLab(tmp_path)) as lab:
         found = lab.ask(COUNT, "small_cnn", "model.width=3")
-    assert read_kept(tmp_path / KEPT) == {json.dumps([COUNT, "small_cnn", "model.width=3"]): found}
+    assert read_kept(tmp_path / KEPT)[json.dumps([COUNT, "small_cnn", "model.width=3"])] == found
 
 
 def test_no_folder_is_made_to_keep_answers_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,12 +32,13 @@ def schema(path: Path) -> list[tuple]:
     return [(kind, name, sorted(line.strip(" \t,") for line in (sql or "").splitlines())) for kind, name, sql in rows]
 
 
-def test_it_has_the_same_tables_and_mlflow_works_with_it(tmp_path: Path, script: str) -> None:
-    (tmp_path / "ours").mkdir()
-    write_script(tmp_path / "ours", script)
-    assert make_from_script(tmp_path / "ours")
+def test_it_has_the_same_tables_and_mlflow_works_with_it(tmp_path: Path, script: str, store_script: Path) -> None:
     open_store(tmp_path / "theirs")
-    assert schema(tmp_path / "ours" / "mlflow.db") == schema(tmp_path / "theirs" / "mlflow.db")
+    for name, text in {"brought": store_script.read_text(encoding="utf-8"), "ours": script}.items():
+        (tmp_path / name).mkdir()
+        write_script(tmp_path / name, text)
+        assert make_from_script(tmp_path / name)
+        assert schema(tmp_path / name / "mlflow.db") == schema(tmp_path / "theirs" / "mlflow.db"), name
     client = open_store(tmp_path / "ours")
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment.artifact_location == (tmp_path / "ours" / "mlartifacts" / EXPERIMENT).as_uri()
