@@ -26,7 +26,7 @@ from typing import Any
 import time_machine
 
 SLOW = (
-    "torch._dynamo", "matplotlib.backends.backend_agg", "sklearn.metrics", "hydra", "rich.table",
+    "torch", "matplotlib.backends.backend_agg", "sklearn.metrics", "hydra", "rich.table",
     "mlflow.artifacts", "mlflow.genai", "mlflow.store.tracking.sqlalchemy_store",
 )  # fmt: skip
 

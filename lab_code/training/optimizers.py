@@ -1,5 +1,8 @@
 """How large the steps are: the optimizer, and the learning rate over time."""
 
+import inspect
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim import lr_scheduler
@@ -11,11 +14,9 @@ from lab_code.errors import LabError
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
     """SGD or AdamW by name. Raises `LabError` for an unknown name."""
     if config.name == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-        )
+        return _SGD(model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
     if config.name == "adamw":
-        return torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        return _AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     raise LabError(f"there is no optimizer '{config.name}'", hint="optimizer can be: adamw, sgd")
 
 
@@ -31,3 +32,16 @@ def build_schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_e
     if config.trainer.schedule == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
+
+
+def _without_compiler(kind: type[torch.optim.Optimizer]) -> Any:
+    """The same optimizer, whose steps do not import `torch.compile`: nothing is compiled here, and that takes a second.
+
+    PyTorch wraps these methods to keep its compiler out of them, and imports it to tell it so.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
+_SGD, _AdamW = _without_compiler(torch.optim.SGD), _without_compiler(torch.optim.AdamW)

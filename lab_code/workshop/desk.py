@@ -51,6 +51,9 @@ _NOT_PRIVATE = (
     "note: this disk keeps no access rights (a USB stick?): other accounts of this computer could read the key to your "
     "pages; copy the kit into your home folder"
 )
+# Half of JupyterLab's start would go into a grammar of addresses in all the world's letters, by which its own events
+# could be checked; where that library is not there, it does without.
+_JUPYTERLAB = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; sys.exit(main())"
 _TITLES = {"jupyter": "JupyterLab", "mlflow": "MLflow"}
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -275,7 +278,7 @@ def _jupyter_command(root: Path, port: int) -> list[str]:
     }
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container; on this laptop only, as everybody else
         options["ServerApp.allow_root"] = True
-    return [sys.executable, "-m", "jupyterlab", *(f"--{key}={value}" for key, value in options.items())]
+    return [sys.executable, "-c", _JUPYTERLAB, *(f"--{key}={value}" for key, value in options.items())]
 
 
 def page_options(root: Path) -> dict[str, object]:

@@ -8,7 +8,6 @@ from lab_code import limits as memory
 from lab_code.config import ModelConfig, compose_config, flatten_config
 from lab_code.errors import LabError
 from lab_code.frameworks import build_learner
-from lab_code.frameworks.sklearn import _choose_block
 from lab_code.limits import check_memory, evaluation_batch, is_out_of_memory, photograph_bytes, training_bytes
 from lab_code.models import build_model, count_parameters
 from lab_code.training.trainer import predict
@@ -137,6 +136,8 @@ def test_predictions_of_usual_settings_are_the_same_to_the_digit() -> None:
 
 @pytest.mark.parametrize(("size", "fits"), [(64, 128), (512, 60)])
 def test_measured_blocks_fit_into_memory(size: int, fits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab_code.frameworks.sklearn import _choose_block  # here: with it comes the whole of scikit-learn
+
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert _choose_block(np.zeros((1, size, size, 3), np.uint8)) <= fits
     assert size > 64 or _choose_block(np.zeros((1, size, size, 3), np.uint8)) == 128

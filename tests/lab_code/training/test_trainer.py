@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from lab_code.data.lesions import Lesions
 from lab_code.errors import LabError
 from lab_code.losses import build_loss
 from lab_code.models import build_model
+from lab_code.training import optimizers
 from lab_code.training.devices import Team, choose_device, choose_precision
 from lab_code.training.trainer import BestEpoch, EpochResult, Trainer, predict, steps_per_epoch
 
@@ -52,6 +56,28 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     assert [result.train_loss for result in a] == [result.train_loss for result in b]
     for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("change", ["optimizer=sgd", "optimizer=adamw"])
+def test_a_step_is_that_of_pytorchs_own_optimizer(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose_config([*QUICK, "trainer.epochs=2", "trainer.schedule=one_cycle", change])
+    mine, *_ = train(config)
+    monkeypatch.setattr(optimizers, "_SGD", torch.optim.SGD)
+    monkeypatch.setattr(optimizers, "_AdamW", torch.optim.AdamW)
+    theirs, *_ = train(config)
+    assert all(map(torch.equal, mine.state_dict().values(), theirs.state_dict().values()))
+
+
+def test_training_does_not_import_the_compiler() -> None:
+    """It takes a second, and nothing is compiled."""
+    code = (
+        "import sys, torch; from lab_code.training.devices import seed_everything; seed_everything(0);"
+        "from lab_code.config import OptimizerConfig; from lab_code.training.optimizers import build_optimizer;"
+        "model = torch.nn.Linear(1, 1); optimizer = build_optimizer(OptimizerConfig('adamw', 0.1, 0.0, 0.0), model);"
+        "model(torch.ones(1, 1)).backward(); optimizer.step(); optimizer.zero_grad();"
+        "optimizer.load_state_dict(optimizer.state_dict()); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
 
 def test_another_seed_gives_other_numbers() -> None:

@@ -23,7 +23,6 @@ from lab_code.cli import app as cli
 from lab_code.errors import LabError
 from lab_code.notebook import mlflow_page
 from lab_code.workshop import desk as desk_module
-from lab_code.workshop import jupyter_extension
 from lab_code.workshop.desk import Desk, Server, open_desk, read_servers
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.mlflow_gate import Gate
@@ -219,6 +218,8 @@ def test_a_desk_that_cannot_start_leaves_no_token(kit) -> None:
 
 @pytest.mark.parametrize(("length", "transport"), [(10, "ipc"), (50, "ipc"), (51, ""), (90, "")])
 def test_kernels_use_sockets_where_their_paths_fit(length: int, transport: str) -> None:
+    from lab_code.workshop import jupyter_extension  # here: with it comes Jupyter's whole server
+
     configured: list[Config] = []
     manager = SimpleNamespace(update_config=configured.append)
     web_app = SimpleNamespace(settings={"base_url": "/"}, add_handlers=lambda hosts, handlers: None)
