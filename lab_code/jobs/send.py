@@ -5,6 +5,7 @@
 Every step can be done again: a job that was interrupted half-way goes on where it was.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -20,6 +21,7 @@ from lab_code.jobs.ssh import Line, LostError
 
 _CODE = ("lab_code", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", ".lab/mlflow-*.sql")
 _SPARE = 50_000_000  # bytes for the code, and for each run's own files
+_CLOCK_S = 120  # by which two clocks may differ without a word
 _ENVIRONMENT = 8_000_000_000  # a new one, with PyTorch for GPUs
 
 Say = Callable[[str], object]
@@ -63,6 +65,11 @@ def send_job(root: Path, line: Line, job: Job, files: dict[str, int], say: Say) 
     there = line.ask("look", base=job.base, job=job.job, environment=server.environment, sizes=files, spare=spare)
     job = write_job(root, replace(job, base=there["place"]))  # whole: rsync need not know what a home is
     how = _choose_queue(server, there)
+    if abs(off_s := there["now"] - time.time()) > _CLOCK_S:
+        way = "ahead of" if off_s > 0 else "behind"
+        say(
+            f"note: the clock of {server.name} is {abs(off_s) / 60:.0f} minutes {way} this one; its runs are dated by it"
+        )
     _check_versions(server, there["versions"])
     sent = copy_code(root, line, job.base)
     sent += copy_files(root, line, job.base, files)

@@ -15,6 +15,7 @@ from lab_code.errors import LabError, suggest
 
 SERVERS = "servers.yaml"
 EXAMPLE = Path(__file__).with_name("servers.example.yaml")
+_NAMED = 12  # faults of one file that are told at once
 QUEUES = ("auto", "slurm", "tmux", "process")
 
 
@@ -78,8 +79,9 @@ def read_servers_file(path: Path) -> dict[str, Server]:
         raise LabError(f"{path}{line}: {getattr(error, 'problem', error)}", hint="undo the last edit there") from error
     faults = list(_find_faults(top, path))
     if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise LabError(f"{path} {faults[0][0]}{more}", hint="; ".join(dict.fromkeys(fix for _, fix in faults)))
+        more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        told = "; ".join(where for where, _ in faults[:_NAMED])
+        raise LabError(f"{path} {told}{more}", hint="; ".join(dict.fromkeys(fix for _, fix in faults[:_NAMED])))
     assert isinstance(top, yaml.MappingNode)
     return {name.value: _make_server(name.value, entry, path) for name, entry in top.value[0][1].value}
 
@@ -90,21 +92,22 @@ Fault = tuple[str, str]  # where and what; what to do
 def _find_faults(top: yaml.Node | None, path: Path) -> Iterator[Fault]:
     pairs = top.value if isinstance(top, yaml.MappingNode) else []
     for key, _ in pairs:
-        if key.value != "servers":
-            near = suggest(str(key.value), ["servers"])
-            yield f"{_line(key)}: there is no key '{key.value}'", f"{near}the only key at the top is servers"
-    found = [node for key, node in pairs if key.value == "servers"]
+        if _name(key) != "servers":
+            near = suggest(_name(key), ["servers"])
+            yield f"{_line(key)}: there is no key '{_name(key)}'", f"{near}the only key at the top is servers"
+    found = [node for key, node in pairs if _name(key) == "servers"]
     if len(pairs) != 1 or not found or not isinstance(found[0], yaml.MappingNode) or not found[0].value:
         yield "names no server", f"write them below `servers:`, as lab_code/jobs/{EXAMPLE.name} does"
         return
     names: set[str] = set()
-    for name, entry in found[0].value:
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,40}", str(name.value)):
-            yield f"{_line(name)}: a server is called {name.value!r}", "call it by letters, digits, - and _"
-        if name.value in names:
-            yield f"{_line(name)}: the server '{name.value}' is there twice", "remove one of them"
-        names.add(name.value)
-        yield from _find_entry_faults(str(name.value), entry)
+    for key, entry in found[0].value:
+        name = _name(key)
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,40}", name):
+            yield f"{_line(key)}: a server is called {name!r}", "call it by letters, digits, - and _"
+        if name in names:
+            yield f"{_line(key)}: the server '{name}' is there twice", "remove one of them"
+        names.add(name)
+        yield from _find_entry_faults(name, entry)
 
 
 def _find_entry_faults(name: str, entry: yaml.Node) -> Iterator[Fault]:
@@ -113,9 +116,9 @@ def _find_entry_faults(name: str, entry: yaml.Node) -> Iterator[Fault]:
         return
     given: set[str] = set()
     for key, node in entry.value:
-        if key.value not in KEYS:
-            near = suggest(str(key.value), KEYS)
-            yield f"{_line(key)}: there is no key '{key.value}'", f"{near}keys of a server: {', '.join(KEYS)}"
+        if _name(key) not in KEYS:
+            near = suggest(_name(key), KEYS)
+            yield f"{_line(key)}: there is no key '{_name(key)}'", f"{near}keys of a server: {', '.join(KEYS)}"
             continue
         if key.value in given:
             yield f"{_line(key)}: the key '{key.value}' is there twice", "remove one of the two"
@@ -171,8 +174,13 @@ _CHECKS: dict[str, Check] = {
 def _build(node: yaml.Node) -> str | list[Any] | None:
     """A value as it is written: what YAML would make of `01:00:00` is of no use here."""
     if isinstance(node, yaml.SequenceNode):
-        return [_build(child) for child in node.value]
-    return str(node.value) if isinstance(node, yaml.ScalarNode) else None
+        return [child.value if isinstance(child, yaml.ScalarNode) else None for child in node.value]
+    return str(node.value) if isinstance(node, yaml.ScalarNode) and not node.tag.endswith(":null") else None
+
+
+def _name(key: yaml.Node) -> str:
+    """A key as it is shown; what is no text is none."""
+    return str(key.value) if isinstance(key, yaml.ScalarNode) else "…"
 
 
 def _make_server(name: str, entry: yaml.MappingNode, path: Path) -> Server:

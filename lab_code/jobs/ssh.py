@@ -22,6 +22,7 @@ from typing import Any
 
 from lab_code.errors import LabError
 from lab_code.jobs.servers import SERVERS, Server
+from lab_code.tracking.interrupts import end_tidily
 
 CONNECT_S = 10  # to answer at all
 _ALIVE_S, _MISSED = 5, 3  # a connection in which nothing is heard for so long is lost
@@ -197,6 +198,8 @@ class Line:
         found = find_reason(complaint, (*_OF_SERVERS, *REASONS), names)
         lost = code == LOST and (found is None or find_reason(complaint, _OF_SERVERS, names) is None)
         kind = LostError if lost else LabError
+        if found is None and lost and not complaint.strip():  # somebody has ended ssh or rsync here
+            return kind(f"{where}: the connection was cut", hint="again: what has arrived is not sent twice")
         if found is None:
             return kind(f"{where}: {_last(complaint)}", hint=f"try: ssh {server.address}")
         return kind(f"{where}: {found.message}", hint=found.hint)
@@ -227,7 +230,7 @@ def connect(server: Server) -> Iterator[Line]:
     if os.name == "nt":
         yield Line(server, None)
         return
-    with tempfile.TemporaryDirectory(prefix="lab-ssh-", ignore_cleanup_errors=True) as folder:
+    with end_tidily(), tempfile.TemporaryDirectory(prefix="lab-ssh-", ignore_cleanup_errors=True) as folder:
         line = Line(server, Path(folder) / "s")
         master = _share(line)
         _OPEN[server] = line, master
@@ -236,17 +239,20 @@ def connect(server: Server) -> Iterator[Line]:
         finally:
             if _OPEN.get(server) == (line, master):
                 del _OPEN[server]
+            assert master.stdin
+            with suppress(OSError):
+                master.stdin.close()
             master.terminate()
             master.wait()
 
 
 def _share(line: Line) -> subprocess.Popen[bytes]:
-    """The one connection that all commands use."""
+    """The one connection that all commands use. It reads from this process, and so ends with it, however that ends."""
     ssh, *options = line.ssh
-    first = ["-N", "-o", "ControlMaster=yes", "-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up"]
+    first = ["-o", "ControlMaster=yes", "-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up"]
     master = subprocess.Popen(
-        [ssh, *first, *options, line.server.host],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        [ssh, "-T", *first, *options, line.server.host, "exec cat"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert master.stdout and master.stderr
     with master.stdout, master.stderr:

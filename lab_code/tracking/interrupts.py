@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -38,17 +38,34 @@ def hold_interrupts() -> Iterator[None]:
 @contextmanager
 def hear_termination() -> Iterator[None]:
     """The signals that ask a program to end, or say that its terminal has gone, are in here what Ctrl-C is."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    wanted = [getattr(signal, name) for name in names if signal.getsignal(getattr(signal, name)) is signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():
-        wanted = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if not callable(signal.getsignal(signal.SIGINT)):  # ignored, by whoever started this
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
-    before = {number: signal.signal(number, interrupt) for number in wanted}
+    with _hear(interrupt):
+        yield
+
+
+@contextmanager
+def end_tidily() -> Iterator[None]:
+    """The same signals end the program in here by way of every `finally`, and nobody is asked anything."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    with _hear(leave):
+        yield
+
+
+@contextmanager
+def _hear(answer: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    wanted = [getattr(signal, name) for name in names if signal.getsignal(getattr(signal, name)) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        wanted = []
+    before = {number: signal.signal(number, answer) for number in wanted}
     try:
         yield
     finally:

@@ -50,7 +50,16 @@ def test_the_example_can_be_read_and_names_every_key() -> None:
         ("servers:\n  g/u: {host: a}\n", "a server is called 'g/u'", "letters, digits"),
         ("servers:\n  gpu: {host: a\n", "line 3", "undo the last edit"),
         ("servers:\n\tgpu: a\n", "line 2", "undo the last edit"),
-        ("servers:\n  gpu: {hots: a, prot: 2}\n", "(and 2 more)", "did you mean 'port'"),
+        ("servers:\n  gpu: {hots: a, prot: 2}\n", "'hots'; line 2: there is no key 'prot'; line 2: ", "mean 'port'"),
+        ("servers:\n  a: {host: b, port: x}\n  a: {host: b, x: 1}\n", "'x'; line 3: the server 'a' is", "keys of a"),
+        ("servers:\n  a: {host: b, setup: &a [*a]}\n", "line 2: setup is a list", "a list of lines"),
+        ("servers: &a\n  gpu: *a\n", "there is no key 'gpu'", "keys of a server"),
+        ("servers:\n  gpu: {? [a] : b, host: c}\n", "there is no key", "keys of a server"),
+        ("servers:\n  ? [a]\n  : {host: c}\n", "a server is called", "letters, digits"),
+        ("? [a]\n: b\n", "there is no key", "servers"),
+        ("servers:\n  gpu: {host: null}\n", "line 2: host is", "a name or an address"),
+        ("servers:\n  gpu: {host: a, user: !!python/name:os.system ''}\n", "user is ''", "your account"),
+        ("a: 1\n---\nb: 2\n", "line 2: but found another document", "undo the last edit"),
     ],
 )
 def test_a_mistake_is_named_by_its_line(tmp_path: Path, text: str, message: str, hint: str) -> None:
