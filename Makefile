@@ -18,7 +18,7 @@ SETUP := $(PYTHON) lab_code/workshop/environment.py $(if $(PIP),--pip) $(if $(fi
 FAST_TESTS := -m "not slow and not workshop" tests/test_layering.py tests/test_paths.py tests/test_project.py \
 	$(addprefix tests/lab_code/,data workshop test_config.py test_limits.py test_metrics.py test_models_and_losses.py)
 
-.PHONY: help provision rehearse collect test lint bench format clean python for-instructor for-tests
+.PHONY: help provision rehearse collect film test lint bench format clean python for-instructor for-film for-tests
 
 help:  ## list the targets
 	@echo "Usage: make TARGET"
@@ -37,6 +37,10 @@ rehearse: for-instructor  ## the whole class once, by simulated groups (FAST=1: 
 
 collect: for-instructor  ## read the hand-ins, score them, write the leaderboard (FROM=folder for a USB stick)
 	@$(INSTRUCTOR) collect $(if $(FROM),"$(FROM)")
+
+film: for-film $(if $(RECORD),for-tests)  ## build the film about the GPU server (SCENE=one alone; RECORD=1: type and record every scene anew)
+	@$(if $(RECORD),$(BIN)/python -m tests.film_recorder)
+	@$(INSTRUCTOR) film $(if $(SCENE),--scene "$(SCENE)")
 
 # Three processes for two cores: a third of the tests' time is waiting, for other programs and for disks.
 test: lint  ## lint, then every test, notebooks included (FAST=1: what answers within a minute)
@@ -64,5 +68,8 @@ python:
 for-instructor: python
 	@$(SETUP) --extras instructor
 
+for-film: python
+	@$(SETUP) --extras instructor,film
+
 for-tests: python
-	@$(SETUP) --extras instructor,test,hub
+	@$(SETUP) --extras instructor,film,test,hub

@@ -47,14 +47,21 @@ def _owner(error: OmegaConfBaseException, schema: type) -> type:
 
 
 def find_line(path: Path, key: str) -> str:
-    """Where a key stands in a file, as ` line 12`; of a key that is not there, the last part that is; or nothing."""
+    """Where a key stands in a file, as ` line 12`; of a key that is not there, the last part that is; or nothing.
+
+    `stages[1].title` is the title of the second stage.
+    """
     node, line = yaml.compose(path.read_text(encoding="utf-8")), None
-    for part in key.split("."):
+    for part in re.findall(r"[^.\[\]]+", key):
+        if isinstance(node, yaml.SequenceNode):
+            found = node.value[int(part)] if part.isdigit() and int(part) < len(node.value) else None
+            line, node = (line, None) if found is None else (found.start_mark.line + 1, found)
+            continue
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        found = next(((name, value) for name, value in pairs if name.value == part), None)
-        if found is None:
+        pair = next(((name, value) for name, value in pairs if name.value == part), None)
+        if pair is None:
             break
-        line, node = found[0].start_mark.line + 1, found[1]
+        line, node = pair[0].start_mark.line + 1, pair[1]
     return "" if line is None else f" line {line}"
 
 

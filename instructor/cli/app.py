@@ -17,6 +17,7 @@ from instructor.cli import (
     classroom,
     collect,
     deliver,
+    film,
     fleet,
     in_class,
     prepare,
@@ -68,6 +69,7 @@ for command in (
     collect.review,
     results.ceremony,
     results.report,
+    film.film,
     prepare.experiments,
 ):
     app.command()(command)
