@@ -3,8 +3,8 @@
     python -m instructor.keep      # after a change of a network, of lab_code/conf, or of a version in constraints.txt
 
 `networks.json` answers what the quiz bank asks about networks (`quizbank/networks.py`), `mlflow-<version>.sql` makes a
-kit's empty store (`provision/store_script.py`). Each counts only for exactly what it was found out of; where it does not,
-a build finds out for itself, which takes it five seconds.
+kit's empty store (`provision/store_script.py`). Each counts only for exactly what it was found out of; where it does
+not, a build finds out for itself, which takes it some seconds.
 """
 
 from pathlib import Path

@@ -22,13 +22,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from instructor import vault
+from instructor.provision.store_script import find_brought
 from instructor.provision.workshop_kits import provision
 from instructor.quizbank.bank import load_bank
-from instructor.provision.store_script import find_brought
 from instructor.quizbank.networks import KEPT, write_kept
 from instructor.vault import Vault
 from instructor.workshop import DataSource, LockSettings, StageSpec, Workshop, read_workshop
-from lab_code.tracking.empty_store import script_name
 from tests.warm_launcher import run_launcher
 
 PROJECT = Path(__file__).parent.parent

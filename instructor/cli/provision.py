@@ -12,7 +12,8 @@ from lab_code.cli.terminal import escape, make_console
 from lab_code.errors import LabError
 
 if TYPE_CHECKING:
-    from instructor.provision.workshop_kits import Provisioned
+    from instructor.locks.audit import StageAudit
+    from instructor.provision.workshop_kits import Provisioned, Variants
 
 _FEW_PHOTOGRAPHS = 500
 
@@ -29,6 +30,7 @@ def provision(
 
     Example: instructor provision --data ../ham10000
     """
+    from instructor.locks.audit import audit_locks
     from instructor.provision.workshop_kits import provision as build_kits
 
     described = read_workshop(workshop)
@@ -36,8 +38,13 @@ def provision(
         if not data.exists():
             raise LabError(f"the data folder {data} does not exist", hint="make provision DATA=path/to/ham10000")
         described.data.source = str(data)
+    audits: list[StageAudit] = []
+
+    def audit(variants: "Variants", guess_s: float) -> None:
+        audits.extend(audit_locks(described, variants, guess_s))
+
     with alone(build):
-        done = build_kits(described, build, show_progress)
+        done = build_kits(described, build, show_progress, meanwhile=audit)
     shipped, hidden = done.data.count()
     console = make_console()
     console.print(f"  {shipped} photographs ({described.data.source}) for every kit, {hidden} hidden for the ranking")
@@ -48,7 +55,7 @@ def provision(
             f"{len(done.failed)} of {len(described.groups)} kits failed: {reasons}",
             hint="; ".join(dict.fromkeys(done.hints)),
         )
-    _print_weaknesses(done, described, shipped)
+    _print_weaknesses(audits, shipped)
     console.print(f"[bold green]{len(described.groups)} kits are ready.[/] The key: {build / 'vault' / 'key.pdf'}")
     console.print(f"Try one:  cd {build / 'kits' / described.groups[0]} && ./lab status")
 
@@ -67,9 +74,9 @@ def _print_kits(done: "Provisioned", described: Workshop, build: Path) -> None:
         console.print(f"  note: {escape(note)}")
 
 
-def _print_weaknesses(done: "Provisioned", described: Workshop, shipped: int) -> None:
+def _print_weaknesses(audits: "list[StageAudit]", shipped: int) -> None:
     """Locks that a program could open in class, and photographs that are too few to learn from."""
-    console, weak = make_console(), _describe_weak_locks(done, described)
+    console, weak = make_console(), _describe_weak_locks(audits)
     for line in weak:
         console.print(f"  note: {line}")
     if weak:
@@ -78,11 +85,10 @@ def _print_weaknesses(done: "Provisioned", described: Workshop, shipped: int) ->
         console.print(f"  note: {shipped} photographs are enough to try the kits, but not to learn from")
 
 
-def _describe_weak_locks(done: "Provisioned", described: Workshop) -> list[str]:
+def _describe_weak_locks(audits: "list[StageAudit]") -> list[str]:
     """One line for every stage that a lazy program could open in class."""
-    from instructor.locks.audit import audit_locks, describe_seconds, time_guess
+    from instructor.locks.audit import describe_seconds
 
-    audits = audit_locks(described, done.variants, time_guess(described.locks, repeats=1))
     return [
         f"stage {number}: a program that tries what lies at hand first needs {stage.quickest:,} lists of "
         f"{stage.combinations:,}, {describe_seconds(stage.seconds(1))} on one core; fix: {stage.fix}"

@@ -80,9 +80,10 @@ def prepare_data(
             notes = write_medmnist(source, kit, test, progress)
         else:
             notes = write_folder(source, kit, test, progress, hidden_seed)
-        _check_divisible(kit)
+        digests = {folder: _hash_files(folder) for folder in (kit, test)}
+        _check_divisible(kit, digests[kit])
         for folder in (kit, test):
-            write_whole(folder / CHECKSUMS, _checksums(folder))
+            write_whole(folder / CHECKSUMS, _checksums(folder, digests[folder]))
             write_whole(folder / _STAMP, to_json({"made_from": stamp, "notes": notes}))
         for made, final in ((kit, prepared.folder), (test, prepared.test_folder)):
             shutil.rmtree(final, ignore_errors=True)
@@ -159,13 +160,13 @@ def _describe_source(source: DataSource) -> dict[str, Any]:
     return {**made_from, "seed": source.seed, "test_fraction": source.test_fraction, "stored_size": source.stored_size}
 
 
-def _check_divisible(folder: Path) -> None:
+def _check_divisible(folder: Path, digests: dict[Path, str]) -> None:
     """Every diagnosis needs two lesions: the groups divide these photographs once more, for validation.
 
     Lesions that share a picture count as one there.
     """
     photographs, dataset = read_photographs(folder), read_dataset(folder)
-    same = find_same(sha256_file(photograph.path) for photograph in photographs)
+    same = find_same(digests[photograph.path] for photograph in photographs)
     groups = join_lesions([photograph.lesion_id for photograph in photographs], same).tolist()
     lesions = Counter(dx for _, dx in {(group, photo.dx) for group, photo in zip(groups, photographs, strict=True)})
     one, several = dataset.group_words
@@ -177,7 +178,11 @@ def _check_divisible(folder: Path) -> None:
             )
 
 
-def _checksums(folder: Path) -> str:
-    """SHA-256 of every file in the format that `sha256sum --check` reads."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return "".join(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+def _hash_files(folder: Path) -> dict[Path, str]:
+    """SHA-256 of every file below a folder, in a fixed order."""
+    return {path: sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _checksums(folder: Path, digests: dict[Path, str]) -> str:
+    """The digests in the format that `sha256sum --check` reads."""
+    return "".join(f"{digest}  {path.relative_to(folder).as_posix()}\n" for path, digest in digests.items())

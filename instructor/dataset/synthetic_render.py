@@ -261,7 +261,8 @@ def _add_defocus(image: np.ndarray, random: np.random.RandomState) -> None:
 
 def _add_sensor_noise(image: np.ndarray, random: np.random.RandomState, noise: np.random.RandomState) -> None:
     level = 0.006 + 0.012 * _uniform(random, 0, 1, (len(image), 1, 1, 1))
-    image += noise.standard_normal(image.shape).astype(np.float32) * level
+    for one, its_level in zip(image, level, strict=True):  # what is drawn for one photograph stays in the cache
+        one += noise.standard_normal(one.shape).astype(np.float32) * its_level
 
 
 # --- small helpers ----------------------------------------------------------------------------------------------------
@@ -278,7 +279,13 @@ def _rgb(colour: tuple[float, float, float]) -> np.ndarray:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 + 0.5 * np.tanh(np.clip(x, -20, 20) * 0.5)
+    """1 / (1 + exp(-x)), in one array from the first step on."""
+    y = np.clip(x, -20, 20)
+    y *= 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
 
 
 def _uniform(random: np.random.RandomState, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:

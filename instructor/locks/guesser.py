@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from instructor.quizbank.bank import CHOICE, NAME, NUMBER
@@ -117,7 +118,7 @@ def list_candidates(question: GroupQuestion, texts: Texts) -> list[str]:
     ordered = dict.fromkeys([shown.look_in, *named, *texts])
     places = [shown.text, *shown.hints, *(texts[name] for name in ordered if name in texts)]
     if shown.kind == NUMBER:
-        return list(dict.fromkeys(number for text in places for number in numbers_in(text)))
+        return list(dict.fromkeys(number for text in places for number in _list_numbers(text)))
     names = [PurePosixPath(name).name.lower() for name in ordered]
     is_file = "." in question.answer
     defined = [name.lower() for text in places for name in DEFINED.findall(text)]
@@ -136,6 +137,11 @@ def files_named(text: str, texts: Texts) -> Iterator[str]:
         said = any(re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", text) for word in spelt if word in text)
         if said or short in choices or (len(folder) > 3 and folder in text):
             yield name
+
+
+@lru_cache(maxsize=1024)  # the texts are the same for every question of every group
+def _list_numbers(text: str) -> tuple[str, ...]:
+    return tuple(numbers_in(text))
 
 
 def numbers_in(text: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ and names of archives, compressed streams, text of PDFs and pictures, cells of S
 compiled Python.
 """
 
-import base64
+import binascii
 import bz2
 import gzip
 import importlib.util
@@ -33,6 +33,7 @@ MOST_BYTES = 200_000_000  # of all forms of one file: a compression bomb is a re
 _DEPTH = 4  # a form within a form within …
 _PHOTOGRAPH = b"\xff\xd8"
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]{4,}(?:\r?\n)?)*[A-Za-z0-9+/_-]{8,}={0,2}")
+_ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){8,}")
 _JSON_STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _PDF_STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
@@ -120,7 +121,7 @@ def _texts(data: bytes) -> Iterator[_Unpacked]:
     strings = [(match.start(), text) for match in _JSON_STRING.finditer(data) if (text := _json_text(match[0]))]
     yield from _join("JSON", strings)
     yield from _join("hexadecimal", [(m.start(), bytes.fromhex(m[0].decode())) for m in _HEX.finditer(data)])
-    runs = [(match.start(), re.sub(rb"[\r\n=]", b"", match[0])) for match in _BASE64.finditer(data)]
+    runs = [(match.start(), match[0].translate(_ONE_ALPHABET, b"\r\n=")) for match in _BASE64.finditer(data)]
     for shift in range(4):  # what stands before a value may look like a part of its run
         yield from _join("base64", [(start, _decode(run[shift:])) for start, run in runs])
 
@@ -145,9 +146,9 @@ def _json_text(token: bytes) -> bytes:
 
 
 def _decode(run: bytes) -> bytes:
-    """Base64 in either alphabet, without its padding; a last character too many is left out."""
+    """Base64 without its padding; a last character too many is left out."""
     run = run[: len(run) - 1] if len(run) % 4 == 1 else run
-    return base64.b64decode(run.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(run) % 4))
+    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
 
 
 def _zip_members(data: bytes) -> Iterator[_Unpacked]:

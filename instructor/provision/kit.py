@@ -7,6 +7,7 @@ is already as planned is left alone.
 import hashlib
 import json
 import os
+import time
 import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -176,7 +177,7 @@ class StartedLocks:
     """The locks of a kit while they are made, and the chain values that were drawn for them."""
 
     files: list[Future[bytes]]
-    test: Future[bytes]  # the one that all kits share
+    test: Future[tuple[bytes, float]]  # the one that all kits share, and the seconds that it took
     chains: list[bytes]
 
 
@@ -210,7 +211,7 @@ def build_kit(
         paper=plan.workshop.paper,
     )
     kit.add(SHEET)
-    kit.write(TEST_LOCK, locks.test.result())
+    kit.write(TEST_LOCK, locks.test.result()[0])
     for stage, lock in zip(plan.stages, locks.files, strict=True):
         kit.write(stage.stage.lock, lock.result())
         if on_lock:
@@ -219,14 +220,22 @@ def build_kit(
     refuse_leaks(folder, secrets, kit.digests)
 
 
-def start_test_lock(workshop: Workshop, pool: Executor) -> Future[bytes]:
-    """Begin to write the one lock that `lab doctor` opens, with answers that everybody knows."""
+def start_test_lock(workshop: Workshop, pool: Executor) -> Future[tuple[bytes, float]]:
+    """Begin to write the one lock that `lab doctor` opens, with answers that everybody knows.
+
+    The seconds of one core that it takes are those of one key derivation, and so of one guess.
+    """
     spec = LockSpec(workshop.id, TEST_GROUP, TEST_STAGE, "A lock to try", len(TEST_ANSWERS), (), None, workshop.locks)
     secrets = Secrets(TEST_ANSWERS, os.urandom(RESCUE_BYTES))
-    return pool.submit(write_lock, spec, secrets, {"locked/tried.txt": b"open\n"})
+    return pool.submit(_write_timed, spec, secrets, {"locked/tried.txt": b"open\n"})
 
 
-def start_locks(plan: KitPlan, vault: Vault, pool: Executor, test: Future[bytes]) -> StartedLocks:
+def _write_timed(spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> tuple[bytes, float]:
+    started = time.thread_time()
+    return write_lock(spec, secrets, files), time.thread_time() - started
+
+
+def start_locks(plan: KitPlan, vault: Vault, pool: Executor, test: Future[tuple[bytes, float]]) -> StartedLocks:
     """Begin to write every lock of a kit, which is where the time goes; the results are the bytes of the files."""
     chains = {stage.gives_chain: os.urandom(32).hex().encode() for stage in plan.stages if stage.gives_chain}
     futures = []

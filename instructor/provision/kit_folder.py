@@ -3,6 +3,7 @@
 It lies beside its place and is moved there whole, so its files need not appear whole one by one.
 """
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -20,7 +21,7 @@ class KitFolder:
 
     def copy(self, source: Path, name: str, mode: int | None = None) -> None:
         """Write `name` with the content of a file."""
-        with open(source, "rb") as file:
+        with open(source, "rb", buffering=0) as file:
             self.write(name, file.read(), mode)
 
     def write(self, name: str, content: bytes, mode: int | None = None) -> None:
@@ -30,8 +31,10 @@ class KitFolder:
         if folder not in self._folders:
             os.makedirs(folder, exist_ok=True)
             self._folders.add(folder)
-        with open(path, "wb") as file:
-            file.write(content)
+        with open(path, "wb", buffering=0) as file:  # a buffer would cost more than a photograph's few kilobytes
+            written = file.write(content)
+        if written != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if mode is not None:
             os.chmod(path, mode)
         self.digests[name] = hashlib.sha256(content).hexdigest()

@@ -1,9 +1,9 @@
 """The script that makes a kit's MLflow store at once: it comes with the project, or MLflow writes it.
 
-The project brings the one of the MLflow in `constraints.txt` (`keep.py`). Of another, the script is written by a process
-of its own, `python -m … PATH`: MLflow needs seconds and memory that nobody else here does, so `begin_script` lets it
-work beside the photographs. In a thread of the same process an interrupt would find both importing, and leave one of
-them waiting for ever.
+The project brings the one of the MLflow in `constraints.txt` (`keep.py`). Another MLflow writes its script in a process
+of its own, `python -m … PATH`: it needs seconds and memory that nobody else here does, so `begin_script` lets it work
+beside the photographs. In a thread of the same process an interrupt would find both importing, and leave one of them
+waiting for ever.
 """
 
 import subprocess

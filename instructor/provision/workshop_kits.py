@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData, is_divided_publicly, prepare_data
+from instructor.locks.audit import time_guess
 from instructor.provision.kit import (
     KitPlan,
     StartedLocks,
@@ -46,6 +47,7 @@ _MOST_AT_ONCE = 6  # derivations; each takes a quarter of a gigabyte
 _ROOM_FOR_THE_REST = 100_000_000  # bytes: code, sheets, and what training writes first
 
 Progress = Callable[[str, int], Callable[[], object]]
+Variants = dict[str, dict[str, list[GroupQuestion]]]  # group -> stage -> its questions
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Provisioned:
     """What was done to each group's kit, and why where it failed."""
 
     data: PreparedData
-    variants: dict[str, dict[str, list[GroupQuestion]]]
+    variants: Variants
     built: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
     moved: dict[str, Path] = field(default_factory=dict)
@@ -62,9 +64,16 @@ class Provisioned:
     notes: list[str] = field(default_factory=list)
 
 
-def provision(workshop: Workshop, build: Path, progress: Progress, project: Path | None = None) -> Provisioned:
+def provision(
+    workshop: Workshop,
+    build: Path,
+    progress: Progress,
+    project: Path | None = None,
+    meanwhile: Callable[[Variants, float], object] | None = None,
+) -> Provisioned:
     """Build every kit under `build/kits/`; `progress(title, total)` starts a bar and returns what advances it.
 
+    `meanwhile` is called while the locks are made, with all groups' questions and the seconds that one guess takes.
     Raises `LabError` for a workshop that cannot be built at all; one group's failure leaves the others alone.
     """
     check_room(workshop, build)
@@ -86,7 +95,6 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
     for plan in plans:
         plan.written.update(_draw_keys(workshop, plan.group, vault))
     done = Provisioned(data, variants)
-    _build_all(plans, build, vault, done, progress)
     key = {
         plan.group: [
             {
@@ -98,9 +106,15 @@ def provision(workshop: Workshop, build: Path, progress: Progress, project: Path
         ]
         for plan in plans
     }
-    done.notes += _tell_changes(vault.write_key(key), data)
-    _write_key_page(workshop, key, vault)
-    _write_catch_ups(workshop, plans, key, vault)
+
+    def work(guess_s: float) -> None:
+        done.notes += _tell_changes(vault.write_key(key), data)
+        _write_key_page(workshop, key, vault)
+        _write_catch_ups(workshop, plans, key, vault)
+        if meanwhile:
+            meanwhile(variants, guess_s)
+
+    _build_all(plans, build, vault, done, progress, work)
     return done
 
 
@@ -180,7 +194,15 @@ def check_room(workshop: Workshop, build: Path, times: int = 1) -> None:
         )
 
 
-def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisioned, progress: Progress) -> None:
+def _build_all(
+    plans: list[KitPlan],
+    build: Path,
+    vault: Vault,
+    done: Provisioned,
+    progress: Progress,
+    meanwhile: Callable[[float], None],
+) -> None:
+    """Build what is missing or out of date; `meanwhile` is done before the first kit, while the locks are made."""
     stamps = _read_stamps(vault)
     wanted = {plan.group: plan.fingerprint() for plan in plans}
     outdated = []
@@ -190,13 +212,14 @@ def _build_all(plans: list[KitPlan], build: Path, vault: Vault, done: Provisione
         else:
             outdated.append(plan)
     if not outdated:
-        return
+        return meanwhile(time_guess(plans[0].workshop.locks, repeats=1))
     advance = progress("locks", sum(len(plan.stages) for plan in outdated))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE)) as pool:
         test = start_test_lock(plans[0].workshop, pool)
         started = [start_locks(plan, vault, pool, test) for plan in outdated]
-        secrets = gather_secrets(plans, started, vault)
         try:
+            meanwhile(test.result()[1])
+            secrets = gather_secrets(plans, started, vault)
             for plan, locks in zip(outdated, started, strict=True):
                 _build_one(plan, build, locks, secrets, done, advance)
                 stamps[plan.group] = wanted[plan.group] if plan.group in done.built else ""
