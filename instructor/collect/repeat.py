@@ -6,6 +6,7 @@ Each in a process of its own, with time for what the run took when it was made. 
 `repeats.json` beside the collected store.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from instructor.workshop import HandinLimits
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
 from lab_code.files import to_json, write_whole
+from lab_code.tracking.empty_store import script_name
 from lab_code.tracking.runs import Run, read_runs
 
 REPEATS = "repeats.json"
@@ -53,6 +55,7 @@ def repeat_best(
     advance, repeats = progress("repeating", len(chosen)), dict[str, Repeat]()
     for group, run in chosen.items():  # one after the other: each may use all cores, as the first did
         with TemporaryDirectory(dir=store.parent, prefix=".staging-collect-", ignore_cleanup_errors=True) as scratch:
+            _bring_script(store.parent, Path(scratch))
             time = min(_MOST_S, max(limits.seconds, int(_TIMES * (run.seconds or 0)) + 30))
             job = Job(make_again, (store, run.run_id, data, Path(scratch)))
             (outcome,) = run_isolated([job], replace(limits, seconds=time))
@@ -64,6 +67,14 @@ def repeat_best(
         store / REPEATS, to_json({group: asdict(repeat) | {"same": repeat.same} for group, repeat in repeats.items()})
     )
     return repeats
+
+
+def _bring_script(build: Path, scratch: Path) -> None:
+    """So that the second run's store is made in milliseconds, where `build/` keeps the script of one."""
+    script = build / Path(script_name()).name
+    if script.is_file():
+        (scratch / script_name()).parent.mkdir()
+        shutil.copyfile(script, scratch / script_name())
 
 
 def make_again(store: Path, run_id: str, data: Path, scratch: Path) -> dict[str, Any]:

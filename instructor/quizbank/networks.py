@@ -38,7 +38,7 @@ class NetworkLab:
     def __init__(self, build: Path | None = None) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._kept = build / KEPT if build else None
-        self._read = False
+        self._read = self._asked = False
 
     def ask(self, what: str, *details: str | int) -> Any:
         """`COUNT`, a model, changes of its configuration, and its number of classes (else HAM10000's);
@@ -47,25 +47,24 @@ class NetworkLab:
         Raises `LabError` where there is no such model or part.
         """
         question = json.dumps([what, *details])
-        if question not in _KNOWN and "torch" in sys.modules:
-            _KNOWN[question] = answer(what, *details)
         if question not in _KNOWN and not self._read:
             self._read = True
             for kept in filter(None, (BROUGHT, self._kept)):
                 _KNOWN.update(read_kept(kept))
         if question not in _KNOWN:
-            _KNOWN[question] = self._ask(question)
+            self._asked = True
+            _KNOWN[question] = answer(what, *details) if "torch" in sys.modules else self._ask(question)
         return _KNOWN[question]
 
     def close(self) -> None:
-        """End the process, whatever it is at, and keep what it has answered."""
+        """End the process, whatever it is at, and keep what was answered."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
-            if self._kept and self._kept.parent.is_dir():
-                with suppress(OSError):  # it is asked again next time
-                    write_kept(self._kept)
+        if self._asked and self._kept and self._kept.parent.is_dir():
+            with suppress(OSError):  # it is asked again next time
+                write_kept(self._kept)
 
     def _ask(self, question: str) -> Any:
         if self._process is None:

@@ -5,20 +5,23 @@
     python as_if.py --serve                                 # many: each in a process that parts from this one
 
 The last has imported already what takes longest (PyTorch, MLflow), and nothing of this project: `lab_code` is imported
-anew each time, from wherever the program lies. It reads requests from stdin, a JSON object a line, and says on stdout
-which process has begun and which has ended. `launcher.py` speaks to it. The file is run by its path, never imported.
+anew each time, from wherever the program lies. What a program starts by `multiprocessing` parts from that program. It
+reads requests from stdin, a JSON object a line, and says on stdout which process has begun and which has ended.
+`launcher.py` speaks to it. The file is run by its path, never imported.
 """
 
 import atexit
 import gc
 import json
+import multiprocessing.util
 import os
 import runpy
 import select
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -29,6 +32,8 @@ SLOW = (
     "torch", "matplotlib.backends.backend_agg", "sklearn.metrics", "hydra", "rich.table",
     "mlflow.artifacts", "mlflow.genai", "mlflow.store.tracking.sqlalchemy_store",
 )  # fmt: skip
+
+_start_anew = multiprocessing.util.spawnv_passfds
 
 
 def run(at: float | None, argv: Sequence[str]) -> None:
@@ -109,8 +114,14 @@ def _become(asked: dict[str, Any]) -> int:
     os.environ.update(asked["environment"])
     os.chdir(asked["cwd"])
     sys.path[:0] = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    multiprocessing.util.spawnv_passfds = _part
+    return _find_code(lambda: run(asked["at"], asked["argv"]))
+
+
+def _find_code(program: Callable[[], object]) -> int:
+    """Let a program run to its end; its exit code."""
     try:
-        run(asked["at"], asked["argv"])
+        program()
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
@@ -119,6 +130,24 @@ def _become(asked: dict[str, Any]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _part(path: Any, args: Sequence[Any], passfds: Sequence[int]) -> int:
+    """What `python -c CODE …` does, without importing everything again; returns its process. Threads cannot part."""
+    pid = _start_anew(path, args, passfds) if threading.active_count() > 1 else os.fork()
+    if pid:
+        return int(pid)
+    try:
+        last = 2
+        for pipe in sorted(passfds):  # all others are the program's, and somebody waits for their end
+            os.closerange(last + 1, pipe)
+            last = pipe
+        os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
+        place = args.index("-c")
+        sys.argv = [args[place], *args[place + 2 :]]
+        os._exit(_find_code(lambda: exec(args[place + 1], {"__name__": "__main__"})))
+    finally:
+        os._exit(1)
 
 
 def _say(what: dict[str, Any]) -> None:

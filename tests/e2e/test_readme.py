@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from instructor.cli.app import main as instructor_main
 from instructor.vault import Vault
 from lab_code.cli.app import main as lab_main
 from tests.conftest import PROJECT, hear_interrupts
+from tests.e2e.warm_path import warm_python
 from tests.instructor.deliver.laptops import find_port
 
 pytestmark = pytest.mark.slow
@@ -95,9 +97,7 @@ def project(tmp_path: Path) -> Path:
     for name, package in (("instructor", "instructor"), ("lab", "lab_code")):
         script = copy / ".venv/bin" / name
         code = f"from {package} import main; raise SystemExit(main())"
-        script.write_text(
-            f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(copy))} exec {shlex.quote(sys.executable)} -c "{code}" "$@"\n'
-        )
+        script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(copy))} exec python3 -c "{code}" "$@"\n')
         script.chmod(0o755)
     return copy
 
@@ -111,7 +111,14 @@ def typed(line: str, project: Path, stick: Path) -> str:
     return f"cd build/kits/group-1 && {line}" if line.startswith("./lab") else line
 
 
-def test_every_block_of_the_day_can_be_typed_one_after_the_other(project: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def warm() -> Iterator[str]:
+    """Where a `python3` lies that has PyTorch and MLflow at hand."""
+    with warm_python() as folder:
+        yield f"{folder}{os.pathsep}"
+
+
+def test_every_block_of_the_day_can_be_typed_one_after_the_other(project: Path, tmp_path: Path, warm: str) -> None:
     stick = tmp_path / "stick"
     stick.mkdir()
     environment = os.environ | {
@@ -134,8 +141,8 @@ def test_every_block_of_the_day_can_be_typed_one_after_the_other(project: Path, 
             serve_and_interrupt(line, project, environment)
             continue
         done = subprocess.run(
-            ["sh", "-c", typed(line, project, stick)], cwd=project, env=environment, capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, timeout=300,
+            ["sh", "-c", typed(line, project, stick)], cwd=project, capture_output=True, text=True, timeout=300,
+            env=environment | {"PATH": warm + environment["PATH"]}, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     assert not left, "these are not in the README any more"

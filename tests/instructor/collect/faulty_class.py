@@ -48,7 +48,12 @@ def as_group(members: Files, group: str, number: int, key: bytes) -> Files:
         files[new] = digest
     edit_manifest(changed, files=files, group=group)
     put(changed, "mlflow.db", content)
-    put(changed, "kit.json", changed["kit.json"].replace(b'"group": "group-2"', f'"group": "{group}"'.encode()))
+    before = json.loads(members["manifest.json"])["group"]
+    put(
+        changed,
+        "kit.json",
+        changed["kit.json"].replace(f'"group": "{before}"'.encode(), f'"group": "{group}"'.encode()),
+    )
     sign_again(changed, key)
     return changed
 

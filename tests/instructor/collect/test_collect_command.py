@@ -30,6 +30,9 @@ def test_who_has_won_is_not_said_before_the_ceremony_but_in_json_and_where_it_is
     assert code == 0 and all(f"{group}" in out for group in desk.zips) and " new " in out
     assert "rank" not in out + err and "hidden test" not in out and "instructor ceremony" in out
     (desk.inbox / "empty.zip").write_bytes(b"")
+    with sqlite3.connect(desk.build / "course.db") as course:  # where MLflow has made its tables: it takes seconds
+        course.executescript(next(desk.build.glob("mlflow-*.sql")).read_text(encoding="utf-8"))
+    course.close()
     code, out, err = run("--show", "--repeat", "--into", f"sqlite:///{desk.build / 'course.db'}")
     assert code == 1 and "hidden test" in out and " known " in out and "not a zip" in err
     assert out.count("is the same to the last digit") == 3 and "5 runs added" in out

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,21 +15,14 @@ from lab_code.errors import LabError
 from lab_code.tracking.runs import read_runs
 from tests.conftest import PROJECT, no_progress
 from tests.instructor.collect.conftest import Desk
+from tests.warm_launcher import warm_launcher
 
 
 def test_killed_at_fifteen_instants_it_is_complete_when_it_is_run_again(desk: Desk) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.instructor.collect.kill_collect",
-        str(desk.build),
-        str(desk.inbox),
-        "15",
-        "1",
-    ]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-    assert not done.returncode, done.stderr
-    found = json.loads(done.stdout)
+    command = ["-m", "tests.instructor.collect.kill_collect", str(desk.build), str(desk.inbox), "15", "1"]
+    done = warm_launcher().run(command, PROJECT, environment={"PYTHONPATH": str(PROJECT)})
+    assert not done.code, done.err
+    found = json.loads(done.out)
     assert found["killed"] == 15 and not found["faults"], found
     assert found["complete"] and found["runs"] == 5 and found["left"] in ([], [".lock"])
 

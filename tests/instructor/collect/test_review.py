@@ -3,13 +3,15 @@
 import csv
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from instructor.collect.collect import collect_handins, make_store
+from instructor.collect.collect import Collected, collect_handins, make_store
 from instructor.collect.handins import HandIns, Terms, read_handins
-from instructor.collect.review import assign_reviews, bring_reviews, make_reviews, read_plan
+from instructor.collect.review import MadeReviews, assign_reviews, bring_reviews, make_reviews, read_plan
+from instructor.results import show
 from instructor.vault import Vault
 from lab_code.config import compose_config
 from lab_code.errors import LabError
@@ -18,6 +20,7 @@ from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.review import read_review, write_answers
 from tests.conftest import no_progress
+from tests.instructor.collect.faulty_class import as_group, workshop_of
 from tests.instructor.collect.hand_ins import edit_database, read_zip, sign_again, write_zip
 
 GROUPS = ["group-1", "group-2", "group-3", "group-4"]
@@ -85,6 +88,8 @@ def handed_in(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("class") / "build"
     for name in ("vault", "data", "kits"):
         shutil.copytree(build / name, folder / name)
+    for script in build.glob("mlflow-*.sql"):
+        shutil.copyfile(script, folder / script.name)
     for group, names in (("group-1", ("one", "secretive")), ("group-2", ("one",))):
         train(folder / "kits" / group, *names)
         write_handin(read_kit(folder / "kits" / group))
@@ -97,25 +102,15 @@ def class_room(handed_in: Path, tmp_path: Path) -> Path:
     return shutil.copytree(handed_in, tmp_path / "build")
 
 
-@pytest.fixture(scope="module")
-def second_of_group_2(handed_in: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kit of group-2 once it has handed in another run."""
-    root = shutil.copytree(handed_in / "kits" / "group-2", tmp_path_factory.mktemp("later") / "group-2")
-    train(root, "second")
-    shutil.rmtree(root / "handin")
-    write_handin(read_kit(root))
-    return root
-
-
-def read_all(build: Path, workshop, scratch: Path) -> HandIns:
-    make_store(scratch / "empty", scratch / "empty", build)
-    terms, empty = Terms(workshop, Vault(build)), scratch / "empty" / "mlflow.db"
-    return read_handins([build / "kits"], terms, scratch, empty, no_progress)
+def read_all(place: Path, workshop, scratch: Path) -> HandIns:
+    make_store(scratch / "empty", scratch / "empty", place.parent)
+    terms, empty = Terms(workshop, Vault(place.parent)), scratch / "empty" / "mlflow.db"
+    return read_handins([place], terms, scratch, empty, no_progress)
 
 
 def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path) -> None:
     vault = Vault(class_room)
-    found = read_all(class_room, workshop, tmp_path / "scratch")
+    found = read_all(class_room / "kits", workshop, tmp_path / "scratch")
     found.of_group["group-1"][0].facts["statements"] = {"sentence": "0.2 more\u202e", "bets": []}
     made = make_reviews(workshop, found, vault, class_room / "reviews")
     assert made.reviewed == {"group-1": "group-2", "group-2": "group-1"}
@@ -148,43 +143,70 @@ def test_reviews_go_out_and_come_back(class_room: Path, workshop, tmp_path: Path
     assert row == expected | {"stars": "4"}
 
 
-@pytest.mark.parametrize("text", ['{"id": 1}', "[" * 100_000, "\x00"])
-def test_answers_that_cannot_be_read_are_one_groups_note(class_room: Path, workshop, text: str) -> None:
-    root = class_room / "kits" / "group-1"
-    (root / "review-answers.json").write_text(text, encoding="utf-8")
-    shutil.rmtree(root / "handin")
-    write_handin(read_kit(root))
-    collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
-    assert collected.reviews == 0 and len(collected.rows) == 2
-    assert [note for note in collected.notes if "review-answers.json cannot be read" in note]
-    assert not (class_room / "collected" / "reviews.csv").exists()
+ANSWERS = ['{"id": 1}', "[" * 100_000, "\x00"]
+STORES = {
+    "UPDATE runs SET artifact_uri = NULL": "has no readable confusion matrix",
+    "UPDATE latest_metrics SET value = 'many'": "needs 1 finished runs",
+    "UPDATE metrics SET key = x'00ff' WHERE key = 'accuracy'": "needs 1 finished runs",
+    "DROP TABLE params": None,
+}
 
 
-@pytest.mark.parametrize(
-    ("statement", "reason"),
-    [
-        ("UPDATE runs SET artifact_uri = NULL", "has no readable confusion matrix"),
-        ("UPDATE latest_metrics SET value = 'many'", "needs 1 finished runs"),
-        ("UPDATE metrics SET key = x'00ff' WHERE key = 'accuracy'", "needs 1 finished runs"),
-        ("DROP TABLE params", None),
-    ],
-)
-def test_a_store_of_nonsense_is_one_groups_affair(
-    class_room: Path, second_of_group_2: Path, workshop, tmp_path: Path, statement: str, reason: str | None
-) -> None:
-    shutil.rmtree(class_room / "kits" / "group-2")
-    shutil.copytree(second_of_group_2, class_room / "kits" / "group-2")
-    bad = next((class_room / "kits" / "group-1" / "handin").glob("*.zip"))
-    members = read_zip(bad)
-    edit_database(members, "PRAGMA ignore_check_constraints = ON", statement)
-    sign_again(members, Vault(class_room).handin_key("small", "group-1"))
-    write_zip(bad, members)
-    (class_room / "kits" / "group-1" / "mlflow.db").unlink()  # otherwise the kit is read as it lies
-    shutil.rmtree(class_room / "kits" / "group-1" / "mlartifacts")
-    found = read_all(class_room, workshop, tmp_path / "scratch")
-    made = make_reviews(workshop, found, Vault(class_room), class_room / "reviews")
-    assert made.reviewed == ({"group-1": "group-2"} if reason else {})
-    said = [note for note in made.notes if note.startswith("group-1")]
-    assert (reason or "nothing from it yet") in said[0] and (reason or list(found.refused) == [str(bad)])
-    collected = collect_handins(workshop, [class_room / "kits"], class_room, no_progress)
-    assert "group-2" in {row.group for row in collected.rows}
+@dataclass
+class Nonsense:
+    """What came out of a class with all of these answers and stores, each of its own group, and two good groups."""
+
+    folder: Path
+    group_of: dict[str, str]
+    read: HandIns
+    made: MadeReviews
+    collected: Collected
+
+
+@pytest.fixture(scope="module")
+def nonsense(handed_in: Path, workshop, tmp_path_factory: pytest.TempPathFactory) -> Nonsense:
+    folder = tmp_path_factory.mktemp("nonsense")
+    shutil.copytree(handed_in, folder, dirs_exist_ok=True)
+    kit, place = folder / "kits" / "group-1", folder / "handins"
+    place.mkdir()
+    group_of = {what: f"nonsense-{number}" for number, what in enumerate([*ANSWERS, *STORES])}
+    for number, (what, group) in enumerate([*group_of.items(), ("", "good-1"), ("", "good-2")]):
+        (kit / "review-answers.json").unlink(missing_ok=True)
+        if what in ANSWERS:
+            (kit / "review-answers.json").write_text(what, encoding="utf-8")
+        shutil.rmtree(kit / "handin")
+        key = Vault(folder).handin_key(workshop.id, group)
+        members = as_group(read_zip(write_handin(read_kit(kit))[0]), group, number, key)
+        if what in STORES:
+            edit_database(members, "PRAGMA ignore_check_constraints = ON", what)
+            sign_again(members, key)
+        write_zip(place / f"{group}.zip", members)
+    described = workshop_of(workshop, [*group_of.values(), "good-1", "good-2"])
+    read = read_all(place, described, folder / "scratch")
+    made = make_reviews(described, read, Vault(folder), folder / "reviews")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(show, "write_figures", lambda results, folder: [])
+        return Nonsense(folder, group_of, read, made, collect_handins(described, [place], folder, no_progress))
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_answers_that_cannot_be_read_are_one_groups_note(nonsense: Nonsense, text: str) -> None:
+    group, collected = nonsense.group_of[text], nonsense.collected
+    said = [note for note in collected.notes if note.startswith(f"{group}: ")]
+    assert len(said) == 1 and "review-answers.json cannot be read" in said[0]
+    assert group in {row.group for row in collected.rows} and collected.reviews == 0
+    assert not (nonsense.folder / "collected" / "reviews.csv").exists()
+
+
+@pytest.mark.parametrize("statement", STORES)
+def test_a_store_of_nonsense_is_one_groups_affair(nonsense: Nonsense, statement: str) -> None:
+    group, reason, made = nonsense.group_of[statement], STORES[statement], nonsense.made
+    assert (group in made.reviewed) == bool(reason) and group not in made.reviewed.values()
+    said = [note for note in made.notes if note.startswith(group)]
+    assert (reason or "nothing from it yet") in said[0]
+    assert reason or list(nonsense.read.refused) == [str(nonsense.folder / "handins" / f"{group}.zip")]
+
+
+def test_whoever_handed_in_no_nonsense_is_reviewed_and_ranked(nonsense: Nonsense) -> None:
+    whole = {"good-1", "good-2", *(nonsense.group_of[text] for text in ANSWERS)}
+    assert set(nonsense.made.reviewed.values()) == whole <= {row.group for row in nonsense.collected.rows}

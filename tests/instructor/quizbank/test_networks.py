@@ -74,16 +74,25 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / KEPT
 
 
-def test_what_an_earlier_program_was_told_starts_no_process(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("torch_is_here", [False, True])
+def test_what_an_earlier_program_was_told_is_not_found_out_again(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, torch_is_here: bool
+) -> None:
     monkeypatch.setattr(networks, "_KNOWN", {})
     monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
+    if torch_is_here:
+        monkeypatch.setitem(networks.sys.modules, "torch", object())  # type: ignore[arg-type]
     with closing(NetworkLab(kept.parent)) as lab:
         assert lab.ask(COUNT, "small_cnn") == 7 and lab._process is None
 
 
-def test_what_a_process_was_asked_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("torch_is_here", [False, True])
+def test_what_was_asked_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch_is_here: bool) -> None:
     monkeypatch.setattr(networks, "_KNOWN", {})
-    monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
+    if torch_is_here:
+        import torch  # noqa: F401
+    else:
+        monkeypatch.delitem(networks.sys.modules, "torch", raising=False)
     with closing(NetworkLab(tmp_path)) as lab:
         found = lab.ask(COUNT, "small_cnn", "model.width=3")
     assert read_kept(tmp_path / KEPT)[json.dumps([COUNT, "small_cnn", "model.width=3"])] == found

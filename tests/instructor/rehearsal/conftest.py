@@ -17,6 +17,7 @@ from instructor.workshop import PROJECT, Workshop, read_workshop
 from tests.conftest import make_once, make_small_workshop
 from tests.warm_launcher import warm_launcher
 
+AGAIN = "again.json"
 OPTIONS = Options(fast=True, doctor=False)  # how fast this machine trains would be chance
 
 
@@ -48,8 +49,25 @@ def rehearse_tiny(build: Path, store_script: Path) -> Callable[..., Rehearsal]:
 
 @pytest.fixture(scope="session")
 def rehearsed(tmp_path_factory: pytest.TempPathFactory, rehearse_tiny) -> Path:
-    """The folder of a rehearsal with every behaviour, once for all processes; tests only read it."""
-    return make_once(tmp_path_factory, "rehearsal", lambda folder: rehearse_tiny(make_tiny_workshop(), folder))
+    """The folder of a rehearsal with every behaviour, once for all processes; tests only read it. It was interrupted
+    as soon as its kits were there, and begun again: `AGAIN` holds what it said then, and whether the kits stayed."""
+
+    def make(folder: Path) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            rehearse_tiny(make_tiny_workshop(), folder, tell=interrupt_before_the_class)
+        said: list[str] = []
+        kits = sorted((folder / "fast" / "build" / "kits").glob("*/kit.json"))
+        built = [kit.stat().st_mtime_ns for kit in kits]
+        rehearse_tiny(make_tiny_workshop(), folder, tell=said.append)
+        kept = bool(kits) and built == [kit.stat().st_mtime_ns for kit in kits]
+        (folder / AGAIN).write_text(json.dumps({"said": said, "kept": kept}), encoding="utf-8")
+
+    return make_once(tmp_path_factory, "rehearsal", make)
+
+
+def interrupt_before_the_class(text: str) -> None:
+    if "at a time" in text:
+        raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="session")

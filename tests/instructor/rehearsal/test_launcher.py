@@ -14,6 +14,12 @@ NOON = datetime(2030, 5, 1, 12).timestamp()
 _TIME = "import time; from datetime import datetime; print(int(time.time()), datetime.now().year)"
 _WAIT = "import time; from pathlib import Path; Path('begun').touch(); time.sleep(600)"
 
+_PARTED = """
+import multiprocessing
+with multiprocessing.get_context("forkserver").Pool(1) as pool:
+    print(pool.apply(eval, ("__import__('sys').modules.get('torch') is not None, 6 * 7",)))
+"""
+
 
 @pytest.fixture(params=["warm", "cold"])
 def launcher(request: pytest.FixtureRequest) -> Launcher:
@@ -47,6 +53,11 @@ def test_a_program_is_killed_as_soon_as_it_should_be(tmp_path: Path, launcher: L
     done = launcher.run(["-c", _WAIT], tmp_path, NOON, kill_when=(tmp_path / "begun").exists)
     assert done.code == STOPPED and (tmp_path / "begun").exists()
     assert launcher.run(["-c", _WAIT], tmp_path, patience_s=0.01).code == STOPPED
+
+
+def test_what_a_program_starts_parts_from_it_where_it_is_warm(tmp_path: Path, launcher: Launcher) -> None:
+    done = launcher.run(["-c", _PARTED], tmp_path)
+    assert (done.out.strip(), done.err) == (f"({launcher is warm_launcher()}, 42)", "")
 
 
 def test_a_closed_launcher_begins_nothing_any_more(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ FAULTS = {
         "runs = copy_own_runs(kit.root, scratch / DATABASE)\n"
         "    with sqlite3.connect(scratch / DATABASE) as database:\n"
         "        database.execute('DELETE FROM runs')",
-        "group-1",
+        "group-1: what it did: finished runs: it had",
     ),
     "a collect that stops": (
         "instructor/collect/collect.py",
@@ -54,28 +54,18 @@ def plant(project: Path, name: str) -> None:
     (project / path).write_text(code.replace(line, instead), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_turns_the_verdict_red(tmp_path: Path, rehearse_tiny, lonely: Workshop, name: str) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [("a lock that does not open", "a hand-in that loses a run"), ("a collect that stops",)],
+    ids=["before collecting", "collecting"],
+)
+def test_a_planted_fault_turns_the_verdict_red(
+    tmp_path: Path, rehearse_tiny, lonely: Workshop, names: tuple[str, ...]
+) -> None:
     project = copy_product(tmp_path / "product")
-    plant(project, name)
+    for name in names:
+        plant(project, name)
     verdict = judge(rehearse_tiny(lonely, tmp_path / "rehearsal", project))
     assert not verdict.fits and verdict.text.startswith("not ready")
-    assert any(FAULTS[name][3] in fault for fault in verdict.faults), verdict.faults
-
-
-def test_one_that_was_interrupted_is_begun_again_with_its_kits_and_without_a_fault_it_is_ready(
-    tmp_path: Path, rehearse_tiny, lonely: Workshop
-) -> None:
-    said: list[str] = []
-
-    def interrupt(text: str) -> None:
-        if "at a time" in text:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        rehearse_tiny(lonely, tmp_path, tell=interrupt)
-    kit = tmp_path / "fast" / "build" / "kits" / "group-1" / "kit.json"
-    built = kit.stat().st_mtime_ns
-    verdict = judge(rehearse_tiny(lonely, tmp_path, tell=said.append))
-    assert verdict.fits, verdict.faults + verdict.late
-    assert "the work of an earlier rehearsal" in said[0] and kit.stat().st_mtime_ns == built
+    for name in names:
+        assert any(FAULTS[name][3] in fault for fault in verdict.faults), verdict.faults

@@ -16,7 +16,7 @@ from lab_code.config import load_config
 from lab_code.data.ham10000 import DIAGNOSES
 from lab_code.data.lesions import Lesions, load_lesions
 from lab_code.experiment import load_learner
-from tests.instructor.rehearsal.conftest import make_tiny_workshop
+from tests.instructor.rehearsal.conftest import AGAIN, make_tiny_workshop
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,11 @@ def test_the_class_fits_and_everything_arrived(document: dict[str, Any]) -> None
     for group in document["groups"]:
         assert f"{group['group']}: what it did" in {check["name"] for check in document["checks"]}
         assert len(group["runs"]) == len(set(group["runs"])) >= 2
+
+
+def test_one_that_was_interrupted_is_begun_again_with_its_kits(rehearsed: Path) -> None:
+    again = json.loads((rehearsed / AGAIN).read_text(encoding="utf-8"))
+    assert "the work of an earlier rehearsal" in again["said"][0] and again["kept"]
 
 
 def test_what_is_to_be_looked_at_is_there(rehearsed: Path) -> None:
