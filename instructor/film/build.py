@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from instructor.film import cast, draw, encode, frames
-from instructor.film.cast import ENDING, check_marks, read_cast
+from instructor.film.cast import ENDING, place_marks, play, read_cast
 from instructor.film.draw import Size, find_browser, open_stage
 from instructor.film.encode import encode_clip, find_ffmpeg, join_clips
 from instructor.film.frames import count_frames, make_states
@@ -57,7 +57,7 @@ def plan_film(folder: Path, out: Path, size: Size, *, only: str | None = None, s
     scenes = script.scenes if only is None else [find_scene(script, only)]
     for scene in scenes:
         if scene.kind == "terminal":
-            check_marks(read_cast(script.recordings / f"{scene.name}{ENDING}"), scene, size.fps)
+            _check_marks(script, scene, size.fps)
         if scene.kind == "browser":
             _check_looks(script, scene)
     find_ffmpeg()
@@ -69,6 +69,19 @@ def plan_film(folder: Path, out: Path, size: Size, *, only: str | None = None, s
             check_lengths(script, scene, speak(scene, out / "voice", voice))
     clips = [out / "clips" / f"{scene.name}-{_digest(script, scene, size)}.mp4" for scene in scenes]
     return Plan(script, scenes, out, size, voice, clips)
+
+
+def _check_marks(script: Script, scene: Scene, fps: int) -> None:
+    """Everything that is pointed at stands there once."""
+    path, file = script.folder / SCRIPT, script.recordings / f"{scene.name}{ENDING}"
+    for number, begin in enumerate(place_marks(play(read_cast(file), scene, fps), scene, fps)):
+        if begin is None:
+            mark, where = scene.marks[number], f"scenes[{script.scenes.index(scene)}].marks[{number}]"
+            raise LabError(
+                f"{path}{find_line(path, where)}: scene '{scene.name}': '{mark.text}' is not on the screen at "
+                f"{mark.at:g} s, nor later",
+                hint="correct its at or its text, or: make film RECORD=1",
+            )
 
 
 def _check_looks(script: Script, scene: Scene) -> None:
@@ -159,7 +172,9 @@ def _narrate(plan: Plan, track: Path) -> Path:
 def _write_poster(plan: Plan) -> None:
     """The title, as a picture to click on."""
     scene = plan.scenes[0]
-    last = [state for frame, state in make_states(plan.script, scene, plan.size.fps) if frame <= _POSTER_S * plan.size.fps]
+    last = [
+        state for frame, state in make_states(plan.script, scene, plan.size.fps) if frame <= _POSTER_S * plan.size.fps
+    ]
     with open_stage({}, plan.size) as paint:
         write_whole(plan.out / "poster.png", paint({**last[-1], "caption": ""}))
 

@@ -23,6 +23,7 @@ from tests.benchmarks import (
     desk,
     duel,
     experiments,
+    filming,
     installing,
     merging,
     networks,
@@ -51,6 +52,7 @@ class Figure:
 _MODULES = (
     provisioning, delivering, installing, unlocking, collecting, merging, classroom, desk, duel, experiments,
     synthetic, training, networks, rehearsing, serving, remote,
+    filming,
 )  # fmt: skip
 
 
