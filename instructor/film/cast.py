@@ -118,9 +118,9 @@ def play(cast: Cast, scene: Scene, fps: int) -> list[tuple[int, Screen]]:
     for _, said in cast.before:
         stream.feed(said)
     screens = [(0, _look(terminal))]
-    for frame, said in groupby(_place(cast, scene), key=lambda event: int(event[0] * fps)):
-        for _, text in said:
-            stream.feed(text)
+    for frame, outputs in groupby(_place(cast, scene), key=lambda event: int(event[0] * fps)):
+        for _, output in outputs:
+            stream.feed(output)
         if screens[-1][0] == frame:
             screens.pop()
         screen = _look(terminal)

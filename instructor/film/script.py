@@ -228,7 +228,7 @@ def _fill(path: Path, key: str, scene: Scene, facts: dict[str, Any]) -> Scene:
         for number, caption in enumerate(scene.captions)
     ]
     items = [
-        replace(item, **{name: fill(f"{key}.items[{number}].{name}", text) for name, text in texts_of(item)})
+        Item(item.at, **{name: fill(f"{key}.items[{number}].{name}", text) for name, text in texts_of(item)})
         for number, item in enumerate(scene.items)
     ]
     about = fill(f"{key}.about", scene.about)
