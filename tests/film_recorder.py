@@ -58,10 +58,10 @@ def main() -> int:
         )
         return 1
     if _INSIDE not in os.environ:
-        command = [*_UNSHARE, sys.executable, "-m", "tests.film_recorder", *sys.argv[1:]]
+        command = [*_UNSHARE, sys.executable, "-m", "tests.film_recorder"]
         return subprocess.run(command, env={**os.environ, _INSIDE: "1"}, cwd=PROJECT).returncode
     with _own_world(), _server() as server:
-        record_all(server, sys.argv[1:])
+        record_all(server)
     return 0
 
 
@@ -141,7 +141,7 @@ class Set:
         self.server.cluster.ask("scancel", "--name", "resnet")
 
 
-def record_all(server: FarServer, names: list[str]) -> None:
+def record_all(server: FarServer) -> None:
     """Every terminal scene in its order, since each goes on from the one before; then MLflow's pages."""
     film = read_yaml(FOLDER / SCRIPT, Film)
     group = min(path.name for path in (PROJECT / "build" / "kits").iterdir())
@@ -152,7 +152,7 @@ def record_all(server: FarServer, names: list[str]) -> None:
     scenery.lab("train", "experiment=baseline", "name=on-the-laptop")
     (_LAPTOP / "servers.yaml").write_text(_describe_server(), encoding="utf-8")
     before: dict[str, Callable[[], None]] = {"start": scenery.occupy, "follow": scenery.release}
-    folder = FOLDER / RECORDINGS
+    folder = Path(tempfile.mkdtemp())  # until all of it is there
     for scene in film.scenes:
         if scene.kind == "terminal":
             print(f"recording {scene.name} …", file=sys.stderr)
@@ -164,7 +164,9 @@ def record_all(server: FarServer, names: list[str]) -> None:
     terminals = [scene for scene in film.scenes if scene.kind == "terminal"]
     facts |= {"said": list_said(folder, terminals), "mlflow": metadata.version("mlflow")}
     facts |= photograph(_LAPTOP, folder, environment())
-    write_whole(folder / FACTS, to_json(facts))
+    for path in sorted(folder.iterdir()):
+        write_whole(FOLDER / RECORDINGS / path.name, path.read_bytes())
+    write_whole(FOLDER / RECORDINGS / FACTS, to_json(facts))
 
 
 def _describe_server() -> str:

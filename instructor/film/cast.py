@@ -25,7 +25,7 @@ ENDING = ".cast"
 _AGAIN = "make film RECORD=1 records it anew"
 _LONGEST_WAIT_S = 1.2  # between two outputs
 _SHORTEST_WAIT_S = 0.002
-_MOST_ROWS = 300
+_MOST_ROWS = 150
 _BEAT_S = 0.12  # a bar that moves need not be drawn more often
 
 Event = tuple[float, str]
