@@ -15,24 +15,19 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 from instructor.film.build import PICTURE_ENDING
 from instructor.film.draw import find_browser
 from lab_code.files import write_whole
-from lab_code.tracking.runs import Run, read_runs
 from lab_code.workshop.desk import read_servers, write_redirect
 
 _WIDTH, _HEIGHT, _SCALE = 1340, 560, 2.0  # the shape of the film's window
 _PATIENCE_MS = 120_000
+_CALM_MS = 2_000  # until nothing flickers any more
 Box = list[float]
 
 
 def photograph(kit: Path, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     """Take every picture; returns where the spots are, in parts of each."""
     with _open_mlflow(kit, environment) as page:
-        run = next(run for run in read_runs(kit) if run.name == "on-gpu1")
-        spots = {
-            "list": _take_list(page, folder),
-            "run": _take_run(page, folder, run),
-            "curves": _take_curves(page, folder, run),
-        }
-    return {"spots": spots}
+        takes = {"list": _take_list, "curves": _take_curves, "run": _take_run}
+        return {"spots": {name: take(page, folder) for name, take in takes.items()}}
 
 
 @contextmanager
@@ -59,42 +54,42 @@ def _open_mlflow(kit: Path, environment: Mapping[str, str]) -> Iterator[Page]:
 
 
 def _take_list(page: Page, folder: Path) -> dict[str, Box]:
-    """All runs."""
-    for name in ("on-the-laptop", "on-gpu1", "baseline"):
-        expect(page.get_by_role("link", name=name).first).to_be_visible(timeout=_PATIENCE_MS)
-    page.wait_for_timeout(2_000)  # until nothing flickers
-    names = [page.get_by_role("link", name=name).first for name in ("on-the-laptop", "on-gpu1", "baseline")]
-    heads = [page.get_by_role("columnheader", name=name).first for name in ("best_balanced_accuracy", "optimizer.lr")]
+    """All runs, without the note that the view is a shared one."""
+    runs = [page.get_by_role("link", name=name, exact=True).first for name in ("on-the-laptop", "on-gpu1", "baseline")]
+    for run in runs:
+        expect(run).to_be_visible(timeout=_PATIENCE_MS)
+    page.locator("[role=alert] button").last.click()
+    page.get_by_role("button", name="Toggle sidebar").click()
+    page.wait_for_timeout(_CALM_MS)
+    heads = [page.get_by_role("columnheader", name=name).first for name in ("Run Name", "optimizer.lr")]
     _shoot(page, folder / f"list{PICTURE_ENDING}")
-    return {"runs": _around(*names, *heads)}
+    return {"runs": _around(*runs, *heads)}
 
 
-def _take_run(page: Page, folder: Path, run: Run) -> dict[str, Box]:
-    """The page of a run, as far down as its tags."""
-    _open_run(page, run, "")
-    tag = page.get_by_text("machine.server").first
-    tag.scroll_into_view_if_needed()
-    tag.evaluate("(element) => element.scrollIntoView({block: 'center'})")
-    page.wait_for_timeout(1_500)
-    _shoot(page, folder / f"run{PICTURE_ENDING}")
-    return {"tags": _around(tag)}
-
-
-def _take_curves(page: Page, folder: Path, run: Run) -> dict[str, Box]:
-    _open_run(page, run, "/model-metrics")
-    expect(page.get_by_text("balanced_accuracy", exact=True).first).to_be_visible(timeout=_PATIENCE_MS)
-    page.wait_for_timeout(3_000)
+def _take_curves(page: Page, folder: Path) -> dict[str, Box]:
+    """The curves of all runs in one chart."""
+    address = page.url
+    page.goto(f"{address}&compareRunsMode=CHART")
+    chart = page.get_by_text("balanced_accuracy", exact=True).first
+    expect(chart).to_be_visible(timeout=_PATIENCE_MS)
+    chart.evaluate("(element) => element.scrollIntoView({block: 'start'})")
+    chart.hover()
+    page.mouse.wheel(0, -70)  # from below the page's own bar
+    page.wait_for_timeout(2 * _CALM_MS)
     _shoot(page, folder / f"curves{PICTURE_ENDING}")
+    page.goto(address)
     return {}
 
 
-def _open_run(page: Page, run: Run, tab: str) -> None:
-    base = page.url.split("#")[0]
-    experiment = run.artifacts.parents[1].name
-    page.goto(f"{base}#/experiments/{experiment}/runs/{run.run_id}{tab}")
-    page.reload()
-    expect(page.get_by_role("heading", name=run.name).first).to_be_visible(timeout=_PATIENCE_MS)
-    page.wait_for_timeout(2_000)
+def _take_run(page: Page, folder: Path) -> dict[str, Box]:
+    """The page of the run from the server, as far down as its tags."""
+    page.get_by_role("link", name="on-gpu1", exact=True).first.click()
+    tag = page.get_by_text("machine.server").first
+    expect(tag).to_be_visible(timeout=_PATIENCE_MS)
+    tag.evaluate("(element) => element.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(_CALM_MS)
+    _shoot(page, folder / f"run{PICTURE_ENDING}")
+    return {"tags": _around(tag.locator("xpath=.."))}  # with its value
 
 
 def _around(*places: Locator) -> Box:

@@ -1,9 +1,9 @@
 """Records the film's scenes for real: `make film RECORD=1`, or `python -m tests.film_recorder`.
 
-A laptop's shell and the shell of a server (a real sshd with a real Slurm behind it, `tests/far_server.py`) are typed into
-by pexpect, and asciinema writes down what they show; MLflow's real page is photographed in Chromium. What was measured
-goes into facts.json. All of it happens in namespaces of its own, with a host name, accounts and folders of their own, so
-that a recording says nothing of the machine that it was made on. It needs root, Slurm, an sshd, and kits (`make provision`).
+A laptop's shell and the shell of a server (a real sshd with a real Slurm behind it, `tests/far_server.py`) are typed
+into by pexpect, and asciinema writes down what they show; MLflow's real page is photographed in Chromium. What was
+measured goes into facts.json. All of it happens in namespaces of its own, with a host name, accounts and folders of
+their own, so that a recording says nothing of the machine that it was made on. It needs root, Slurm, an sshd, and kits.
 """
 
 import json
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from lab_code.tracking.runs import Run, read_runs
 from tests.conftest import PROJECT
 from tests.far_server import FarServer, make_far_server, why_no_server
 from tests.film_pictures import photograph
+from tests.film_said import list_said
 
 FOLDER = PROJECT / "docs" / "film"
 COLUMNS, ROWS = 80, 17
@@ -41,6 +43,8 @@ _PATIENCE_S = 150
 _HOME, _LAPTOP = Path("/home/lab"), Path("/home/student/lab-kit")
 _INSIDE = "LAB_FILM_INSIDE"
 _UNSHARE = ["unshare", "--uts", "--mount", "--propagation", "private"]
+# A cluster's own settings: squeue as it fits into a line.
+_PROFILE = "PS1='gpu1$ '; export SQUEUE_FORMAT='%.6i %.9P %.19j %.3t %.6M %R'; bind 'set enable-bracketed-paste off'\n"
 _SERVER = {
     "host": "gpu1", "folder": "lab-kit", "environment": "/opt/lab", "cpus": os.cpu_count(), "time_limit": "00:04:00",
 }  # fmt: skip
@@ -49,13 +53,15 @@ _SERVER = {
 def main() -> int:
     """Record everything, or say what is missing."""
     if why := why_no_server(slurm=True):
-        print(f"error: the scenes cannot be recorded here: {why}\nhint: make film draws what is recorded", file=sys.stderr)
+        print(
+            f"error: the scenes cannot be recorded here: {why}\nhint: make film draws what is recorded", file=sys.stderr
+        )
         return 1
     if _INSIDE not in os.environ:
-        command = [*_UNSHARE, sys.executable, "-m", "tests.film_recorder", *sys.argv[1:]]
+        command = [*_UNSHARE, sys.executable, "-m", "tests.film_recorder"]
         return subprocess.run(command, env={**os.environ, _INSIDE: "1"}, cwd=PROJECT).returncode
     with _own_world(), _server() as server:
-        record_all(server, sys.argv[1:])
+        record_all(server)
     return 0
 
 
@@ -67,12 +73,15 @@ def _own_world() -> Iterator[None]:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,size=8g", "tmpfs", place], check=True)
     for folder in (_HOME / ".ssh", _LAPTOP.parent, Path("/home/.server")):
         folder.mkdir(parents=True)
+    etc = Path("/home/.etc")  # all of it: whoever adds an account elsewhere renames the file, which ends a mount on it
+    subprocess.run(["cp", "-a", "/etc", etc], check=True)
     accounts = "lab:x:0:0::/home/lab:/bin/bash\nother:x:4321:4321::/home:/bin/bash\n"
-    Path("/home/.passwd").write_text(accounts + Path("/etc/passwd").read_text(), encoding="utf-8")
-    subprocess.run(["mount", "--bind", "/home/.passwd", "/etc/passwd"], check=True)
+    (etc / "passwd").write_text(accounts + Path("/etc/passwd").read_text(encoding="utf-8"), encoding="utf-8")
+    subprocess.run(["mount", "--bind", etc, "/etc"], check=True)
     (Path("/opt") / "lab").symlink_to(sys.prefix)
     tempfile.tempdir = "/home/.server"
-    (_HOME / ".bash_profile").write_text("PS1='gpu1$ '; bind 'set enable-bracketed-paste off'\n", encoding="utf-8")
+    Path("/home/.inputrc").write_text("set enable-bracketed-paste off\n", encoding="utf-8")
+    (_HOME / ".bash_profile").write_text(_PROFILE, encoding="utf-8")
     yield
 
 
@@ -111,7 +120,19 @@ class Set:
     def occupy(self) -> None:
         """Somebody else's job has the whole machine."""
         assert self.server.cluster
-        command = ["sbatch", "-c", str(os.cpu_count()), "-J", "resnet", "-t", "5", "-o", "/dev/null", "--wrap", "sleep 290"]
+        command = [
+            "sbatch",
+            "-c",
+            str(os.cpu_count()),
+            "-J",
+            "resnet",
+            "-t",
+            "5",
+            "-o",
+            "/dev/null",
+            "--wrap",
+            "sleep 290",
+        ]
         subprocess.run(command, check=True, user=4321, cwd="/", env=os.environ | self.server.cluster.environment,
                        stdout=subprocess.DEVNULL)  # fmt: skip
 
@@ -120,7 +141,7 @@ class Set:
         self.server.cluster.ask("scancel", "--name", "resnet")
 
 
-def record_all(server: FarServer, names: list[str]) -> None:
+def record_all(server: FarServer) -> None:
     """Every terminal scene in its order, since each goes on from the one before; then MLflow's pages."""
     film = read_yaml(FOLDER / SCRIPT, Film)
     group = min(path.name for path in (PROJECT / "build" / "kits").iterdir())
@@ -131,7 +152,7 @@ def record_all(server: FarServer, names: list[str]) -> None:
     scenery.lab("train", "experiment=baseline", "name=on-the-laptop")
     (_LAPTOP / "servers.yaml").write_text(_describe_server(), encoding="utf-8")
     before: dict[str, Callable[[], None]] = {"start": scenery.occupy, "follow": scenery.release}
-    folder = FOLDER / RECORDINGS
+    folder = Path(tempfile.mkdtemp())  # until all of it is there
     for scene in film.scenes:
         if scene.kind == "terminal":
             print(f"recording {scene.name} …", file=sys.stderr)
@@ -140,12 +161,18 @@ def record_all(server: FarServer, names: list[str]) -> None:
     casts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.cast"))}
     facts = measure(casts, read_runs(_LAPTOP))
     print("photographing MLflow …", file=sys.stderr)
+    terminals = [scene for scene in film.scenes if scene.kind == "terminal"]
+    facts |= {"said": list_said(folder, terminals), "mlflow": metadata.version("mlflow")}
     facts |= photograph(_LAPTOP, folder, environment())
-    write_whole(folder / FACTS, to_json(facts))
+    for path in sorted(folder.iterdir()):
+        write_whole(FOLDER / RECORDINGS / path.name, path.read_bytes())
+    write_whole(FOLDER / RECORDINGS / FACTS, to_json(facts))
 
 
 def _describe_server() -> str:
-    lines = "\n".join(f"    {key}: {json.dumps(value) if ':' in str(value) else value}" for key, value in _SERVER.items())
+    lines = "\n".join(
+        f"    {key}: {json.dumps(value) if ':' in str(value) else value}" for key, value in _SERVER.items()
+    )
     return f"servers:\n  gpu1:\n{lines}\n"
 
 
@@ -153,7 +180,7 @@ def environment() -> dict[str, str]:
     """What the laptop's shell has: nothing of whoever records."""
     return {
         "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "HOME": str(_HOME), "TERM": "xterm-256color", "LANG": "C.UTF-8",
-        "SHELL": "/bin/bash", "PS1": "laptop$ ", "INPUTRC": "/dev/null", "TMPDIR": "/home/.server",
+        "SHELL": "/bin/bash", "PS1": "laptop$ ", "INPUTRC": "/home/.inputrc", "TMPDIR": "/home/.server",
     }  # fmt: skip
 
 
@@ -208,12 +235,13 @@ def tidy(text: str, scene: Scene) -> str:
 
 def measure(casts: dict[str, str], runs: list[Run]) -> dict[str, Any]:
     """The figures that the film speaks of, from what was shown and from the runs that came home."""
-    first = next(run for run in runs if run.name == "on-gpu1")
+    first, here = (next(run for run in runs if run.name == name) for name in ("on-gpu1", "on-the-laptop"))
     sent = {name: re.findall(r"([\d.]+) ([MkG]B) sent", text) for name, text in casts.items()}
     job = first.tags["machine.job"]
     return {
-        "run_s": round(first.seconds or 0), "score": f"{first.metrics['best_balanced_accuracy']:.2f}",
+        "run_s": round(first.seconds or 0), "score": f"{first.metrics['best_balanced_accuracy']:.3f}",
         "server": first.tags["machine.server"], "cores": _SERVER["cpus"], "device": first.tags["machine.device"],
+        "here_score": f"{here.metrics['best_balanced_accuracy']:.3f}",
         "first_mb": sent["start"][0][0], "again_kb": sent["follow"][0][0], "wait_s": _waited(first, job),
     }  # fmt: skip
 

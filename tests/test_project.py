@@ -80,7 +80,7 @@ def test_environment_yml_names_what_students_need() -> None:
 
 # What is read -> the extras that it has no right to. Extras that are not named here must all be used.
 IMPORTERS = {
-    "students": (["lab_code", "locked", "notebooks"], "hub,instructor,test"),
+    "students": (["lab_code", "locked", "notebooks"], "film,hub,instructor,test"),
     "instructor": (["lab_code", "locked", "notebooks", "instructor"], "test"),
     "tests": (["lab_code", "locked", "notebooks", "instructor", "tests"], ""),
 }

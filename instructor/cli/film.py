@@ -20,7 +20,9 @@ def film(
     build: BuildOption,
     scene: Annotated[str | None, typer.Option(metavar="NAME", help="Only this scene: scene-NAME.mp4.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Look for faults and say what would be drawn.")] = False,
-    silent: Annotated[bool, typer.Option("--silent", help="Without narration; the captions stand in the picture.")] = False,
+    silent: Annotated[
+        bool, typer.Option("--silent", help="Without narration; the captions stand in the picture.")
+    ] = False,
     height: Annotated[int, typer.Option(min=180, max=2160, help="Lines of the picture.")] = 1080,
     source: Annotated[Path, typer.Option(show_default="docs/film", help="The folder of film.yaml.")] = FOLDER,
 ) -> None:

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from instructor.film import cast, draw, encode, frames
-from instructor.film.cast import ENDING, check_marks, read_cast
+from instructor.film.cast import ENDING, place_marks, play, read_cast
 from instructor.film.draw import Size, find_browser, open_stage
 from instructor.film.encode import encode_clip, find_ffmpeg, join_clips
-from instructor.film.frames import count_frames, make_states
+from instructor.film.frames import State, count_frames, make_states
 from instructor.film.narration import check_lengths, find_voice, speak, write_track
 from instructor.film.script import SCRIPT, Scene, Script, find_scene, read_script
 from instructor.film.texts import write_chapters, write_pages, write_vtt
@@ -27,11 +27,13 @@ from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, write_whole
 
 PICTURE_ENDING = ".webp"
+POSTER = "poster.png"
 _ROOM = 600_000_000  # bytes that a disk must have left for the frames of one scene and the film
 _DRAWN_BY = (cast, draw, encode, frames)
 _POSTER_S = 8.0  # of the first scene
 
 Advance = Callable[[], object]
+Paint = Callable[[State], bytes]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def plan_film(folder: Path, out: Path, size: Size, *, only: str | None = None, s
     scenes = script.scenes if only is None else [find_scene(script, only)]
     for scene in scenes:
         if scene.kind == "terminal":
-            check_marks(read_cast(script.recordings / f"{scene.name}{ENDING}"), scene, size.fps)
+            _check_marks(script, scene, size.fps)
         if scene.kind == "browser":
             _check_looks(script, scene)
     find_ffmpeg()
@@ -69,6 +71,19 @@ def plan_film(folder: Path, out: Path, size: Size, *, only: str | None = None, s
             check_lengths(script, scene, speak(scene, out / "voice", voice))
     clips = [out / "clips" / f"{scene.name}-{_digest(script, scene, size)}.mp4" for scene in scenes]
     return Plan(script, scenes, out, size, voice, clips)
+
+
+def _check_marks(script: Script, scene: Scene, fps: int) -> None:
+    """Everything that is pointed at stands there once."""
+    path, file = script.folder / SCRIPT, script.recordings / f"{scene.name}{ENDING}"
+    for number, begin in enumerate(place_marks(play(read_cast(file), scene, fps), scene, fps)):
+        if begin is None:
+            mark, where = scene.marks[number], f"scenes[{script.scenes.index(scene)}].marks[{number}]"
+            raise LabError(
+                f"{path}{find_line(path, where)}: scene '{scene.name}': '{mark.text}' is not on the screen at "
+                f"{mark.at:g} s, nor later",
+                hint="correct its at or its text, or: make film RECORD=1",
+            )
 
 
 def _check_looks(script: Script, scene: Scene) -> None:
@@ -116,33 +131,43 @@ def make_film(plan: Plan, advance: Advance = lambda: None) -> Path:
 
     `advance` is called after every scene that was drawn.
     """
-    for scene, clip in plan.missing:
-        draw_clip(plan.script, scene, plan.size, clip)
-        advance()
     whole = len(plan.scenes) == len(plan.script.scenes)
     target = plan.out / ("film.mp4" if whole else f"scene-{plan.scenes[0].name}.mp4")
+    if plan.missing or (whole and not (plan.out / POSTER).exists()):
+        _draw(plan, whole, advance)
     with _scratch(plan.out) as scratch:
         sound = _narrate(plan, scratch / "narration.wav") if plan.voice else None
         join_clips(plan.clips, sound, write_chapters(plan.scenes), scratch / target.name)
         (scratch / target.name).replace(target)
     write_whole(target.with_suffix(".vtt"), write_vtt(plan.scenes))
     if whole:
-        _write_poster(plan)
         write_pages(plan.script, plan.out)
         _forget_old(plan)
     return target
 
 
-def draw_clip(script: Script, scene: Scene, size: Size, clip: Path) -> None:
+def _draw(plan: Plan, poster: bool, advance: Advance) -> None:
+    """Every clip that is not there yet, and the poster, by one browser."""
+    pictures = {name: file for scene, _ in plan.missing for name, file in _find_pictures(plan.script, scene).items()}
+    with open_stage(pictures, plan.size) as paint:
+        for scene, clip in plan.missing:
+            _draw_clip(plan, scene, clip, paint)
+            advance()
+        if poster:
+            states = make_states(plan.script, plan.scenes[0], plan.size.fps)
+            shown = [state for frame, state in states if frame <= _POSTER_S * plan.size.fps]
+            write_whole(plan.out / POSTER, paint({**shown[-1], "caption": ""}))
+
+
+def _draw_clip(plan: Plan, scene: Scene, clip: Path, paint: Paint) -> None:
     """One scene, drawn and encoded."""
-    states = make_states(script, scene, size.fps)
     clip.parent.mkdir(parents=True, exist_ok=True)
-    with _scratch(clip.parent.parent) as scratch, open_stage(_find_pictures(script, scene), size) as paint:
+    with _scratch(plan.out) as scratch:
         pictures = []
-        for frame, state in states:
+        for frame, state in make_states(plan.script, scene, plan.size.fps):
             pictures.append((frame, scratch / f"{frame:06}.png"))
             pictures[-1][1].write_bytes(paint(state))
-        encode_clip(pictures, count_frames(scene, size.fps), size.fps, clip)
+        encode_clip(pictures, count_frames(scene, plan.size.fps), plan.size.fps, clip)
 
 
 def _narrate(plan: Plan, track: Path) -> Path:
@@ -154,14 +179,6 @@ def _narrate(plan: Plan, track: Path) -> Path:
         begin += scene.seconds
     write_track(parts, begin, track)
     return track
-
-
-def _write_poster(plan: Plan) -> None:
-    """The title, as a picture to click on."""
-    scene = plan.scenes[0]
-    last = [state for frame, state in make_states(plan.script, scene, plan.size.fps) if frame <= _POSTER_S * plan.size.fps]
-    with open_stage({}, plan.size) as paint:
-        write_whole(plan.out / "poster.png", paint({**last[-1], "caption": ""}))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ ENDING = ".cast"
 _AGAIN = "make film RECORD=1 records it anew"
 _LONGEST_WAIT_S = 1.2  # between two outputs
 _SHORTEST_WAIT_S = 0.002
-_REST_S = 0.6  # that the end of a step is seen before the next one begins
+_MOST_ROWS = 150
+_BEAT_S = 0.12  # a bar that moves need not be drawn more often
 
 Event = tuple[float, str]
 Span = tuple[str, str]
@@ -116,9 +118,9 @@ def play(cast: Cast, scene: Scene, fps: int) -> list[tuple[int, Screen]]:
     for _, said in cast.before:
         stream.feed(said)
     screens = [(0, _look(terminal))]
-    for at, said in _place(cast, scene):
-        stream.feed(said)
-        frame = int(at * fps)
+    for frame, outputs in groupby(_place(cast, scene), key=lambda event: int(event[0] * fps)):
+        for _, output in outputs:
+            stream.feed(output)
         if screens[-1][0] == frame:
             screens.pop()
         screen = _look(terminal)
@@ -127,21 +129,36 @@ def play(cast: Cast, scene: Scene, fps: int) -> list[tuple[int, Screen]]:
     return screens
 
 
+def list_shown(cast: Cast, columns: int | None = None) -> str:
+    """All that a recording shows, from top to bottom: what a very high terminal, perhaps a wider one, would show."""
+    terminal = pyte.Screen(columns or cast.columns, _MOST_ROWS)
+    stream = pyte.Stream(terminal)
+    for events in (cast.before, *(step.events for step in cast.steps)):
+        for _, said in events:
+            stream.feed(said)
+    return "\n".join(line.rstrip() for line in terminal.display).strip()
+
+
 def _place(cast: Cast, scene: Scene) -> Iterator[Event]:
-    """Every output with its second in the scene."""
+    """Every output with its second in the scene: what is typed at its own pace, what follows as there is room."""
     begins = [step.at for step in scene.steps]
-    for stretch, (begin, end) in zip(cast.steps, pairwise([*begins, scene.seconds]), strict=True):
-        at, before = begin, 0.0
-        most = _choose_wait([event[0] for event in stretch.events], end - begin - _REST_S)
-        for when, said in stretch.events:
+    steps = zip(cast.steps, scene.steps, pairwise([*begins, scene.seconds]), strict=True)
+    for stretch, step, (begin, end) in steps:
+        typed, brought = stretch.events[: len(step.type)], stretch.events[len(step.type) :]
+        for when, said in typed:
+            yield begin + when, said
+        before = typed[-1][0] if typed else 0.0
+        at = begin + before
+        most = _choose_wait([before, *(when for when, _ in brought)], end - at - step.rest)
+        for when, said in brought:
             at += min(when - before, most)
             before = when
-            yield at, said
+            yield ceil(at / _BEAT_S) * _BEAT_S, said
 
 
 def _choose_wait(times: Sequence[float], room: float) -> float:
     """The longest wait between two outputs with which all of them fit into so many seconds."""
-    gaps = [max(0.0, after - before) for before, after in pairwise([0.0, *times])]
+    gaps = [max(0.0, after - before) for before, after in pairwise(times)]
     low, high = _SHORTEST_WAIT_S, _LONGEST_WAIT_S
     if sum(min(gap, high) for gap in gaps) <= room:
         return high
@@ -175,13 +192,13 @@ def find_rows(screen: Screen, mark: Mark) -> list[int]:
     return [number for number, text in enumerate(screen.text()) if mark.text in text]
 
 
-def check_marks(cast: Cast, scene: Scene, fps: int) -> None:
-    """Raise `LabError` for a mark whose text does not stand there at its time."""
-    screens = play(cast, scene, fps)
+def place_marks(screens: Sequence[tuple[int, Screen]], scene: Scene, fps: int) -> list[int | None]:
+    """The frame from which each mark points: its own, or the first later one at which its text stands there."""
+    placed: list[int | None] = []
     for mark in scene.marks:
-        screen = [screen for frame, screen in screens if frame <= mark.at * fps][-1]
-        if not find_rows(screen, mark):
-            raise LabError(
-                f"scene '{scene.name}': '{mark.text}' is not on the screen at {mark.at:g} s",
-                hint="correct at or text of this mark in docs/film/film.yaml, or: make film RECORD=1",
-            )
+        begin = round(mark.at * fps)
+        shown = [frame for frame, screen in screens if frame <= begin][-1:]
+        later = (frame for frame, screen in screens if frame >= shown[0] and find_rows(screen, mark))
+        first = next(later, None)
+        placed.append(None if first is None else max(first, begin))
+    return placed

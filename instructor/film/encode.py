@@ -11,10 +11,11 @@ from pathlib import Path
 
 from lab_code.errors import LabError
 
-_ENCODE = (
-    "-c:v libx264 -preset medium -tune animation -crf 19 -g 250 -threads 2 -profile:v high -pix_fmt yuv420p "
-    "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"
-).split()
+_ENCODE = [
+    "-c:v", "libx264", "-preset", "medium", "-tune", "animation", "-crf", "19", "-g", "250", "-threads", "2",
+    "-profile:v", "high", "-pix_fmt", "yuv420p",
+    "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
+]  # fmt: skip
 _ALIKE = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-map_metadata", "-1"]
 
 
@@ -69,7 +70,9 @@ def run_ffmpeg(arguments: Sequence[str], target: Path) -> None:
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["without a word"])[-1]
             full = "No space left" in done.stderr
-            hint = f"free some room for {target.parent}, then again" if full else "ffmpeg -version: 4.4 or newer is needed"
+            hint = (
+                f"free some room for {target.parent}, then again" if full else "ffmpeg -version: 4.4 or newer is needed"
+            )
             raise LabError(f"ffmpeg could not write {target}: {said}", hint=hint)
         part.replace(target)
     finally:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from instructor.film.cast import ENDING, find_rows, play, read_cast
+from instructor.film.cast import ENDING, find_rows, place_marks, play, read_cast
 from instructor.film.script import Item, Look, Scene, Script
 
 Spots = dict[str, dict[str, list[float]]]  # of every picture: name -> left, top, width, height, in parts of it
@@ -18,8 +18,9 @@ State = dict[str, Any]
 
 WHOLE = [0.0, 0.0, 1.0, 1.0]
 _FADE_S = 0.36  # in which something appears
+_CLOSEST = 0.42  # of a picture: what is nearer has blurred letters
 _MOVE_S = 1.0  # in which a picture is gone closer to
-_PROMPT = re.compile(r"^(\w+)\$ ")
+_PROMPT = re.compile(r"^(\w+)\$( |$)")
 
 
 def make_states(script: Script, scene: Scene, fps: int) -> list[tuple[int, State]]:
@@ -61,14 +62,20 @@ def _describe_item(item: Item) -> dict[str, str]:
 
 def _draw_terminal(script: Script, scene: Scene, fps: int) -> Iterator[State]:
     screens = play(read_cast(script.recordings / f"{scene.name}{ENDING}"), scene, fps)
+    begins = place_marks(screens, scene, fps)
     number, where = 0, ""
     for frame in range(count_frames(scene, fps)):
         while number + 1 < len(screens) and screens[number + 1][0] <= frame:
             number += 1
-        screen, at = screens[number][1], frame / fps
+        screen = screens[number][1]
         prompts = [found[1] for text in screen.text() if (found := _PROMPT.match(text))]
         where = prompts[-1] if prompts else where
-        marked = {row for m in scene.marks if m.at <= at < m.at + m.seconds for row in find_rows(screen, m)}
+        pointing = [
+            mark
+            for mark, begin in zip(scene.marks, begins, strict=True)
+            if begin is not None and begin <= frame < begin + mark.seconds * fps
+        ]
+        marked = {row for mark in pointing for row in find_rows(screen, mark)}
         yield {
             "kind": "terminal", "title": scene.title, "where": where, "rows": screen.rows, "cursor": screen.cursor,
             "marked": sorted(marked),
@@ -100,7 +107,7 @@ def find_box(spots: Spots, look: Look) -> list[float]:
     if not look.spot:
         return WHOLE
     left, top, width, height = spots[look.picture][look.spot]
-    size = min(1.0, max(width, height, 0.3) * 1.12)
+    size = min(1.0, max(width, height, _CLOSEST) * 1.12)
     x = min(max(0.0, left + width / 2 - size / 2), 1 - size)
     y = min(max(0.0, top + height / 2 - size / 2), 1 - size)
     return [x, y, size, size]

@@ -1,8 +1,8 @@
 """The captions spoken by espeak-ng, where it is installed; a film without narration has the same pictures.
 
-    voice = find_voice()                             # None where espeak-ng is not installed
-    spoken = speak(scene, folder, voice)             # a WAV for each caption
-    write_track(…)                                   # all of them, each at its second
+voice = find_voice()                             # None where espeak-ng is not installed
+spoken = speak(scene, folder, voice)             # a WAV for each caption
+write_track(…)                                   # all of them, each at its second
 """
 
 import hashlib
@@ -67,8 +67,8 @@ def check_lengths(script: Script, scene: Scene, spoken: Sequence[Path]) -> None:
         if (needs := length_of(sound)) > end - caption.at:
             line = find_line(path, f"{key}[{number}].say")
             raise LabError(
-                f"{path}{line}: scene '{scene.name}': the caption '{caption.say[:30]}…' is spoken in {needs:.1f} s, and "
-                f"stands for {end - caption.at:.1f} s",
+                f"{path}{line}: scene '{scene.name}': the caption '{caption.say[:30]}…' is spoken in {needs:.1f} s, "
+                f"and stands for {end - caption.at:.1f} s",
                 hint="shorten it, make the scene longer, or build without narration: --silent",
             )
 

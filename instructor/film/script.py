@@ -3,8 +3,8 @@
     script = read_script(PROJECT / "docs" / "film")       # film.yaml, and figures of the recorded runs
     script.scenes[0].captions[0].say
 
-Every sentence may name a figure of the recording, `{run_s}`: it is filled in here, so nothing that is said is older than
-what was recorded. Everything that can be wrong in the file is said by file and scene before anything is drawn.
+Every sentence may name a figure of the recording, `{run_s}`: it is filled in here, so nothing that is said is older
+than what was recorded. Everything that can be wrong in the file is said by file and scene before anything is drawn.
 """
 
 import json
@@ -41,17 +41,22 @@ class Caption:
 
 @dataclass(frozen=True)
 class Step:
-    """What is typed, or which key is pressed, at a second of the scene; `until` is what it waits for (a pattern)."""
+    """What is typed, or which key is pressed, at a second of the scene.
+
+    `until` is what a recording waits for (a pattern); `rest` are the seconds that its last output stands there, before
+    the next step begins.
+    """
 
     at: float
     type: str = ""
     press: str = ""
     until: str = ""
+    rest: float = 0.6
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Rows of the terminal that hold this text are pointed at for some seconds."""
+    """Rows of the terminal that hold this text are pointed at for some seconds, as soon as they stand there."""
 
     at: float
     text: str
@@ -223,7 +228,7 @@ def _fill(path: Path, key: str, scene: Scene, facts: dict[str, Any]) -> Scene:
         for number, caption in enumerate(scene.captions)
     ]
     items = [
-        replace(item, **{name: fill(f"{key}.items[{number}].{name}", text) for name, text in texts_of(item)})
+        Item(item.at, **{name: fill(f"{key}.items[{number}].{name}", text) for name, text in texts_of(item)})
         for number, item in enumerate(scene.items)
     ]
     about = fill(f"{key}.about", scene.about)

@@ -1,20 +1,18 @@
-"""What the film says in writing: captions as WebVTT, chapters, the page that plays it, and the text for who cannot see it."""
+"""What the film says in writing: captions as WebVTT, chapters, the page that plays it, and the same as a text."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 
-from instructor.film.cast import ENDING, play, read_cast
+from instructor.film.cast import ENDING, list_shown, read_cast
 from instructor.film.script import Scene, Script
 from lab_code.files import write_whole
 
 _PAGE = Path(__file__).with_name("film.html")
 _TEXT = Path(__file__).with_name("text.html")
-_MOST_ROWS = 300
 _GAP_S = 0.08  # between two captions, so that a reader sees that they change
 
 
@@ -53,7 +51,7 @@ def write_chapters(scenes: Sequence[Scene]) -> str:
 
 
 def write_pages(script: Script, folder: Path) -> list[Path]:
-    """`film.html` plays film.mp4, which lies beside it, without a network; `text.html` is all that it says and shows."""
+    """`film.html` plays film.mp4, which lies beside it, offline; `text.html` is all that it says and shows."""
     pages = []
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     scenes = [_describe(script, scene, begin) for scene, begin in zip(script.scenes, script.begins(), strict=True)]
@@ -68,16 +66,15 @@ def write_pages(script: Script, folder: Path) -> list[Path]:
 def _describe(script: Script, scene: Scene, begin: float) -> dict[str, Any]:
     minutes, seconds = divmod(round(begin), 60)
     return {
-        "title": scene.title, "name": scene.name, "about": scene.about, "begin": begin, "clock": f"{minutes}:{seconds:02}",
+        "title": scene.title, "name": scene.name, "about": scene.about,
+        "begin": begin, "clock": f"{minutes}:{seconds:02}",
         "says": [caption.say for caption in scene.captions], "shown": _list_shown(script, scene),
         "items": [item.point or item.text or item.code or f"{item.figure} {item.says}" for item in scene.items],
     }  # fmt: skip
 
 
 def _list_shown(script: Script, scene: Scene) -> str:
-    """All that a terminal has shown, from top to bottom: what a very high one would show at the end."""
+    """All that a terminal has shown, from top to bottom."""
     if scene.kind != "terminal":
         return ""
-    cast = read_cast(script.recordings / f"{scene.name}{ENDING}")
-    _, screen = play(replace(cast, rows=_MOST_ROWS), scene, fps=1)[-1]
-    return "\n".join(screen.text()).strip()
+    return list_shown(read_cast(script.recordings / f"{scene.name}{ENDING}"))

@@ -26,6 +26,7 @@ from tests.benchmarks import (
     desk,
     duel,
     experiments,
+    filming,
     installing,
     merging,
     networks,
@@ -57,6 +58,7 @@ class Figure:
 _MODULES = (
     provisioning, delivering, installing, unlocking, collecting, merging, classroom, desk, duel, experiments,
     synthetic, training, networks, rehearsing, serving, remote,
+    filming,
 )  # fmt: skip
 
 
