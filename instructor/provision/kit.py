@@ -6,34 +6,27 @@ is already as planned is left alone.
 
 import hashlib
 import json
-import os
-import time
 import tomllib
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from instructor.dataset.prepare import CHECKSUMS, PreparedData, shipped_files
-from instructor.locks.lock import LockSpec, Secrets, write_lock
 from instructor.provision.kit_folder import KitFolder
+from instructor.provision.kit_locks import StartedLocks
 from instructor.provision.leaks import SecretSearch, refuse_leaks
 from instructor.provision.sheet import write_group_sheet
+from instructor.provision.stages import StagePlan, plan_stages, sheet_stage
 from instructor.quizbank.variants import GroupQuestion
-from instructor.vault import Vault
 from instructor.workshop import PROJECT, Workshop, trees_of
-from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, to_json
 from lab_code.tracking.empty_store import script_name
 from lab_code.workshop.course_server import PASSWORD_FILE
-from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_LOCK, TEST_STAGE
-from lab_code.workshop.kit import KIT_FILE, SHEET, Kit, Stage, kit_to_json
-from lab_code.workshop.locks import RESCUE_BYTES
+from lab_code.workshop.doctor import TEST_LOCK
+from lab_code.workshop.kit import KIT_FILE, SHEET, Kit, kit_to_json
 from lab_code.workshop.plan import UNLOCK
-from lab_code.workshop.quiz import QUESTIONS_FILE, how_to_answer
-from lab_code.workshop.reasons import Reason, reasons_file, reasons_to_json
+from lab_code.workshop.quiz import QUESTIONS_FILE
 from lab_code.workshop.signature import KEY_FILE
 
 _MADE = ("data/", ".lab/")  # not written by people: the data have checksums, the store's script names its version
@@ -45,34 +38,6 @@ _LAUNCHERS = (
 )  # fmt: skip
 _RUN = ("lab", "start.command", "setup.sh", "setup.command")  # without naming a program for them
 _VSCODE = ("extensions.json", "launch.json", "settings.json", "tasks.json")
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """One lock: the stage as the kit knows it, its questions, and the files inside."""
-
-    stage: Stage
-    questions: list[GroupQuestion]
-    files: dict[str, bytes]
-    needs_chain: str | None  # the file of the stage before that these answers need
-    gives_chain: str | None  # the file in here that the next stage's answers need; its value is drawn for every lock
-
-    @property
-    def answers(self) -> list[str]:
-        return [question.answer for question in self.questions]
-
-    @property
-    def reasons(self) -> list[Reason]:
-        """What the stage tells once it is open."""
-        return [
-            Reason(question.shown.id, question.answer, ", ".join(question.source.rights), question.source.explanation)
-            for question in self.questions
-        ]
-
-    @property
-    def payload(self) -> dict[str, bytes]:
-        """Everything in the lock but the chain value."""
-        return {**self.files, reasons_file(self.stage.id): reasons_to_json(self.reasons).encode("utf-8")}
 
 
 @dataclass(frozen=True)
@@ -159,7 +124,7 @@ def plan_kit(
 
     Raises `LabError` where a source is missing.
     """
-    stages = _plan_stages(workshop, variant, project)
+    stages = plan_stages(workshop, variant, project)
     shared = shared or list_shared(data, project)
     number = workshop.groups.index(group) + 1
     questions = {plan.stage.id: [vars(question.shown) for question in plan.questions] for plan in stages}
@@ -172,15 +137,6 @@ def plan_kit(
     return KitPlan(workshop, group, number, stages, dict(shared.copied), written, data, shared)
 
 
-@dataclass(frozen=True)
-class StartedLocks:
-    """The locks of a kit while they are made, and the chain values that were drawn for them."""
-
-    files: list[Future[bytes]]
-    test: Future[tuple[bytes, float]]  # the one that all kits share, and the seconds that it took
-    chains: list[bytes]
-
-
 def build_kit(
     plan: KitPlan,
     folder: Path,
@@ -190,7 +146,7 @@ def build_kit(
 ) -> None:
     """Write the kit into `folder`, which the caller moves into place once it is whole.
 
-    `locks` are those that `start_locks` began; `on_lock` is called once a lock. Raises `LabError` where any of
+    `locks` are those that `KitLocks` began; `on_lock` is called once a lock. Raises `LabError` where any of
     `secrets` is found in what was written.
     """
     kit = KitFolder(folder)
@@ -220,97 +176,6 @@ def build_kit(
     refuse_leaks(folder, secrets, kit.digests)
 
 
-def start_test_lock(workshop: Workshop, pool: Executor) -> Future[tuple[bytes, float]]:
-    """Begin to write the one lock that `lab doctor` opens, with answers that everybody knows.
-
-    The seconds of one core that it takes are those of one key derivation, and so of one guess.
-    """
-    spec = LockSpec(workshop.id, TEST_GROUP, TEST_STAGE, "A lock to try", len(TEST_ANSWERS), (), None, workshop.locks)
-    secrets = Secrets(TEST_ANSWERS, os.urandom(RESCUE_BYTES))
-    return pool.submit(_write_timed, spec, secrets, {"locked/tried.txt": b"open\n"})
-
-
-def _write_timed(spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> tuple[bytes, float]:
-    started = time.thread_time()
-    return write_lock(spec, secrets, files), time.thread_time() - started
-
-
-def start_locks(plan: KitPlan, vault: Vault, pool: Executor, test: Future[tuple[bytes, float]]) -> StartedLocks:
-    """Begin to write every lock of a kit, which is where the time goes; the results are the bytes of the files."""
-    chains = {stage.gives_chain: os.urandom(32).hex().encode() for stage in plan.stages if stage.gives_chain}
-    futures = []
-    for stage in plan.stages:
-        spec = LockSpec(
-            workshop=plan.workshop.id,
-            group=plan.group,
-            stage=stage.stage.id,
-            title=stage.stage.title,
-            questions=stage.stage.questions,
-            opens=stage.stage.opens,
-            chain_file=stage.needs_chain,
-            cost=plan.workshop.locks,
-        )
-        secrets = Secrets(
-            answers=stage.answers,
-            rescue=vault.rescue_secret(plan.workshop.id, plan.group, stage.stage.id),
-            chain=chains[stage.needs_chain] if stage.needs_chain else None,
-            room_code=vault.room_code(plan.workshop.id, stage.stage.id) if plan.workshop.locks.room_code else None,
-        )
-        extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
-        futures.append(pool.submit(write_lock, spec, secrets, {**stage.payload, **extra}))
-    return StartedLocks(futures, test, list(chains.values()))
-
-
-def gather_secrets(plans: Sequence[KitPlan], started: Sequence[StartedLocks], vault: Vault) -> SecretSearch:
-    """What must be in none of the kits, whichever group it belongs to."""
-    secrets = SecretSearch()
-    for plan in plans:
-        for stage in plan.stages:
-            name = f"{plan.group}, stage {stage.stage.id}"
-            code = vault.rescue_code(plan.workshop.id, plan.group, stage.stage.id)
-            secrets.add_answers(f"answers of {name}", stage.answers)
-            raw = vault.rescue_secret(plan.workshop.id, plan.group, stage.stage.id)
-            secrets.add_code(f"rescue code of {name}", code, raw)
-            for reason in stage.reasons:
-                secrets.add_bytes(f"the reason of question {reason.question}", reason.why.encode())
-    for locks in started:
-        for chain in locks.chains:
-            secrets.add_code("a chain value", chain.decode(), bytes.fromhex(chain.decode()))
-    for stage in plans[0].stages:
-        room_code = vault.room_code(plans[0].workshop.id, stage.stage.id)
-        secrets.add_code(f"room code of stage {stage.stage.id}", room_code)
-        for name, content in stage.files.items():
-            secrets.add_source(f"locked source {name}", content)
-    secrets.add_code("the vault's secret", vault.master_secret().hex(), vault.master_secret())
-    secrets.add_code("the secret of the answers", vault.answer_secret(plans[0].workshop.id))
-    secrets.add_vault(vault.folder)
-    return secrets
-
-
-def _plan_stages(workshop: Workshop, variant: dict[str, list[GroupQuestion]], project: Path) -> list[StagePlan]:
-    following = [spec.id for spec in workshop.stages[1:]] + [None]
-    plans: list[StagePlan] = []
-    for spec, following_id in zip(workshop.stages, following, strict=True):
-        files = _locked_files(project / "locked" / spec.id)
-        lock, room_code = f"locked/{spec.id}.lab", workshop.locks.room_code
-        stage = Stage(spec.id, spec.title, lock, tuple(files), spec.questions, room_code)
-        needs = plans[-1].gives_chain if plans else None
-        gives = f"locked/{following_id}.chain" if following_id else None
-        plans.append(StagePlan(stage, variant[spec.id], files, needs, gives))
-    return plans
-
-
-def _locked_files(folder: Path) -> dict[str, bytes]:
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix in (".py", ".yaml", ".ipynb", ".md")
-    }
-    if not files:
-        raise LabError(f"{folder} holds nothing to lock", hint="put the files of the stage there, each at its path")
-    return files
-
-
 def student_pyproject(project: Path) -> str:
     """The project's pyproject.toml as a kit needs it: the same dependencies, only `lab_code`, only `lab`."""
     document = tomllib.loads(_own_or_ours(project, "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -332,28 +197,6 @@ def _own_or_ours(project: Path, name: str) -> Path:
 
 def _fill(name: str, **values: str) -> str:
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
-
-
-def sheet_stage(number: int, plan: StagePlan, by: int | None = None) -> dict[str, Any]:
-    """A stage as the sheets describe it; `by` is the minute by which it should be open."""
-    experiment = next((Path(name).stem for name in plan.stage.opens if "/experiment/" in name), None)
-    return {
-        "number": number,
-        "title": plan.stage.title,
-        "questions": [
-            {
-                "kind": q.shown.kind,
-                "how": how_to_answer(q.shown.kind),
-                "text": q.shown.text,
-                "options": list(q.shown.options),
-                "look_in": q.shown.look_in,
-            }
-            for q in plan.questions
-        ],
-        "opens": list(plan.stage.opens),
-        "experiment": experiment,
-        "by": by,
-    }
 
 
 def _identify(plan: KitPlan, kit: KitFolder) -> Kit:

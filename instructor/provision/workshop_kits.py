@@ -8,28 +8,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData, is_divided_publicly, prepare_data
-from instructor.locks.audit import time_guess
-from instructor.provision.kit import (
-    KitPlan,
-    StartedLocks,
-    build_kit,
-    gather_secrets,
-    list_shared,
-    plan_kit,
-    sheet_stage,
-    start_locks,
-    start_test_lock,
-)
+from instructor.provision.answers import write_answers
+from instructor.provision.kit import KitPlan, build_kit, list_shared, plan_kit
+from instructor.provision.kit_locks import KitLocks, StartedLocks
 from instructor.provision.leaks import SecretSearch
-from instructor.provision.sheet import write_catch_up, write_key
+from instructor.provision.stages import plan_stages
 from instructor.provision.store_script import begin_script
-from instructor.quizbank.bank import BankQuestion, load_bank
+from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
 from instructor.workshop import SYNTHETIC, Workshop
@@ -43,7 +34,6 @@ from lab_code.workshop.kit import KIT_FILE
 from lab_code.workshop.progress import JOURNAL
 from lab_code.workshop.signature import KEY_FILE
 
-_MOST_AT_ONCE = 6  # derivations; each takes a quarter of a gigabyte
 _ROOM_FOR_THE_REST = 100_000_000  # bytes: code, sheets, and what training writes first
 
 Progress = Callable[[str, int], Callable[[], object]]
@@ -78,53 +68,40 @@ def provision(
     """
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
-    script = build / Path(script_name()).name
-    bank: list[BankQuestion] = []
-
-    def read_bank(data: Path | None = None) -> None:
-        if not bank:
-            bank.extend(load_bank(workshop, project=project, data=data, build=build))
-
-    with begin_script(script):  # all three take some seconds
-        data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), read_bank)
-        read_bank(data.folder)
     vault, home = Vault(build), project or workshop.home
-    variants = make_variants(workshop, bank, vault.answer_secret(workshop.id))
-    shared = list_shared(data, home, script)
-    plans = [plan_kit(workshop, group, variants[group], data, home, shared) for group in workshop.groups]
-    for plan in plans:
-        plan.written.update(_draw_keys(workshop, plan.group, vault))
-    done = Provisioned(data, variants)
-    key = {
-        plan.group: [
-            {
-                "stage": stage.stage.id,
-                "answers": ",".join(stage.answers),
-                "rescue": vault.rescue_code(workshop.id, plan.group, stage.stage.id),
-            }
-            for stage in plan.stages
-        ]
-        for plan in plans
-    }
+    with closing(KitLocks(workshop, vault)) as locks:
+        variants: Variants = {}
 
-    def work(guess_s: float) -> None:
-        done.notes += _tell_changes(vault.write_key(key), data)
-        _write_key_page(workshop, key, vault)
-        _write_catch_ups(workshop, plans, key, vault)
-        if meanwhile:
-            meanwhile(variants, guess_s)
+        def ask(data: Path | None = None) -> None:
+            if not variants:
+                bank = load_bank(workshop, project=project, data=data, build=build)
+                variants.update(make_variants(workshop, bank, vault.answer_secret(workshop.id)))
+                _begin_locks(workshop, build, variants, home, locks)
 
-    _build_all(plans, build, vault, done, progress, work)
+        script = build / Path(script_name()).name
+        with begin_script(script):
+            data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), ask)
+            ask(data.folder)
+        shared = list_shared(data, home, script)
+        plans = [plan_kit(workshop, group, variants[group], data, home, shared) for group in workshop.groups]
+        for plan in plans:
+            plan.written.update(_draw_keys(workshop, plan.group, vault))
+        done = Provisioned(data, variants)
+
+        def work() -> None:
+            done.notes += _tell_changes(write_answers(workshop, plans, vault), data)
+            if meanwhile:
+                meanwhile(variants, locks.guess_s())
+
+        _build_all(plans, build, locks, done, progress, work)
     return done
 
 
-def _write_key_page(workshop: Workshop, key: dict[str, list[dict[str, str]]], vault: Vault) -> None:
-    titles = {stage.id: (number, stage.title) for number, stage in enumerate(workshop.stages, 1)}
-    described = {
-        group: [{**entry, "number": titles[entry["stage"]][0], "title": titles[entry["stage"]][1]} for entry in entries]
-        for group, entries in key.items()
-    }
-    write_key(vault.folder / "key.pdf", title=workshop.title, groups=described, paper=workshop.paper)
+def _begin_locks(workshop: Workshop, build: Path, variants: Variants, project: Path, locks: KitLocks) -> None:
+    """Those of the groups that have no kit yet, whatever else it will hold: nothing takes as long."""
+    for group in workshop.groups:
+        if not (build / "kits" / group / KIT_FILE).is_file():
+            locks.begin(group, plan_stages(workshop, variants[group], project))
 
 
 def _draw_keys(workshop: Workshop, group: str, vault: Vault) -> dict[str, bytes]:
@@ -150,33 +127,6 @@ def _tell_changes(kept: Path | None, data: PreparedData) -> list[str]:
     return notes
 
 
-def _write_catch_ups(
-    workshop: Workshop, plans: list[KitPlan], key: dict[str, list[dict[str, str]]], vault: Vault
-) -> None:
-    """One PDF a stage in the vault, with a page for every group."""
-    for index in range(len(workshop.stages)):
-        groups = [
-            {
-                "name": plan.group,
-                "number": plan.number,
-                "rescue": key[plan.group][index]["rescue"],
-                "questions": [
-                    {
-                        "text": question.shown.text,
-                        "answer": question.answer,
-                        "right": ", ".join(question.source.rights),
-                        "explanation": question.source.explanation,
-                    }
-                    for question in plan.stages[index].questions
-                ],
-            }
-            for plan in plans
-        ]
-        stage = sheet_stage(index + 1, plans[0].stages[index])
-        path = vault.folder / f"catch-up-{index + 1}.pdf"
-        write_catch_up(path, title=workshop.title, stage=stage, groups=groups, paper=workshop.paper)
-
-
 def check_room(workshop: Workshop, build: Path, times: int = 1) -> None:
     """Raise `LabError` where the disk cannot hold the kits, or so many copies of each."""
     if workshop.data.source == SYNTHETIC:
@@ -197,13 +147,14 @@ def check_room(workshop: Workshop, build: Path, times: int = 1) -> None:
 def _build_all(
     plans: list[KitPlan],
     build: Path,
-    vault: Vault,
+    locks: KitLocks,
     done: Provisioned,
     progress: Progress,
-    meanwhile: Callable[[float], None],
+    meanwhile: Callable[[], None],
 ) -> None:
     """Build what is missing or out of date; `meanwhile` is done before the first kit, while the locks are made."""
-    stamps = _read_stamps(vault)
+    stamps_file = build / "vault" / "kits.json"
+    stamps = _read_stamps(stamps_file)
     wanted = {plan.group: plan.fingerprint() for plan in plans}
     outdated = []
     for plan in plans:
@@ -211,21 +162,16 @@ def _build_all(
             done.current.append(plan.group)
         else:
             outdated.append(plan)
+    started = [locks.begin(plan.group, plan.stages) for plan in outdated]
+    meanwhile()
     if not outdated:
-        return meanwhile(time_guess(plans[0].workshop.locks, repeats=1))
+        return
     advance = progress("locks", sum(len(plan.stages) for plan in outdated))
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE)) as pool:
-        test = start_test_lock(plans[0].workshop, pool)
-        started = [start_locks(plan, vault, pool, test) for plan in outdated]
-        try:
-            meanwhile(test.result()[1])
-            secrets = gather_secrets(plans, started, vault)
-            for plan, locks in zip(outdated, started, strict=True):
-                _build_one(plan, build, locks, secrets, done, advance)
-                stamps[plan.group] = wanted[plan.group] if plan.group in done.built else ""
-                write_whole(vault.folder / "kits.json", to_json(stamps))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    secrets = locks.gather_secrets({plan.group: plan.stages for plan in plans})
+    for plan, mine in zip(outdated, started, strict=True):
+        _build_one(plan, build, mine, secrets, done, advance)
+        stamps[plan.group] = wanted[plan.group] if plan.group in done.built else ""
+        write_whole(stamps_file, to_json(stamps))
 
 
 def _build_one(
@@ -265,8 +211,8 @@ def _clear_place(target: Path, build: Path) -> Path | None:
     return moved
 
 
-def _read_stamps(vault: Vault) -> dict[str, str]:
+def _read_stamps(path: Path) -> dict[str, str]:
     try:
-        return dict(json.loads((vault.folder / "kits.json").read_text(encoding="utf-8")))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}

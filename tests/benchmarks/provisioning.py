@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData
-from instructor.provision.kit import KitPlan, plan_kit, start_locks, start_test_lock
+from instructor.provision.kit import KitPlan, plan_kit
+from instructor.provision.kit_locks import KitLocks
 from instructor.provision.workshop_kits import provision
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import make_variants
@@ -113,9 +115,8 @@ def _plan_all(workshop: Workshop, scratch: Path) -> list[KitPlan]:
 def _make_locks(workshop: Workshop, plans: list[KitPlan], scratch: Path) -> None:
     """Write every lock of every group, with as many threads as there are cores."""
     (scratch / "vault").mkdir(parents=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        test = start_test_lock(workshop, pool)
-        for locks in [start_locks(plan, Vault(scratch), pool, test) for plan in plans]:
+    with closing(KitLocks(workshop, Vault(scratch))) as making:
+        for locks in [making.begin(plan.group, plan.stages) for plan in plans]:
             for file in locks.files:
                 file.result()
 
