@@ -3,6 +3,7 @@
 The model is made by this project's code, never by code from a hand-in. The test set is read once a size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from lab_code.experiment import load_learner
 from lab_code.metrics import evaluate
 from lab_code.tracking.records import WEIGHTS
 from lab_code.tracking.runs import Run
+
+_LISTED = 10  # classes in a line
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,24 @@ def _check_classes(run: Run, hidden: Lesions) -> None:
 
     Runs of older kits say nothing about it: theirs are HAM10000's.
     """
-    trained = read_dataset(run.artifacts).codes
-    if trained != hidden.dataset.codes:
+    trained, wanted = read_dataset(run.artifacts).codes, hidden.dataset.codes
+    if trained != wanted:
         raise LabError(
-            f"it tells other classes apart than the hidden photographs have: {', '.join(trained)[:60]}",
+            f"it tells other classes apart than the hidden photographs have: {_describe_classes(trained, wanted)}",
             hint=f"only runs on this workshop's photographs can be scored (see {DESCRIPTION} in a kit's data folder)",
         )
+
+
+def _describe_classes(trained: Sequence[str], wanted: Sequence[str]) -> str:
+    """What was found and what was expected, in one line."""
+    if sorted(trained) == sorted(wanted):
+        return f"the same in another order, {_list(trained)}, expected {_list(wanted)}"
+    odd, lacking = (
+        [code for code in one if code not in other] for one, other in ((trained, wanted), (wanted, trained))
+    )
+    details = [f"{what} {_list(codes)}" for what, codes in (("unknown:", odd), ("missing:", lacking)) if codes]
+    return f"{len(trained)}, expected {len(wanted)} ({'; '.join(details)})"
+
+
+def _list(codes: Sequence[str]) -> str:
+    return ", ".join(codes[:_LISTED]) + (" …" if len(codes) > _LISTED else "")

@@ -170,12 +170,16 @@ async def plan_for(
     return plan, found
 
 
-async def deliver(link: Link, cargo: Cargo, path: str | None = None) -> Plan:
-    """Look, plan, send, and put in place. Raises `LabError`; what has arrived by then is not sent again."""
-    plan, found = await plan_for(link, cargo, path)
+async def deliver(link: Link, cargo: Cargo, path: str | None = None, planned: tuple[Plan, Found] | None = None) -> Plan:
+    """Look, plan, send, and put in place. Raises `LabError`; what has arrived by then is not sent again.
+
+    `planned` is what `plan_for` has said a while ago; before anything is put in place, it is looked once more.
+    """
+    plan, found = planned or await plan_for(link, cargo, path)
     refuse_plan(plan)
-    if plan.send:
-        await send(link, cargo, found, plan.send)
+    if plan.send or (planned and plan.changes):
+        if plan.send:
+            await send(link, cargo, found, plan.send)
         arrived, found = await plan_for(link, cargo, path, found)
         refuse_plan(arrived)
         if arrived.send:

@@ -6,14 +6,14 @@
 A laptop that cannot be reached, is full or is frozen has its reason in its row; the others are no worse for it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from instructor.deliver.cargo import Cargo, choose_for, refuse
 from instructor.deliver.inventory import WINDOWS, Inventory, Laptop
-from instructor.deliver.laptop import connect, deliver, plan_for
+from instructor.deliver.laptop import connect, deliver, plan_for, refuse_plan
 from instructor.deliver.medium import find_too_long
-from instructor.deliver.plan import Plan
+from instructor.deliver.plan import Plan, show_bytes
 from instructor.deliver.supervise import Outcome, everywhere
 from lab_code.errors import LabError
 
@@ -59,7 +59,8 @@ async def plan_ssh(room: Room, tell: Tell = lambda row: None) -> list[Row]:
         async with connect(laptop, room.inventory, room.use_rsync) as link:
             for cargo, path in room.cargos(laptop):
                 row.plans[cargo.name], _ = await plan_for(link, cargo, path)
-        row.error = "; ".join(fault for plan in row.plans.values() for fault in plan.faults)
+        _refuse_too_much(row.plans.values())
+        row.error = "; ".join(dict.fromkeys(fault for plan in row.plans.values() for fault in plan.faults))
         row.hint = next((plan.hint for plan in row.plans.values() if plan.hint), "")
         return row
 
@@ -72,12 +73,27 @@ async def apply_ssh(room: Room, tell: Tell = lambda row: None) -> list[Row]:
     async def apply_one(laptop: Laptop) -> Row:
         row = Row(laptop)
         async with connect(laptop, room.inventory, room.use_rsync) as link:
-            for cargo, path in room.cargos(laptop):
-                row.plans[cargo.name] = await deliver(link, cargo, path)
+            cargos = room.cargos(laptop)
+            planned = [await plan_for(link, cargo, path) for cargo, path in cargos]
+            _refuse_too_much([plan for plan, _ in planned])
+            for plan, _ in planned:
+                refuse_plan(plan)  # of all before anything of the first is sent
+            for (cargo, path), known in zip(cargos, planned, strict=True):
+                row.plans[cargo.name] = await deliver(link, cargo, path, known)
         row.sent = sum(link.sent)
         return row
 
     return await _all(room, apply_one, tell)
+
+
+def _refuse_too_much(plans: Collection[Plan]) -> None:
+    """Give every plan a fault where each would fit, but not all of them: half of it would help nobody."""
+    needs = sum(plan.needs for plan in plans)
+    free = min((plan.free for plan in plans if plan.free is not None), default=needs)
+    if needs > free and not any(plan.faults for plan in plans):
+        for plan in plans:
+            plan.faults = [f"{show_bytes(needs)} are needed in all, {show_bytes(free)} are free"]
+            plan.hint = "free some room there, then again"
 
 
 async def _all(room: Room, job: Callable[[Laptop], Awaitable[Row]], tell: Tell) -> list[Row]:

@@ -4,7 +4,8 @@ import json
 import pickle
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from safetensors.numpy import load_file, save
 from instructor.collect.isolation import Job, run_isolated
 from instructor.collect.scoring import find_best, score_best
 from instructor.workshop import HandinLimits
+from lab_code.data.dataset import ClassNames, dataset_to_yaml
+from lab_code.data.ham10000 import DIAGNOSES, HAM10000
 
 
 def with_arrays(change: Callable[[dict[str, np.ndarray]], object]) -> Callable[[Path], bytes]:
@@ -83,6 +86,46 @@ MODELS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "a pickle": (lambda path: pickle.dumps({"a": 1}), "not a readable file"),
     "nothing": (lambda path: b"", "not a readable file"),
 }  # fmt: skip
+
+
+def of_classes(codes: Sequence[str], outputs: int | None = None) -> Callable[[Path], bytes]:
+    """A network that was trained on a data set of these classes, in this order; with so many `outputs`."""
+
+    def make(path: Path) -> bytes:
+        described = replace(HAM10000, classes=tuple(ClassNames(code, code, code, code) for code in codes), spotlight="")
+        (path.parent / "dataset.yaml").write_text(dataset_to_yaml(described))
+        return with_arrays(lambda arrays: resize(arrays, len(codes) if outputs is None else outputs))(path)
+
+    return make
+
+
+def resize(arrays: dict[str, np.ndarray], outputs: int) -> None:
+    """Another number of outputs."""
+    for name, array in arrays.items():
+        if array.shape and array.shape[0] == len(DIAGNOSES):
+            arrays[name] = np.resize(array, (outputs, *array.shape[1:]))
+
+
+def of_channels(arrays: dict[str, np.ndarray]) -> None:
+    """Images of one channel."""
+    name = next(name for name, array in arrays.items() if array.ndim == 4 and array.shape[1] == 3)
+    arrays[name] = arrays[name][:, :1]
+
+
+MODELS |= {
+    "fewer classes": (of_classes(DIAGNOSES[:-2]), "5, expected 7 (missing: nv, vasc)"),
+    "more classes": (of_classes([*DIAGNOSES, "wart"]), "8, expected 7 (unknown: wart)"),
+    "a hundred classes": (of_classes([f"c{n}" for n in range(100)]), "100, expected 7 (unknown: c0, c1, "),
+    "other names": (of_classes([*DIAGNOSES[:-1], "wart"]), "7, expected 7 (unknown: wart; missing: vasc)"),
+    "names in capitals": (of_classes([code.upper() for code in DIAGNOSES]), "7, expected 7 (unknown: AKIEC, BCC"),
+    "another order": (
+        of_classes(DIAGNOSES[::-1]),
+        "the same in another order, vasc, nv, mel, df,",
+    ),
+    "more outputs than its description has classes": (of_classes(DIAGNOSES, 9), "do not fit"),
+    "fewer outputs than its description has classes": (of_classes(DIAGNOSES, 2), "do not fit"),
+    "images of one channel": (with_arrays(of_channels), "do not fit"),
+}
 
 
 @pytest.fixture(scope="module")
