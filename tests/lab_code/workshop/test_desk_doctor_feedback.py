@@ -149,7 +149,7 @@ def test_a_second_mlflow_is_no_trouble_and_servers_that_outlive_their_command_ar
         (server,) = read_servers(kit.root)
         assert server.answers() and theirs.answers()
         first.kill()
-        first.communicate()
+        first.wait()
         assert server.process() is not None and server.answers()
         assert "Stopped: MLflow" in kit.lab("ui", "--stop").stdout
         assert server.process() is None and theirs.answers()
