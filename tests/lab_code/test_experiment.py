@@ -3,17 +3,16 @@
 import csv
 import json
 import os
-import resource
-import signal
 import sqlite3
-import subprocess
-import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from instructor.rehearsal.launcher import STOPPED, Done
 from lab_code import experiment
 from lab_code.analysis.compare import compare_code, compare_repeat, find_run
 from lab_code.config import load_config
@@ -27,8 +26,9 @@ from lab_code.tracking.records import predictions_from_csv
 from lab_code.tracking.running import CHECKPOINTS, hold_run, is_running, run_folder
 from lab_code.tracking.runs import Run, read_runs
 from lab_code.tracking.tracker import open_store
-from tests.conftest import hear_interrupts
+from tests.instructor.deliver.laptops import find_port
 from tests.lab_code.conftest import compose_quick
+from tests.warm_launcher import warm_launcher
 
 PROJECT = Path(__file__).parent.parent.parent
 TRAIN = """
@@ -215,38 +215,32 @@ def test_one_run_is_trained_by_one_process_at_a_time(store: Path) -> None:
     assert not is_running(store, "abc")
 
 
-def start_training(store: Path, *changes: str, **options) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(store), *changes],
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        **options,
+def train_elsewhere(
+    store: Path, *changes: str, before: str = "", kill_when: Callable[[], bool] | None = None, **environment: str
+) -> Done:
+    """In a process of its own, which does `before` first, and is killed as soon as that holds."""
+    return warm_launcher().run(
+        ["-c", f"{before}\n{TRAIN}", str(store), *changes], PROJECT, environment=environment, kill_when=kill_when
     )
-    assert process.stderr is not None
-    return process
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stderr is not None
-    line = ""
-    while text not in line:
-        line = process.stderr.readline()
-        assert line, f"training ended before '{text}'"
-
-
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_run_whose_process_was_killed_is_called_killed_and_resumed(store: Path) -> None:
+    during: list[str] = []
     changes = ("trainer.epochs=6", "data.augment=flips")
-    process = start_training(store, *changes, preexec_fn=hear_interrupts)
-    read_until(process, "epoch   2")
-    assert [run.status for run in read_runs(store)] == ["RUNNING"]
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    waits = (
+        "import time; from lab_code.cli.progress_bar import ProgressBar\n"
+        "ProgressBar.show_epoch = lambda bar, result: result.epoch < 2 or time.sleep(1000)"
+    )
+
+    def is_on_its_way() -> bool:
+        if list(store.glob(f"{CHECKPOINTS}/*/*.safetensors")):
+            during.extend(run.status for run in read_runs(store))
+        return bool(during)
+
+    assert train_elsewhere(store, *changes, before=waits, kill_when=is_on_its_way).code == STOPPED
     (killed,) = read_runs(store)
-    assert killed.status == "KILLED"
+    assert (during, killed.status) == (["RUNNING"], "KILLED")
     config = load_config(killed.artifacts / "config.yaml")
     run_experiment(config, store)  # closes what was left open
     with closing(sqlite3.connect(store / "mlflow.db")) as database:
@@ -258,22 +252,18 @@ def test_a_run_whose_process_was_killed_is_called_killed_and_resumed(store: Path
     assert compare_repeat(whole, resumed).scores == []
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of files")
 def test_a_full_disk_ends_the_run_as_failed_and_it_is_resumed(store: Path) -> None:
     run_experiment(compose_quick("model.width=32"), store)
     limit = (store / "mlflow.db").stat().st_size + 2**20
-
-    def small_disk() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    changes = ("trainer.epochs=3", "model.width=64")  # its checkpoint does not fit
-    process = start_training(store, *changes, preexec_fn=small_disk)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode
+    small_disk = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    )
+    done = train_elsewhere(store, "trainer.epochs=3", "model.width=64", before=small_disk)  # its checkpoint is larger
+    assert done.code
     failed = read_runs(store)[1]
-    assert failed.status == "FAILED" and "large" in failed.tags["ended"], errors
+    assert failed.status == "FAILED" and "large" in failed.tags["ended"], done.err
     assert not list((store / CHECKPOINTS).rglob("*.part"))
     run_experiment(load_config(failed.artifacts / "config.yaml"), store, resume=failed.run_id)
     assert read_runs(store)[1].status == "FINISHED"
@@ -289,19 +279,17 @@ def test_a_store_that_another_program_holds_is_an_error_that_says_so(store: Path
         database.execute("ROLLBACK")
 
 
-@pytest.mark.slow
 def test_two_processes_train_one_model_and_one_of_them_tracks(store: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python",
-            sys.executable, "-c", TRAIN, str(store), "trainer.epochs=3", "data.augment=flips",
-        ],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    """As torchrun starts them, which tests/lab_code/jobs/test_far_server.py does."""
+    team = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_port("127.0.0.1"))}
+
+    def train_as(rank: int) -> Done:
+        about = {**team, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        return train_elsewhere(store, "trainer.epochs=3", "data.augment=flips", **about)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in pool.map(train_as, range(2)):
+            assert done.code == 0, done.err
     (run,) = read_runs(store)
     assert (run.status, run.tags["machine.processes"]) == ("FINISHED", "2")
     alone = store / "alone"

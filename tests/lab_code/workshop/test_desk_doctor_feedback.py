@@ -86,19 +86,6 @@ def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> 
     assert read_runs(kit.root) == []  # the store is there, and it is sound
 
 
-@pytest.mark.slow
-def test_servers_that_outlive_their_command_are_found_and_stopped(kit) -> None:
-    first = lab(kit, "ui", "--no-browser")
-    read_until(first, "Ctrl-C stops them")
-    first.kill()
-    first.communicate()
-    (server,) = read_servers(kit.root)
-    assert server.process() is not None and server.answers()
-    assert "Stopped: MLflow" in kit.lab("ui", "--stop").stdout
-    assert server.process() is None
-    assert "Nothing was running." in kit.lab("ui", "--stop").stdout
-
-
 def test_a_server_that_does_not_start_is_explained_and_nothing_is_left(kit, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = [sys.executable, "-c", "import sys; sys.exit('the page is broken')"]
     monkeypatch.setattr(desk_module, "_mlflow_command", lambda root, port: failing)
@@ -143,7 +130,7 @@ def test_a_port_that_is_taken_is_left_to_its_owner(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_mlflow_on_the_same_store_and_port_is_no_trouble(kit) -> None:
+def test_a_second_mlflow_is_no_trouble_and_servers_that_outlive_their_command_are_found_and_stopped(kit) -> None:
     open_store(kit.root)  # from the kit's script, at once
     port = desk_module._choose_port(kit.root, "mlflow")
     other = subprocess.Popen(
@@ -161,9 +148,12 @@ def test_a_second_mlflow_on_the_same_store_and_port_is_no_trouble(kit) -> None:
         assert f":{port}/" not in read_until(first, "Ctrl-C stops them")
         (server,) = read_servers(kit.root)
         assert server.answers() and theirs.answers()
-        first.send_signal(signal.SIGINT)
-        assert "Stopped." in first.communicate(timeout=120)[0]
-        assert theirs.answers()
+        first.kill()
+        first.wait()
+        assert server.process() is not None and server.answers()
+        assert "Stopped: MLflow" in kit.lab("ui", "--stop").stdout
+        assert server.process() is None and theirs.answers()
+        assert "Nothing was running." in kit.lab("ui", "--stop").stdout
     finally:
         theirs.stop()
         other.wait()
