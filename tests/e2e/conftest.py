@@ -15,9 +15,9 @@ from tests.conftest import KitOnDisk, hear_interrupts
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """Chromium as the system has it; Playwright brings none of its own."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Chromium as the system has it, for the tests of one file: Playwright brings none, and lets no other loop run."""
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("no Chromium on this machine; .ci/run shows how Debian installs one")
@@ -25,6 +25,14 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """A browser without any page."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 @pytest.fixture

@@ -22,7 +22,9 @@ from lab_code.data.lesions import read_folder
 from lab_code.errors import LabError
 from lab_code.workshop.kit import read_kit
 from tests.conftest import KitOnDisk, no_progress
+from tests.instructor.collect.conftest import few_processes, no_figures
 
+__all__ = ["few_processes", "no_figures"]
 CHEAP = "\nlocks: {memory_kib: 64, iterations: 1, lanes: 1}\n"
 
 

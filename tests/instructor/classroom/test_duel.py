@@ -46,11 +46,11 @@ from lab_code.workshop.kit import read_kit
 from lab_code.workshop.standing import read_standing, standing_from_json, standing_to_json
 from tests.conftest import make_small_workshop
 from tests.instructor.classroom.test_clock import standing
-from tests.instructor.collect.conftest import Desk, desk, handins, worked_in
+from tests.instructor.collect.conftest import Desk, desk, few_processes, handins, no_figures, worked_in
 from tests.instructor.collect.hand_ins import put
 from tests.instructor.results.made_up import LABELS, make_evidence
 
-__all__ = ["desk", "handins", "worked_in"]
+__all__ = ["desk", "few_processes", "handins", "no_figures", "worked_in"]
 WORKSHOP = make_small_workshop()
 CODE = make_duel_code("small", 3, b"abc")
 _SHOWN = [("mel", "mel"), ("nv", "bcc"), ("df", "df")]  # what each is, and what the machine says

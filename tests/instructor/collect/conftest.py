@@ -1,16 +1,22 @@
 """One zip of each group, made once, and build folders to collect them in."""
 
+import json
 import shutil
 import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from instructor.collect import collect, gather, review
+from instructor.collect import handins as reading
 from instructor.collect.collect import Collected, collect_handins
+from instructor.collect.disk import is_disk_full
+from instructor.collect.isolation import Job, Outcome, describe_fault
 from instructor.results import show
 from instructor.vault import Vault
-from instructor.workshop import Workshop
+from instructor.workshop import HandinLimits, Workshop
 from lab_code.config import compose_config
 from lab_code.experiment import run_experiment
 from lab_code.workshop.handin import write_handin
@@ -56,6 +62,35 @@ def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Elsewhere none are drawn; tests/instructor/results/test_shown.py draws what is hard to draw."""
     if "figures" not in request.fixturenames:
         monkeypatch.setattr(show, "write_figures", lambda results, folder: [])
+
+
+def run_here(jobs: Sequence[Job], limits: HandinLimits, advance: Callable[[], object] = lambda: None) -> list[Outcome]:
+    """The jobs in this process, one after the other; what comes out is what `run_isolated` would say."""
+    outcomes = []
+    for job in jobs:
+        try:
+            outcomes.append(Outcome(json.loads(json.dumps(job.function(*job.arguments)))))
+        except Exception as error:
+            if is_disk_full(error):
+                raise
+            outcomes.append(Outcome(error=describe_fault(error)))
+            if job.scratch:
+                shutil.rmtree(job.scratch, ignore_errors=True)
+        advance()
+    return outcomes
+
+
+@pytest.fixture
+def isolated() -> None:
+    """For `usefixtures`, where a hand-in is hostile: a process for each takes longer than what it does."""
+
+
+@pytest.fixture(autouse=True)
+def few_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere there are none; the tables of faults, which are collected once for a file, have theirs in any case."""
+    if "isolated" not in request.fixturenames:
+        for module in (collect, gather, reading, review):
+            monkeypatch.setattr(module, "run_isolated", run_here)
 
 
 @pytest.fixture(scope="session")

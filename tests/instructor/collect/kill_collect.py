@@ -17,20 +17,15 @@ import torch
 from instructor.collect import collect, gather, handins
 from instructor.collect.collect import collect_handins
 from instructor.collect.counting import count_rows
-from instructor.collect.isolation import Outcome
 from instructor.results import show
 from instructor.results.figures import FIGURES
 from instructor.results.results import Results
 from lab_code.files import write_whole
 from lab_code.tracking.runs import read_runs
 from tests.conftest import make_small_workshop, no_progress
+from tests.instructor.collect.conftest import run_here
 
 TOUCHES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "sqlite3.connect"}
-
-
-def run_here(jobs, limits, advance=lambda: None) -> list[Outcome]:
-    """The jobs in this process, one after the other: what is killed here is who waits for them."""
-    return [Outcome(json.loads(json.dumps(job.function(*job.arguments)))) for job in jobs]
 
 
 def collect_until(build: Path, place: Path, instant: int | None) -> int:

@@ -47,6 +47,7 @@ def fill_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gather, "copy_original", refuse)
 
 
+@pytest.mark.usefixtures("isolated")
 def test_a_full_disk_is_no_groups_fault_and_leaves_what_was_there(
     desk: Desk, small_disk: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
