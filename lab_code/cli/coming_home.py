@@ -21,15 +21,20 @@ if TYPE_CHECKING:
 
 def follow_home(kit: Kit, server: "Server", job: "Job", asked: bool = False) -> None:
     """Show a job until it is over, and bring its runs home; Ctrl-C leaves it to itself, or stops it."""
+    from lab_code.jobs.home import AtHomeError
     from lab_code.jobs.record import find_job
 
     try:
         states, asked = _follow(kit, server, job, asked)
-        _bring_home(kit, server, job, states, asked)
     except LabError:
         if find_job(kit.root, job.job).is_open:
             raise
-        say(f"job {job.job} was brought home by another window meanwhile: lab status")
+        say(spell_commands(f"job {job.job} was brought home by another window meanwhile: lab status"))
+        return
+    try:
+        _bring_home(kit, server, job, states, asked)
+    except AtHomeError as error:
+        say(spell_commands(f"{error.message}: lab status"))
 
 
 def _follow(kit: Kit, server: "Server", job: "Job", asked: bool) -> tuple["States", bool]:
@@ -72,7 +77,9 @@ def _bring_home(kit: Kit, server: "Server", job: "Job", states: "States", asked:
 
     try:
         with connect(server) as line:
-            if job.sweep:
+            if job.is_search:
+                _bring_search(kit, line, job, states["0"], asked)
+            elif job.sweep:
                 _bring_sweep(kit, line, job, states)
             else:
                 _bring_one(kit, line, job, states["0"], asked)
@@ -99,6 +106,31 @@ def _bring_one(kit: Kit, line: "Line", job: "Job", state: dict[str, Any], asked:
     make_console().print(ended.message, markup=False)
     if run_id:
         make_console().print(spell_commands(ended.hint or ""), markup=False)
+
+
+def _bring_search(kit: Kit, line: "Line", job: "Job", state: dict[str, Any], asked: bool) -> None:
+    """The trials are children of one run there already, and stay it here."""
+    from lab_code.cli.outcome import print_search
+    from lab_code.jobs.home import bring_home
+    from lab_code.jobs.record import HOME, change_job
+    from lab_code.jobs.search import read_outcome
+    from lab_code.tracking.runs import read_runs
+
+    came = bring_home(kit.root, line, job, 0, {})
+    change_job(kit.root, job, HOME if came else state["state"], [0] if came else [])
+    if state["state"] not in ("failed", "gone"):
+        line.ask("forget", base=job.base, job=job.job)
+    if state["state"] == "finished":
+        parent = next(run for run in reversed(read_runs(kit.root)) if run.tags.get("sweep") == job.key)
+        print_search(job.title, read_outcome(kit.root, parent))
+        return
+    ended = _explain_end(line.server.name, job, state, None)
+    if not (asked and state["state"] == "stopped"):
+        hint = "the same command goes on with it there; without --on, here"
+        raise LabError(ended.message, hint=ended.hint if state["state"] == "failed" else hint)
+    make_console().print(
+        f"{ended.message}; the same command goes on with it there, and without --on here", markup=False
+    )
 
 
 def _explain_end(server: str, job: "Job", state: dict[str, Any], run_id: str | None) -> LabError:

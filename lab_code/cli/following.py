@@ -17,20 +17,40 @@ _OVER = ("finished", "failed", "stopped", "timed_out", "gone")
 @contextmanager
 def make_show(job: Job, say: Callable[[str], object]) -> Iterator[Show]:
     """What is told of a job, on the screen."""
+    if job.is_search:
+        yield from _show_search(job, say)
+        return
     if job.sweep:
         yield from _show_many(job, say)
         return
     with make_reporter(job.title) as reporter:
         replay = Replay(reporter)
-        before = [""]
+        yield Show(lambda task, event: replay.show(event), _tell_waiting(job, reporter.note), say)
 
-        def tell_state(states: States) -> None:
-            waiting = states["0"].get("reason", "") if states["0"]["state"] == "waiting" else ""
-            if states["0"]["state"] == "waiting" and before[0] != waiting:
-                reporter.note(f"waiting in the queue of {job.server}" + (f": {waiting}" if waiting else ""))
-            before[0] = waiting
 
-        yield Show(lambda task, event: replay.show(event), tell_state, say)
+def _tell_waiting(job: Job, note: Callable[[str], object]) -> Callable[[States], object]:
+    """Says why a job of one task waits, whenever that changes."""
+    before = [""]
+
+    def tell_state(states: States) -> None:
+        waiting = states["0"].get("reason", "") if states["0"]["state"] == "waiting" else ""
+        if states["0"]["state"] == "waiting" and before[0] != waiting:
+            note(f"waiting in the queue of {job.server}" + (f": {waiting}" if waiting else ""))
+        before[0] = waiting
+
+    return tell_state
+
+
+def _show_search(job: Job, say: Callable[[str], object]) -> Iterator[Show]:
+    bar = start_bar(job.title, job.tasks[0].search["trials"], "trial", delay=0)
+
+    def tell(task: int, event: dict[str, Any]) -> None:
+        if event["e"] == "trial":
+            tqdm.write(event["text"], file=sys.stderr)
+            bar.update(event["done"] - bar.n)
+
+    with bar:
+        yield Show(tell, _tell_waiting(job, lambda text: tqdm.write(text, file=sys.stderr)), say)
 
 
 def _show_many(job: Job, say: Callable[[str], object]) -> Iterator[Show]:

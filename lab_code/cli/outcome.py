@@ -9,7 +9,10 @@ from lab_code.errors import LabError
 from lab_code.workshop.kit import Kit
 
 if TYPE_CHECKING:
+    from lab_code.jobs.search import SearchOutcome
     from lab_code.tracking.runs import Run
+
+_BEST = 10  # trials of a search that are listed
 
 
 def tell_finished(kit: Kit, run_id: str) -> None:
@@ -48,3 +51,12 @@ def print_sweep(name: str, runs: "list[Run]") -> None:
         scores = [f"{run.metrics.get(f'best_{key}', float('nan')):.3f}" for key in ("balanced_accuracy", "accuracy")]
         table.add_row(run.run_id[:8], escape(run.tags["sweep.job"]), *scores, f"{run.seconds or 0:.0f}")
     make_console().print(table)
+
+
+def print_search(name: str, outcome: "SearchOutcome") -> None:
+    """What a search has found: its best trials, and which settings mattered."""
+    console = make_console()
+    print_sweep(name, outcome.runs[:_BEST])
+    console.print(f"{len(outcome.runs)} runs are finished, {outcome.pruned} of them early; in MLflow: '{name}'")
+    for key, share in sorted(outcome.importance.items(), key=lambda pair: -pair[1]):
+        console.print(f"  {key:<24}{share:>4.0%} of the differences", markup=False)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lab_code.config import Config
     from lab_code.jobs.follow import States
     from lab_code.jobs.record import Job, Task
+    from lab_code.jobs.search import SearchPlan
     from lab_code.jobs.servers import Server
     from lab_code.jobs.sweep import SweepPlan
     from lab_code.tracking.runs import Run
@@ -95,6 +96,28 @@ def sweep_on(kit: Kit, name: str, plan: "SweepPlan", configs: Sequence["Config"]
         make_console().print("Every run of this sweep is finished already.")
         return
     _send_and_follow(kit, server, tasks, configs, plan.key, plan.name)
+
+
+def search_on(kit: Kit, name: str, plan: "SearchPlan", search: dict[str, Any], tags: dict[str, str]) -> None:
+    """Let a search choose and train on a server, in one job; one that was stopped goes on there with all it knows."""
+    from lab_code.jobs.record import find_away, refuse_away
+    from lab_code.jobs.send import make_task
+    from lab_code.jobs.servers import find_server
+    from lab_code.tracking.runs import read_runs
+
+    server = find_server(kit.root, name)
+    known = [run for run in read_runs(kit.root) if plan.parent in (run.run_id, run.tags.get("mlflow.parentRunId"))]
+    along = sorted(known, key=lambda run: not run.is_group) if plan.parent else []
+    if any(run.status == "RUNNING" for run in along):
+        raise LabError(f"'{plan.name}' goes on here right now, in another window", hint="wait for it, or stop it there")
+    tasks = [make_task(kit.root, config, tags) for config in plan.configs]
+    links = sorted({link for task in tasks for link in task.links})
+    search = {**search, "at_once": search["at_once"] or server.cpus}
+    task = replace(tasks[-1], name=plan.name, links=links, search=search, runs=[run.run_id for run in along])
+    away = find_away(kit.root, plan.parent) if plan.parent else None
+    if away is not None and away.server != name:
+        refuse_away(kit.root, away.tasks[0].runs[0])
+    _send_and_follow(kit, server, [task], plan.configs, plan.key, plan.name)
 
 
 def _send_and_follow(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab_code.cli.comparing import compare
-from lab_code.cli.outcome import print_sweep
+from lab_code.cli.outcome import print_search, print_sweep
 from lab_code.cli.terminal import escape, make_console, make_table
 from lab_code.cli.training import compose, go_on, load_run_config, run_and_tell, tags_of
 from lab_code.errors import LabError
@@ -196,9 +196,7 @@ def sweep(
 
     kit = find_kit()
     if search is not None:
-        if on is not None:
-            raise LabError("a search trains here, not on a server", hint="leave --on out, or sweep every combination")
-        _search(kit, changes or [], search, jobs, dry_run)
+        _search(kit, changes or [], search, jobs, dry_run, on)
         return
     plan = plan_sweep(kit.root, changes or [], lambda overrides: compose(kit, overrides))
     console = make_console()
@@ -218,9 +216,10 @@ def sweep(
         raise LabError(f"{len(outcome.failed)} of {len(plan.jobs)} runs failed: {failures}", hint=outcome.hint)
 
 
-def _search(kit: Kit, changes: list[str], trials: int, at_once: int | None, dry_run: bool) -> None:
+def _search(kit: Kit, changes: list[str], trials: int, at_once: int | None, dry_run: bool, on: str | None) -> None:
     """Let Optuna choose what to try, and say what it has found."""
     from lab_code.config import Interval
+    from lab_code.jobs.record import refuse_open
     from lab_code.jobs.search import plan_search, run_search
 
     plan, console = plan_search(kit.root, changes, lambda overrides: compose(kit, overrides)), make_console()
@@ -229,11 +228,14 @@ def _search(kit: Kit, changes: list[str], trials: int, at_once: int | None, dry_
             choices = f"{values.low:g} to {values.high:g}" if isinstance(values, Interval) else ", ".join(values)
             console.print(f"{key:<24}{choices}", markup=False)
         return
+    if on is not None:
+        from lab_code.cli.remote import search_on
+
+        search_on(kit, on, plan, {"changes": changes, "trials": trials, "at_once": at_once or 0}, tags_of(kit))
+        return
+    refuse_open(kit.root, plan.key)
     outcome = run_search(kit.root, plan, tags_of(kit), trials, at_once)
-    print_sweep(plan.name, outcome.runs[:_LISTED])
-    console.print(f"{len(outcome.runs)} runs are finished, {outcome.pruned} of them early; in MLflow: '{plan.name}'")
-    for key, share in sorted(outcome.importance.items(), key=lambda pair: -pair[1]):
-        console.print(f"  {key:<24}{share:>4.0%} of the differences", markup=False)
+    print_search(plan.name, outcome)
     if outcome.failed:
         text, reason = outcome.failed[0]
         raise LabError(f"{len(outcome.failed)} trials failed, such as {text}: {reason}", hint="change where to look")

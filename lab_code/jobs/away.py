@@ -12,7 +12,7 @@ from pathlib import Path
 from lab_code.errors import LabError
 from lab_code.jobs.record import Job, Task
 from lab_code.jobs.ssh import Line
-from lab_code.tracking.running import CHECKPOINTS, run_folder
+from lab_code.tracking.running import CHECKPOINTS, is_running, run_folder
 from lab_code.tracking.runs import ARTIFACTS, EXPERIMENT, Run
 from lab_code.tracking.store import DATABASE
 from lab_code.tracking.store_copy import copy_own_runs
@@ -22,7 +22,9 @@ _STAGING = Path(".lab") / "away"
 
 
 def check_checkpoint(root: Path, run: Run) -> int:
-    """After how many epochs a run goes on. Raises `LabError` where it has no checkpoint that can be read."""
+    """After how many epochs a run goes on. Raises `LabError` where it is trained here, or has no whole checkpoint."""
+    if is_running(root, run.run_id):
+        raise LabError(f"run '{run.name}' is being trained right now", hint="wait for it: lab status")
     past = read_checkpoint(run_folder(root, run.run_id))
     if past is None:
         raise LabError(

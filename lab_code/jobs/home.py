@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from lab_code.errors import LabError
 from lab_code.files import sha256_file
-from lab_code.jobs.record import Job
+from lab_code.jobs.record import Job, find_job
 from lab_code.jobs.ssh import Line
 from lab_code.tracking.adding import add_runs
 from lab_code.tracking.one_at_a_time import one_at_a_time
@@ -22,12 +22,18 @@ _COPY = "home.db"  # what far.py calls a consistent copy of the database
 _PATIENCE_S = 600
 
 
+class AtHomeError(LabError):
+    """Somebody else was faster."""
+
+
 def bring_home(root: Path, line: Line, job: Job, task: int, tags: Mapping[str, str]) -> str | None:
     """Fetch what a task has brought, add it to the kit's own store, and return the run's id; None where there is none.
 
     Raises `LabError` where the connection is lost, and where what arrives is not what was sent.
     """
     with one_at_a_time(root / ".lab" / "home.lock", "bringing a run home", _PATIENCE_S):
+        if not find_job(root, job.job).is_open:
+            raise AtHomeError(f"job {job.job} was brought home by another window meanwhile", hint="lab status")
         staging = root / _STAGING / job.job / str(task)
         files: dict[str, str] = line.ask("pack", base=job.base, job=job.job, task=task)
         if _COPY not in files:  # it was stopped before it had a run

@@ -6,9 +6,10 @@ A job is written down before anything is sent, and every step after that can be 
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from lab_code.errors import LabError, suggest
 from lab_code.files import to_json, write_whole
@@ -26,6 +27,7 @@ class Task:
     config: str  # YAML
     tags: Mapping[str, str]
     links: Sequence[str] = ()  # the top folders of the files that it needs
+    search: Mapping[str, Any] = field(default_factory=dict)  # instead of a run: where to look, and how often
     runs: Sequence[str] = ()  # the ids of runs of this kit that go along: the first of them goes on there
 
 
@@ -45,6 +47,11 @@ class Job:
     title: str = ""
 
     @property
+    def is_search(self) -> bool:
+        """Whether its one task is a search, which brings many runs."""
+        return bool(self.tasks[0].search)
+
+    @property
     def is_open(self) -> bool:
         """Whether there is something to bring home still."""
         return self.state in (SENDING, SENT)
@@ -55,7 +62,16 @@ def make_job(server: str, base: str, key: str, tasks: Sequence[Task], title: str
     now = datetime.now()
     name = f"{now:%m%d-%H%M}-{secrets.token_hex(2)}"
     at = now.isoformat(timespec="seconds")
-    return Job(name, server, base, key, tuple(tasks), at, sweep=key if title else "", title=title or tasks[0].name)
+    return Job(
+        name,
+        server,
+        base,
+        key,
+        tuple(tasks),
+        at,
+        sweep=key if title and not tasks[0].search else "",
+        title=title or tasks[0].name,
+    )
 
 
 def write_job(root: Path, job: Job) -> Job:
@@ -96,6 +112,14 @@ def refuse_away(root: Path, run_id: str) -> None:
             f"run {run_id[:8]} goes on on {job.server} already, as job {job.job}",
             hint=f"lab follow {job.job} brings it home; if that server is lost for good: lab jobs --forget {job.job}",
         )
+
+
+def refuse_open(root: Path, key: str) -> None:
+    """Raise `LabError` where what one is about to do here is being done elsewhere."""
+    for job in read_jobs(root):
+        if job.is_open and job.key == key:
+            message = f"'{job.title}' is on {job.server} still, as job {job.job}"
+            raise LabError(message, hint=f"lab follow {job.job} brings it home once it is over")
 
 
 def find_job(root: Path, name: str | None) -> Job:

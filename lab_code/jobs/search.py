@@ -3,19 +3,22 @@
     outcome = run_search(store, plan, tags, trials=30)
 
 Every trial is a run of its own, trained by a process of its own, and a child of one run in MLflow. What is known lies
-in a journal, a file that all of these processes write, and a search that was stopped goes on with the same command. The
-best epoch's balanced accuracy on the validation photographs is what counts.
+in a journal, a file that all of these processes write, and a search that was stopped goes on with the same command.
+What counts is the best epoch's balanced accuracy on the validation photographs.
 """
 
 import csv
 import io
 import json
+import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +60,16 @@ class SearchPlan:
     space: Space
     fixed: list[str]
     parent: str | None
+    configs: list[Config] = field(default_factory=list)  # of the ends and choices, one by one
+
+
+@dataclass(frozen=True)
+class Trials:
+    """How trials are trained and who is told; `lab` in processes of its own where nothing else is said."""
+
+    program: Sequence[str] = ()
+    begin: Callable[[str], object] = lambda parent: None
+    tell: Callable[[int, str], object] = lambda done, text: None
 
 
 @dataclass(frozen=True)
@@ -77,29 +90,48 @@ def plan_search(store: Path, changes: Sequence[str], compose: Callable[[list[str
         taken = {change.partition("=")[0] for change in fixed}
         space = {key: values for key, values in space.items() if key not in taken}
         assert not more
-    for key, values in space.items():
-        for value in (values.low, values.high) if isinstance(values, Interval) else values:
-            config = compose([*fixed, f"{key}={_write(value, values)}"])
+    configs = [
+        compose([*fixed, f"{key}={_write(value, values)}"])
+        for key, values in space.items()
+        for value in ((values.low, values.high) if isinstance(values, Interval) else values)
+    ]
     key = json.dumps(["--search", *changes])
     parent = next((run.run_id for run in reversed(read_runs(store)) if run.tags.get("sweep") == key), None)
-    return SearchPlan(f"search of {config.name}", key, space, fixed, parent)
+    return SearchPlan(f"search of {configs[-1].name}", key, space, fixed, parent, configs)
 
 
 def run_search(
-    store: Path, plan: SearchPlan, tags: Mapping[str, str], trials: int, at_once: int | None = None
-) -> SearchOutcome:
+    store: Path, plan: SearchPlan, tags: Mapping[str, str], trials: int, at_once: int | None = None,
+    how: Trials | None = None,
+) -> SearchOutcome:  # fmt: skip
     """Try until there are so many trials in all. What stops it stops its runs, which the same command goes on with."""
     group = track_group(store, EXPERIMENT, plan.name, {**tags, "sweep": plan.key}, plan.parent)
     with hear_termination(), group as parent:
+        how = how or Trials()
+        how.begin(parent.run_id)
         journal = find_journal(store, parent.run_id)
-        study = open_study(journal)
-        failed = _try_all(store, plan, study, parent.run_id, trials, choose_at_once(at_once))
-        note_best(store, parent)
-        importance = measure_importance(study)
-        _log_search(parent, study, journal, importance)
-        runs = list_finished(store, parent.run_id)
+        failed = _Search(store, plan, open_study(journal), parent.run_id, how).try_all(trials, choose_at_once(at_once))
+        return replace(sum_up(store, parent, journal), failed=failed)
+
+
+def sum_up(store: Path, parent: TrackedRun, journal: Path) -> SearchOutcome:
+    """What a search has found so far, written into the run that holds it: its trials, and what mattered."""
+    study = open_study(journal)
+    note_best(store, parent)
+    importance = measure_importance(study)
+    _log_search(parent, study, journal, importance)
+    runs = list_finished(store, parent.run_id)
     pruned = sum("search.pruned" in run.tags for run in runs)
-    return SearchOutcome(runs, pruned, importance, failed)
+    return SearchOutcome(runs, pruned, importance, [])
+
+
+def read_outcome(store: Path, parent: Run) -> SearchOutcome:
+    """The same of a search that is over, wherever it was; nothing is written."""
+    with tempfile.TemporaryDirectory() as folder:  # Optuna writes into a journal that it reads
+        study = open_study(Path(shutil.copy(parent.artifacts / JOURNAL, folder)))
+        importance = measure_importance(study)
+    runs = list_finished(store, parent.run_id)
+    return SearchOutcome(runs, sum("search.pruned" in run.tags for run in runs), importance, [])
 
 
 def find_journal(store: Path, parent: str) -> Path:
@@ -131,34 +163,46 @@ def open_study(journal: Path) -> "Study":
     )  # fmt: skip
 
 
-def _try_all(
-    store: Path, plan: SearchPlan, study: "Study", parent: str, trials: int, at_once: int
-) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class _Search:
     """Trials side by side; each is chosen when there is room for it, with all that is known by then."""
-    waiting = _find_stopped(store, study, parent)
-    left = trials - len(study.get_trials(deepcopy=False))
-    failed: list[tuple[str, str]] = []
-    running: dict[Future[tuple[float, str]], tuple[int, str]] = {}
-    bar = tqdm(total=trials, initial=trials - left - len(waiting), unit="trial", file=sys.stderr, disable=None)
-    with bar, ThreadPoolExecutor(at_once) as pool, Children(store) as children:
-        while waiting or left > 0 or running:
-            while len(running) < at_once and (waiting or left > 0):
-                if waiting:
-                    trial, run_id = waiting.pop()
-                else:
-                    asked, run_id, left = study.ask(_distributions(plan.space)), None, left - 1
-                    trial = study.get_trials(deepcopy=False)[asked.number]
-                arguments = _make_arguments(plan, trial.number, trial.params, parent, run_id)
-                running[pool.submit(_train, children, arguments)] = trial.number, _describe(trial.params)
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                number, text = running.pop(future)
-                reason = _tell(store, study, parent, number, future.result()[1])
-                tqdm.write(f"trial {number}: {text}: {reason}", file=sys.stderr)
-                bar.update()
-                if reason.startswith("failed"):
-                    failed.append((text, reason.removeprefix("failed: ")))
-    return failed
+
+    store: Path
+    plan: SearchPlan
+    study: "Study"
+    parent: str
+    how: Trials
+
+    def try_all(self, trials: int, at_once: int) -> list[tuple[str, str]]:
+        """Until there are so many in all; returns (settings, reason) of those that failed."""
+        waiting = _find_stopped(self.store, self.study, self.parent)
+        left = trials - len(self.study.get_trials(deepcopy=False))
+        failed: list[tuple[str, str]] = []
+        running: dict[Future[tuple[float, str]], tuple[int, str]] = {}
+        bar = tqdm(total=trials, initial=trials - left - len(waiting), unit="trial", file=sys.stderr, disable=None)
+        with bar, ThreadPoolExecutor(at_once) as pool, Children(self.store, self.how.program) as children:
+            while waiting or left > 0 or running:
+                while len(running) < at_once and (waiting or left > 0):
+                    if waiting:
+                        trial, run_id = waiting.pop()
+                    else:
+                        trial, run_id, left = self._ask(), None, left - 1
+                    arguments = _make_arguments(self.plan, trial.number, trial.params, self.parent, run_id)
+                    running[pool.submit(_train, children, arguments)] = trial.number, _describe(trial.params)
+                for future in wait(running, return_when=FIRST_COMPLETED)[0]:
+                    number, text = running.pop(future)
+                    reason = _tell(self.store, self.study, self.parent, number, future.result()[1])
+                    tqdm.write(f"trial {number}: {text}: {reason}", file=sys.stderr)
+                    bar.update()
+                    self.how.tell(trials - left - len(waiting) - len(running), f"trial {number}: {text}: {reason}")
+                    if reason.startswith("failed"):
+                        failed.append((text, reason.removeprefix("failed: ")))
+        return failed
+
+    def _ask(self) -> "FrozenTrial":
+        """What to try next."""
+        asked = self.study.ask(_distributions(self.plan.space))
+        return self.study.get_trials(deepcopy=False)[asked.number]
 
 
 def _find_stopped(store: Path, study: "Study", parent: str) -> "list[tuple[FrozenTrial, str | None]]":
@@ -276,11 +320,10 @@ def measure_importance(study: "Study") -> dict[str, float]:
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(done) < _LEARN_FIRST or len({trial.value for trial in done}) < 2:
         return {}
-    try:
+    with suppress(ValueError, RuntimeError):  # all trials share a value of some setting
         shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    except (ValueError, RuntimeError):  # all trials share a value of some setting
-        return {}
-    return {key: float(share) for key, share in shares.items()}
+        return {key: float(share) for key, share in shares.items()}
+    return {}
 
 
 def _log_search(parent: TrackedRun, study: "Study", journal: Path, importance: Mapping[str, float]) -> None:

@@ -65,11 +65,7 @@ def send_job(root: Path, line: Line, job: Job, files: dict[str, int], say: Say) 
     there = line.ask("look", base=job.base, job=job.job, environment=server.environment, sizes=files, spare=spare)
     job = write_job(root, replace(job, base=there["place"]))  # whole: rsync need not know what a home is
     how = _choose_queue(server, there)
-    if abs(off_s := there["now"] - time.time()) > _CLOCK_S:
-        way = "ahead of" if off_s > 0 else "behind"
-        say(
-            f"note: the clock of {server.name} is {abs(off_s) / 60:.0f} minutes {way} this one; its runs are dated by it"
-        )
+    _note_clock(server, there["now"] - time.time(), say)
     _check_versions(server, there["versions"])
     sent = copy_code(root, line, job.base)
     sent += copy_files(root, line, job.base, files)
@@ -90,6 +86,14 @@ def send_job(root: Path, line: Line, job: Job, files: dict[str, int], say: Say) 
     where = {"slurm": f"in Slurm's queue, as {given['id']}", "tmux": f"in tmux: tmux attach -t {given['id']}"}
     say(f"{server.name}: job {job.job} is {where.get(given['how'], 'on its way')}")
     return change_job(root, job, SENT)
+
+
+def _note_clock(server: Server, off_s: float, say: Say) -> None:
+    """Runs are listed by when they began: by the clock of the machine where they did."""
+    if abs(off_s) > _CLOCK_S:
+        way = "ahead of" if off_s > 0 else "behind"
+        minutes = abs(off_s) / 60
+        say(f"note: the clock of {server.name} is {minutes:.0f} minutes {way} this one; its runs are dated by it")
 
 
 def copy_code(root: Path, line: Line, base: str) -> int:
@@ -131,7 +135,7 @@ def _check_versions(server: Server, versions: dict[str, str]) -> None:
 
 def describe_job(server: Server, job: Job, how: str) -> dict[str, Any]:
     """What `far.py` is told."""
-    framework = all("framework: pytorch" in task.config for task in job.tasks)
+    several = not job.is_search and all("framework: pytorch" in task.config for task in job.tasks)
     options = {
         "job-name": f"lab-{job.job}", "partition": server.partition, "account": server.account,
         "cpus-per-task": server.cpus or "", "mem": server.memory, "time": server.time_limit,
@@ -142,9 +146,12 @@ def describe_job(server: Server, job: Job, how: str) -> dict[str, Any]:
     return {
         "job": job.job, "how": how, "environment": server.environment, "setup": list(server.setup),
         "sbatch": [*sbatch, *(["--requeue"] if server.requeue else ["--no-requeue"]), *server.sbatch],
-        "requeue": server.requeue, "processes": server.gpus if framework else 1,
+        "requeue": server.requeue, "processes": server.gpus if several else 1,
         "tasks": [
-            {"config": task.config, "tags": dict(task.tags), "links": list(task.links), "runs": list(task.runs)}
+            {
+                "config": task.config, "tags": dict(task.tags), "links": list(task.links), "runs": list(task.runs),
+                "search": dict(task.search),
+            }
             for task in job.tasks
         ],
     }  # fmt: skip

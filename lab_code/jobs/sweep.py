@@ -151,8 +151,11 @@ def note_best(store: Path, parent: TrackedRun) -> list[Run]:
 class Children:
     """The processes of a sweep. Whatever ends the block early ends them too, and none is started after that."""
 
-    def __init__(self, store: Path) -> None:
-        self._store, self._running, self._stopped = store, set[subprocess.Popen[str]](), False
+    def __init__(self, store: Path, program: Sequence[str] = ()) -> None:
+        """`program` is what is run instead of `lab`, from where this process is."""
+        self._place = None if program else store
+        self._program = list(program) or [sys.executable, "-m", "lab_code.cli"]
+        self._running, self._stopped = set[subprocess.Popen[str]](), False
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Children":
@@ -168,8 +171,8 @@ class Children:
             if self._stopped:
                 return 1, "error: stopped before it began"
             process = subprocess.Popen(
-                [sys.executable, "-m", "lab_code.cli", *arguments],
-                cwd=self._store,
+                [*self._program, *arguments],
+                cwd=self._place,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

@@ -79,9 +79,14 @@ def main(argv: Sequence[str]) -> int:
     root = Path(argv[0]).resolve()
     task = json.loads((root / "task.json").read_text(encoding="utf-8"))
     leads = os.environ.get("RANK", "0") == "0"
+    return told(root, lambda: train(root, task, EventWriter(root) if leads else Reporter()))
+
+
+def told(root: Path, work: Callable[[], object]) -> int:
+    """Do it; what a user can cause is written down for whoever asks how it ended."""
     (root / "error.json").unlink(missing_ok=True)
     try:
-        train(root, task, EventWriter(root) if leads else Reporter())
+        work()
     except LabError as error:
         write_whole(root / "error.json", json.dumps({"error": error.message, "hint": error.hint or ""}))
         return 1

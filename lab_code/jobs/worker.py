@@ -60,7 +60,8 @@ class Worker:
         write_whole(root / "ended.json", json.dumps(self._describe_end(root, code)))
 
     def _command(self, root: Path) -> list[str]:
-        train = ["-m", "lab_code.jobs.train_task", str(root)]
+        task = json.loads((root / "task.json").read_text(encoding="utf-8"))
+        train = ["-m", f"lab_code.jobs.{'search_task' if task.get('search') else 'train_task'}", str(root)]
         count = self._job["processes"]
         if count < 2:
             return [sys.executable, *train]

@@ -3,7 +3,8 @@
     add_runs(staged, store, {"machine.server": "gpu1"})
 
 Their files move to their places before the transaction ends, so whoever sees a run sees it whole; where it fails, they
-move back. A run that is there and finished is left alone; one that was stopped is replaced by what it has become.
+move back. A run that is there and finished is left alone; one that was stopped, and one that holds others, is replaced
+by what it has become.
 """
 
 import os
@@ -39,7 +40,7 @@ def add_runs(staged: Path, store: Path, tags: Mapping[str, str]) -> list[str]:
         prepare_store(store, EXPERIMENT)
         experiment = read_experiment_id(store, EXPERIMENT)
     assert experiment is not None
-    finished = {run.run_id for run in read_runs(store) if run.status == "FINISHED"}
+    finished = {run.run_id for run in read_runs(store) if run.status == "FINISHED" and not run.is_group}
     with open_database(staged / DATABASE) as source, open_database(store / DATABASE) as target:
         _check_versions(source, target)
         runs = read_content(staged, source).runs
