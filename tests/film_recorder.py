@@ -239,10 +239,12 @@ def measure(casts: dict[str, str], runs: list[Run]) -> dict[str, Any]:
     """The figures that the film speaks of, from what was shown and from the runs that came home."""
     first, here = (next(run for run in runs if run.name == name) for name in ("on-gpu1", "on-the-laptop"))
     sent = {name: re.findall(r"([\d.]+) ([MkG]B) sent", text) for name, text in casts.items()}
-    job = first.tags["machine.job"]
+    job, cpu = first.tags["machine.job"], first.tags["machine.device"] == "cpu"
     return {
         "run_s": round(first.seconds or 0), "score": f"{first.metrics['best_balanced_accuracy']:.3f}",
         "server": first.tags["machine.server"], "cores": _SERVER["cpus"], "device": first.tags["machine.device"],
+        "processor": "a processor" if cpu else "a GPU", "other": "a GPU" if cpu else "a processor",
+        "gpu": "this server has no GPU" if cpu else "and a GPU",
         "here_score": f"{here.metrics['best_balanced_accuracy']:.3f}",
         "first_mb": sent["start"][0][0], "again_kb": sent["follow"][0][0], "wait_s": _waited(first, job),
     }  # fmt: skip
