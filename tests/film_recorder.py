@@ -36,6 +36,7 @@ from tests.film_pictures import photograph
 from tests.film_said import list_said
 
 FOLDER = PROJECT / "docs" / "film"
+_KITS = PROJECT / "build" / "kits"
 COLUMNS, ROWS = 80, 17
 PROMPT = r"(laptop|gpu1)\$ $"
 KEYS = {"ctrl-c": "\x03"}
@@ -52,7 +53,8 @@ _SERVER = {
 
 def main() -> int:
     """Record everything, or say what is missing."""
-    if why := why_no_server(slurm=True):
+    why = why_no_server(slurm=True) or ("" if any(_KITS.glob("*/kit.json")) else "there are no kits (make provision)")
+    if why:
         print(
             f"error: the scenes cannot be recorded here: {why}\nhint: make film draws what is recorded", file=sys.stderr
         )
@@ -144,8 +146,8 @@ class Set:
 def record_all(server: FarServer) -> None:
     """Every terminal scene in its order, since each goes on from the one before; then MLflow's pages."""
     film = read_yaml(FOLDER / SCRIPT, Film)
-    group = min(path.name for path in (PROJECT / "build" / "kits").iterdir())
-    shutil.copytree(PROJECT / "build" / "kits" / group, _LAPTOP)
+    group = min(path.parent.name for path in _KITS.glob("*/kit.json"))
+    shutil.copytree(_KITS / group, _LAPTOP)
     stage = Vault(PROJECT / "build").read_key()[group][0]
     scenery = Set(server)
     scenery.lab("unlock", "--stage", stage["stage"], "--answers", stage["answers"])
@@ -237,10 +239,12 @@ def measure(casts: dict[str, str], runs: list[Run]) -> dict[str, Any]:
     """The figures that the film speaks of, from what was shown and from the runs that came home."""
     first, here = (next(run for run in runs if run.name == name) for name in ("on-gpu1", "on-the-laptop"))
     sent = {name: re.findall(r"([\d.]+) ([MkG]B) sent", text) for name, text in casts.items()}
-    job = first.tags["machine.job"]
+    job, cpu = first.tags["machine.job"], first.tags["machine.device"] == "cpu"
     return {
         "run_s": round(first.seconds or 0), "score": f"{first.metrics['best_balanced_accuracy']:.3f}",
         "server": first.tags["machine.server"], "cores": _SERVER["cpus"], "device": first.tags["machine.device"],
+        "processor": "a processor" if cpu else "a GPU", "other": "a GPU" if cpu else "a processor",
+        "gpu": "this server has no GPU" if cpu else "and a GPU",
         "here_score": f"{here.metrics['best_balanced_accuracy']:.3f}",
         "first_mb": sent["start"][0][0], "again_kb": sent["follow"][0][0], "wait_s": _waited(first, job),
     }  # fmt: skip
@@ -257,5 +261,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except LabError as error:
-        print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
+        print(f"error: {error.message}\nhint: {error.hint or 'what is recorded stays as it was'}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what is recorded stays as it was")

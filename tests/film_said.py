@@ -20,10 +20,14 @@ def list_said(folder: Path, scenes: list[Scene]) -> list[str]:
     return sorted({literal for literal in read_literals() if literal in text})
 
 
-@cache
 def read_shown(folder: Path, scene: Scene) -> str:
     """All that one recording shows, without the breaks that the terminal's width makes."""
-    return list_shown(read_cast(folder / f"{scene.name}.cast"), columns=250)
+    return _read_wide(folder / f"{scene.name}.cast")
+
+
+@cache
+def _read_wide(path: Path) -> str:
+    return list_shown(read_cast(path), columns=250)
 
 
 @cache

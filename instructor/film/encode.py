@@ -12,7 +12,7 @@ from pathlib import Path
 from lab_code.errors import LabError
 
 _ENCODE = [
-    "-c:v", "libx264", "-preset", "medium", "-tune", "animation", "-crf", "19", "-g", "250", "-threads", "2",
+    "-c:v", "libx264", "-preset", "veryfast", "-crf", "19", "-g", "250", "-threads", "2",
     "-profile:v", "high", "-pix_fmt", "yuv420p",
     "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
 ]  # fmt: skip
