@@ -18,7 +18,7 @@ SETUP := $(PYTHON) lab_code/workshop/environment.py $(if $(PIP),--pip) $(if $(fi
 FAST_TESTS := -m "not slow and not workshop" tests/test_layering.py tests/test_paths.py tests/test_project.py \
 	$(addprefix tests/lab_code/,data workshop test_config.py test_limits.py test_metrics.py test_models_and_losses.py)
 
-.PHONY: help provision rehearse collect test lint bench format clean python for-instructor for-tests
+.PHONY: help provision rehearse collect test lint bench pictures format clean python for-instructor for-tests
 
 help:  ## list the targets
 	@echo "Usage: make TARGET"
@@ -50,6 +50,9 @@ lint: for-tests  ## style, format, types
 bench: for-tests  ## measure what must be fast; writes build/bench.json (FULL=1: what takes a quarter of an hour, too)
 	@$(BIN)/python -m tests.benchmarks
 
+pictures: for-tests  ## the pictures of README and docs that are older than what they show (ONLY=board: that one; AGAIN=1: all)
+	@$(BIN)/python -m instructor.screenshots $(ONLY) $(if $(AGAIN),--again)
+
 format: for-tests  ## put the code into its one format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -65,4 +68,4 @@ for-instructor: python
 	@$(SETUP) --extras instructor
 
 for-tests: python
-	@$(SETUP) --extras instructor,test,hub
+	@$(SETUP) --extras instructor,test,hub,media
