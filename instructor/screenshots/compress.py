@@ -5,7 +5,6 @@ import io
 from PIL import Image, ImageChops
 
 _STEP = 4  # of 256 shades of a channel: less than eyes see, and a fifth of the bytes
-_WHITE = 250
 
 
 def to_webp(png: bytes) -> bytes:
@@ -38,4 +37,4 @@ def _read(png: bytes) -> Image.Image:
 
 
 def _round(shade: int) -> int:
-    return 255 if shade >= _WHITE else min(255, round(shade / _STEP) * _STEP)
+    return min(255, round(shade / _STEP) * _STEP)  # white stays white

@@ -95,10 +95,10 @@ class _Watch:
             self.seen.append({"minute": player.clock, "standing": standing})
 
 
-def play_class(folder: Path, tell: Callable[[str], object], progress: Progress, *, again: bool = False) -> Played:
+def play_class(folder: Path, tell: Callable[[str], object], progress: Progress) -> Played:
     """The class that was played, or a new one. Raises `LabError` where it cannot be played."""
     folder, workshop, made_of = folder.resolve(), make_workshop(), fingerprint(PROJECT)
-    kept = None if again else _read_kept(folder / _RECORD, made_of)
+    kept = _read_kept(folder / _RECORD, made_of)
     if kept is None:
         (folder / _RECORD).unlink(missing_ok=True)
         kept = _play(folder, workshop, tell, progress)
