@@ -18,7 +18,7 @@ SETUP := $(PYTHON) lab_code/workshop/environment.py $(if $(PIP),--pip) $(if $(fi
 FAST_TESTS := -m "not slow and not workshop" tests/test_layering.py tests/test_paths.py tests/test_project.py \
 	$(addprefix tests/lab_code/,data workshop test_config.py test_limits.py test_metrics.py test_models_and_losses.py)
 
-.PHONY: help provision rehearse collect film test lint bench format clean python for-instructor for-film for-tests
+.PHONY: help provision rehearse collect film test lint bench pictures format clean python for-instructor for-media for-tests
 
 help:  ## list the targets
 	@echo "Usage: make TARGET"
@@ -38,7 +38,7 @@ rehearse: for-instructor  ## the whole class once, by simulated groups (FAST=1: 
 collect: for-instructor  ## read the hand-ins, score them, write the leaderboard (FROM=folder for a USB stick)
 	@$(INSTRUCTOR) collect $(if $(FROM),"$(FROM)")
 
-film: for-film $(if $(RECORD),for-tests)  ## build the film about the GPU server (SCENE=one alone; RECORD=1: type and record every scene anew)
+film: for-media $(if $(RECORD),for-tests)  ## build the film about the GPU server (SCENE=one alone; RECORD=1: type and record every scene anew)
 	@$(if $(RECORD),$(BIN)/python -m tests.film_recorder)
 	@$(INSTRUCTOR) film $(if $(SCENE),--scene "$(SCENE)")
 
@@ -54,6 +54,9 @@ lint: for-tests  ## style, format, types
 bench: for-tests  ## measure what must be fast; writes build/bench.json (FULL=1: what takes a quarter of an hour, too)
 	@$(BIN)/python -m tests.benchmarks
 
+pictures: for-tests  ## the pictures of README and docs that are older than what they show (ONLY=board: that one; AGAIN=1: all)
+	@$(BIN)/python -m instructor.screenshots $(ONLY) $(if $(AGAIN),--again)
+
 format: for-tests  ## put the code into its one format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -68,8 +71,8 @@ python:
 for-instructor: python
 	@$(SETUP) --extras instructor
 
-for-film: python
-	@$(SETUP) --extras instructor,film
+for-media: python
+	@$(SETUP) --extras instructor,media
 
 for-tests: python
-	@$(SETUP) --extras instructor,film,test,hub
+	@$(SETUP) --extras instructor,test,hub,media

@@ -80,7 +80,7 @@ def test_environment_yml_names_what_students_need() -> None:
 
 # What is read -> the extras that it has no right to. Extras that are not named here must all be used.
 IMPORTERS = {
-    "students": (["lab_code", "locked", "notebooks"], "film,hub,instructor,test"),
+    "students": (["lab_code", "locked", "notebooks"], "hub,instructor,media,test"),
     "instructor": (["lab_code", "locked", "notebooks", "instructor"], "test"),
     "tests": (["lab_code", "locked", "notebooks", "instructor", "tests"], ""),
 }
@@ -147,7 +147,7 @@ def test_every_path_of_a_page_exists(page: Path) -> None:
 
 def test_make_lists_every_target() -> None:
     done = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True)
-    for target in ("provision", "rehearse", "collect", "test", "lint", "bench", "format", "clean"):
+    for target in ("provision", "rehearse", "collect", "test", "lint", "bench", "pictures", "format", "clean"):
         assert re.search(rf"^  {target} ", done.stdout, re.MULTILINE)
 
 

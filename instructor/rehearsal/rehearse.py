@@ -50,6 +50,8 @@ class Options:
     fast: bool = True
     doctor: bool = True
     report: bool = False  # also the report of the course
+    pace_s: float | None = None  # how long one training takes in class; None: as it is measured
+    threads: int = 0  # of a training in full; 0: what a laptop has
 
 
 @dataclass
@@ -112,6 +114,8 @@ class Stage:
     tell: Callable[[str], object] = lambda text: None
     progress: Progress = lambda title, total: lambda: None
     project: Path = PROJECT
+    now: Callable[[], float] = time.time  # when it is given, in seconds since 1970
+    watch: Callable[[Player], object] = lambda player: None  # called after every step of a group
 
     def rehearse(self, folder: Path) -> Rehearsal:
         """Raises `LabError` where nothing can be rehearsed at all: no room, no kits."""
@@ -142,15 +146,17 @@ class Stage:
         document = {key: value for key, value in asdict(played).items() if key != "home"}
         copy_own_trees(played.home, folder)
         (folder / "workshop.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        epochs, threads = (_FAST_EPOCHS, 1) if self.options.fast else (0, count_threads())
-        return Scene(played, folder, self.launcher, self.project, time.time(), epochs=epochs, threads=threads)
+        epochs, threads = (_FAST_EPOCHS, 1) if self.options.fast else (0, self.options.threads or count_threads())
+        scene = Scene(played, folder, self.launcher, self.project, self.now(), epochs=epochs, threads=threads)
+        scene.pace_s = self.options.pace_s
+        return scene
 
     def _build(self, scene: Scene) -> dict[str, float]:
         took = {"provision": scene.demand("provision").seconds}
         scene.read_key()
         scene.laptops.mkdir(exist_ok=True)
         took["deliver"] = scene.demand("deliver", "stick", str(scene.laptops)).seconds
-        scene.begins = time.time()
+        scene.begins = self.now()
         return took
 
     def _measure(self, scene: Scene, made: Rehearsal) -> None:
@@ -179,7 +185,7 @@ class Stage:
         }
         advance = self.progress("groups", sum(steps.values()))
         with ThreadPoolExecutor(count_at_once(self.options)) as pool:
-            playing = [pool.submit(_play, player, advance) for player in made.players]
+            playing = [pool.submit(_play, player, advance, self.watch) for player in made.players]
             try:
                 for done in as_completed(playing):
                     done.result()
@@ -258,11 +264,15 @@ def count_threads() -> int:
 
 def count_at_once(options: Options) -> int:
     """How many groups work at once, so that no core does the work of two laptops."""
-    return max(1, count_cores() // (1 if options.fast else _CORES_OF_A_LAPTOP))
+    return max(1, count_cores() // (1 if options.fast else options.threads or _CORES_OF_A_LAPTOP))
 
 
-def _play(player: Player, advance: Callable[[], object]) -> None:
-    play(player, actions_of(player.behaviours), advance)
+def _play(player: Player, advance: Callable[[], object], watch: Callable[[Player], object]) -> None:
+    def go_on() -> None:
+        watch(player)
+        advance()
+
+    play(player, actions_of(player.behaviours), go_on)
 
 
 def _stop(pool: ThreadPoolExecutor, playing: list[Future[None]], launcher: Launcher) -> None:

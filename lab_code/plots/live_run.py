@@ -153,7 +153,7 @@ def _draw_axes(place: _Place, last: int, top: float) -> str:
     middle, height = (_LEFT + _WIDTH - _RIGHT) / 2, place(1, _CHANCE)[1]
     guess = f'stroke="{_PALE}" stroke-width="1.5" stroke-dasharray="2 3"'
     parts.append(f'<path d="M{_LEFT} {height:.1f}H{_WIDTH - _RIGHT}" {guess}/>')
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{height - 4:.1f}" text-anchor="end">guessing</text>')
+    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{height + 13:.1f}" text-anchor="end">guessing</text>')
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">epoch (balanced accuracy, 0 to 1)</text>')
     return "".join(parts)
 

@@ -1,6 +1,7 @@
 """Figures of a run. Every function takes arrays and returns a Matplotlib figure; saving is left to the caller."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,11 @@ from lab_code.data.dataset import Dataset
 from lab_code.metrics import calibration, roc_curve, sensitivity
 
 _MOST_CURVES = 12  # in one figure
-_MANY = 25  # classes: beyond this numbers and names are written small
+_MANY = 25  # classes: beyond this numbers and names are written smaller, and bars are drawn of so many
+_VERY_MANY = 40  # classes: beyond this a confusion matrix has numbers only where a share can be seen
+_SEEN = 0.05  # the smallest such share
+_SMALL = 8  # points
+_LONG = 28  # characters of a name beside the cells; where one is longer, all are called by their codes
 _HATCHES = ("", "//", "..", "xx", "\\\\", "oo")  # bars differ in more than colour
 
 _DPI = 100
@@ -51,20 +56,23 @@ def plot_confusions(matrices: dict[str, np.ndarray], dataset: Dataset) -> Figure
 
 
 def draw_confusion(axes: Axes, confusion: np.ndarray, dataset: Dataset, title: str) -> None:
-    """Draw one matrix; each row is labelled with its sensitivity. Of many classes only what is not 0 is written."""
-    many = len(dataset) > _MANY
+    """Draw one matrix; each row is labelled with its sensitivity.
+
+    Of many classes only what is not 0 is written, of very many only what is a share of its row that can be seen.
+    """
+    size = len(dataset)
     with np.errstate(invalid="ignore"):
         shares = np.nan_to_num(confusion / confusion.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")  # long names take their room from the cells
-    for row, column in np.ndindex(*confusion.shape):
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        if confusion[row, column] or not many:
-            number = str(confusion[row, column])
-            axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=5 if many else 9)
+    least = _SEEN if size > _VERY_MANY else 0.0 if size > _MANY else -1.0
+    for row, column in np.argwhere(shares > least):
+        colour, number = "white" if shares[row, column] > 0.55 else "black", str(confusion[row, column])
+        axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=7 if size > _MANY else 9)
     found = [f"{value:.0%}" if not np.isnan(value) else "none" for value in sensitivity(confusion)]
     _name_classes(axes, dataset.codes)
-    rows = [f"{dataset.label(code)}  {share}" for code, share in zip(dataset.codes, found, strict=True)]
-    axes.set_yticks(range(len(dataset)), rows, fontsize=6 if many else None)
+    names = _name_rows(dataset)
+    rows = [f"{name}  {share}" for name, share in zip(names, found, strict=True)]
+    axes.set_yticks(range(size), rows, fontsize=_SMALL if size > _MANY else None)
     axes.set_xlabel(f"predicted {dataset.class_words[0]} (photographs)")
     axes.set_ylabel(f"true {dataset.class_words[0]}, and the share recognised")
     axes.set_title(title)
@@ -72,13 +80,19 @@ def draw_confusion(axes: Axes, confusion: np.ndarray, dataset: Dataset, title: s
 
 def _height(dataset: Dataset) -> float:
     """Inches of a figure with a row for each class."""
-    return min(16.0, max(5.0, 0.22 * len(dataset)))
+    return max(5.0, 0.22 * len(dataset))
+
+
+def _name_rows(dataset: Dataset) -> list[str]:
+    """Names with codes, or codes alone where a name would take the room of the cells."""
+    names = [dataset.label(code) for code in dataset.codes]
+    return names if max(map(len, names)) <= _LONG else list(dataset.codes)
 
 
 def _name_classes(axes: Axes, codes: Sequence[str]) -> None:
     """Write the classes along the x axis, upright where they would meet."""
     crowded = sum(map(len, codes)) + len(codes) > 60
-    axes.set_xticks(range(len(codes)), codes, rotation=90 if crowded else 0, fontsize=6 if len(codes) > _MANY else None)
+    axes.set_xticks(range(len(codes)), codes, rotation=90 if crowded else 0, fontsize=_SMALL if crowded else None)
 
 
 def plot_curves(history: Mapping[str, Sequence[float]], title: str) -> Figure:
@@ -103,11 +117,13 @@ def plot_examples(images: np.ndarray, labels: np.ndarray, names: Sequence[str], 
     `images` (N, H, W, 3) uint8, `labels` (N,) int.
     """
     names = names[:40]  # more than that is no picture any more
-    figure = Figure(figsize=(1.15 * per_class, 1.15 * len(names)), layout="constrained")
+    labelled = [textwrap.fill(name, _LONG) for name in names]
+    room = 0.08 * max(len(line) for name in labelled for line in name.splitlines())  # inches, of what stands beside
+    figure = Figure(figsize=(1.15 * per_class + max(0.0, room - 2.2), 1.15 * len(names)), layout="constrained")
     grid = figure.subplots(len(names), per_class, squeeze=False)
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[], frame_on=False)
-    for row, name in enumerate(names):
+    for row, name in enumerate(labelled):
         which = np.flatnonzero(labels == row)
         grid[row, 0].set_ylabel(f"{name} ({len(which)})", rotation=0, ha="right", va="center")
         for axes, index in zip(grid[row], which[:per_class], strict=False):
@@ -116,17 +132,34 @@ def plot_examples(images: np.ndarray, labels: np.ndarray, names: Sequence[str], 
 
 
 def plot_sensitivities(found: dict[str, Sequence[float]], dataset: Dataset) -> Figure:
-    """One group of bars a class, one bar a run: `found` maps runs to the sensitivities (C,) of the classes."""
-    figure = Figure(figsize=(min(20.0, max(9.0, 0.45 * len(dataset))), 3.8), layout="constrained")
-    axes, word = figure.add_subplot(), dataset.class_words[0]
+    """One group of bars a class, one bar a run: `found` maps runs to the sensitivities (C,) of the classes.
+
+    Of many classes those are drawn in which the runs differ most, or of one run those that it recognises least.
+    """
+    word, words = dataset.class_words
+    shown, title = list(range(len(dataset))), f"sensitivity of every {word}"
+    if len(dataset) > _MANY:
+        shown = _choose_classes(np.nan_to_num(np.array(list(found.values()))))
+        which = "in which the runs differ most" if len(found) > 1 else "that are recognised least"
+        title = f"sensitivity of the {len(shown)} of {len(dataset)} {words} {which}"
+    figure = Figure(figsize=(max(9.0, 0.45 * len(shown)), 3.8), layout="constrained")
+    axes = figure.add_subplot()
     width = 0.8 / max(1, len(found))
     for number, ((run, values), hatch) in enumerate(zip(found.items(), _HATCHES * len(found), strict=False)):
-        places = np.arange(len(dataset)) - 0.4 + width * (number + 0.5)
-        axes.bar(places, np.nan_to_num(values), width, label=run, hatch=hatch, edgecolor="black", linewidth=0.6)
-    _name_classes(axes, dataset.codes)
-    axes.set(title=f"sensitivity of every {word}", xlabel=word, ylabel="share recognised (0 to 1)", ylim=(0, 1))
-    axes.legend()
+        places = np.arange(len(shown)) - 0.4 + width * (number + 0.5)
+        heights = np.nan_to_num(values)[shown]
+        axes.bar(places, heights, width, label=run, hatch=hatch, edgecolor="black", linewidth=0.6)
+    _name_classes(axes, [dataset.codes[number] for number in shown])
+    axes.set(title=title, xlabel=word, ylabel="share recognised (0 to 1)", ylim=(0, 1))
+    axes.set_xlim(-0.6, len(shown) - 0.4)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)  # over no bar
     return figure
+
+
+def _choose_classes(values: np.ndarray) -> list[int]:
+    """Of the sensitivities (runs, C) the classes that are worth a look, in their order."""
+    worth = np.ptp(values, axis=0) if len(values) > 1 else -values[0]
+    return sorted(np.argsort(-worth, kind="stable")[:_MANY].tolist())
 
 
 def plot_roc(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str], title: str) -> Figure:
@@ -174,6 +207,7 @@ def plot_predictions(
     """
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     figure = Figure(figsize=(1.5 * count, 4.0), layout="constrained")
+    size = 9 if max(map(len, names)) <= 12 else 7
     rows = figure.subplots(2, count, squeeze=False)
     for axes in rows.flat:
         axes.set(xticks=[], yticks=[], frame_on=False)
@@ -183,7 +217,7 @@ def plot_predictions(
         for axes, index in zip(row, chosen, strict=False):
             axes.imshow(images[index])
             said, truth = names[predicted[index]], names[labels[index]]
-            axes.set_title(f"{said} {confidence[index]:.0%}\nis {truth}", fontsize=9)
+            axes.set_title(f"{said} {confidence[index]:.0%}\nis {truth}", fontsize=size)
     figure.suptitle(title)
     return figure
 

@@ -23,6 +23,7 @@ _BESIDE: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va"
 
 
 _SIGNS = "osD^vPX*"  # of points, in turn
+_LINE = 44  # characters above a photograph
 
 
 class Look(NamedTuple):
@@ -106,7 +107,7 @@ def plot_looks(rows: Sequence[Sequence[Look]], title: str) -> Figure:
         axes.imshow(look.image)
         if look.heat is not None:
             draw_heat(axes, look.image, look.heat)
-        axes.set_title(look.title, fontsize=9)
+        axes.set_title(textwrap.fill(look.title, _LINE), fontsize=9)
     figure.suptitle(title)
     return figure
 

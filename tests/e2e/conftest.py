@@ -1,30 +1,25 @@
 """The system's Chromium, and a desk whose servers really run."""
 
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from instructor.screenshots.browser import find_chromium, open_browser
 from lab_code.workshop.desk import Desk, read_servers
 from tests.conftest import KitOnDisk, hear_interrupts
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Chromium as the system has it, for the tests of one file: Playwright brings none, and lets no other loop run."""
-    path = next(filter(None, map(shutil.which, _NAMES)), None)
-    if path is None:
+    if find_chromium() is None:
         pytest.skip("no Chromium on this machine; .ci/run shows how Debian installs one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

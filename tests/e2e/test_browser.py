@@ -14,6 +14,7 @@ from instructor.collect.leaderboard import Row, write_leaderboard
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.exports import export_page
 from instructor.results.ceremony import write_ceremony
+from instructor.screenshots.jupyter import cell_of, wait_for_kernel
 from lab_code.tracking.runs import read_runs
 from lab_code.workshop.desk import read_servers, write_redirect
 from lab_code.workshop.progress import read_journal
@@ -33,18 +34,6 @@ def open_page(browser: Browser, address: str, asked: list[str]) -> Page:
     return page
 
 
-def wait_for_kernel(page: Page, name: str) -> None:
-    """Until the server says that the page of a notebook is connected to its kernel, and the page says so as well."""
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-    script = """async name => {
-        const sessions = await (await fetch("/api/sessions")).json();
-        const kernels = sessions.filter(session => session.path.endsWith(name)).map(session => session.kernel);
-        return kernels.some(kernel => kernel.connections > 0 && kernel.execution_state === "idle");
-    }"""
-    page.wait_for_function(script, arg=name, polling=500)
-    expect(page.get_by_text("| Idle")).to_be_visible()
-
-
 def run_all(page: Page) -> None:
     """Run every cell, and wait until the kernel rests."""
     panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
@@ -59,12 +48,6 @@ def run_all(page: Page) -> None:
             break
     expect(panel.locator(".jp-InputPrompt", has_text="*")).to_have_count(0, timeout=_LONG_MS)
     expect(panel.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
-
-
-def cell_of(page: Page, code: str) -> Locator:
-    cell = page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea", has_text=code)).first
-    cell.scroll_into_view_if_needed()
-    return cell
 
 
 def answer_by_keyboard(page: Page, form: Locator, answers: str, key: str = "Enter") -> None:

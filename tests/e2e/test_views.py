@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
+from instructor.screenshots.jupyter import cell_of, wait_for_kernel
 from lab_code.tracking.runs import Run, read_runs
 from lab_code.workshop.desk import read_servers, write_redirect
 from tests.conftest import KitOnDisk
-from tests.e2e.test_browser import cell_of, find_violations, open_page, wait_for_kernel
+from tests.e2e.test_browser import find_violations, open_page
 
 pytestmark = pytest.mark.slow
 SIZES: dict[str, ViewportSize] = {

@@ -5,14 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
-from lab_code.data.dataset import MOST, dataset_to_yaml, parse_dataset
+from lab_code.data.dataset import MOST, Dataset, dataset_to_yaml, parse_dataset
 from lab_code.data.ham10000 import HAM10000, read_dataset
 from lab_code.data.lesions import find_lesions, load_lesions, load_part
 from lab_code.errors import LabError
 from lab_code.metrics import confusion_matrix, evaluate
-from lab_code.plots.one_run import plot_confusion, plot_roc, plot_sensitivities
+from lab_code.plots.one_run import (
+    plot_confusion,
+    plot_examples,
+    plot_explanation,
+    plot_predictions,
+    plot_roc,
+    plot_sensitivities,
+)
+from lab_code.plots.several import Look, plot_differences, plot_looks
 from lab_code.tracking.views import describe_view
 
 WHERE = Path("dataset.yaml")
@@ -143,3 +153,59 @@ def test_two_and_a_hundred_classes_are_measured_and_drawn(count: int) -> None:
     ):
         assert figure.axes
     assert len(str(describe_view([f"{'c' * 17}{number}" for number in range(count)]))) < 20_000  # MLflow's limit
+
+
+def describe_long_names(count: int) -> Dataset:
+    """A data set whose codes and names are as long as they may be."""
+    names = [f"The mineral of the northern river valleys with the number {n:02d}" for n in range(count)]
+    classes = "".join(f"\n  - {{code: variety_of_rock.{n:03d}, name: {name}}}" for n, name in enumerate(names))
+    return parse_dataset(f"name: Minerals\nclasses:{classes}\nclass_words: [mineral, minerals]\n", WHERE)
+
+
+def draw(name: str, dataset: Dataset) -> Figure:
+    """A figure that names classes."""
+    count, image = len(dataset), np.zeros((8, 8, 3), np.uint8)
+    labels, said = np.arange(16) % count, np.arange(16) // 2 % count
+    probabilities = np.eye(count)[said] * 0.4 + 0.6 / count
+    found = {"baseline": np.linspace(0, 1, count), "balanced": np.linspace(1, 0, count)}
+    names = [dataset.label(code) for code in dataset.codes]
+    return {
+        "confusion": lambda: plot_confusion(3 + np.eye(count, dtype=int) * 100, dataset, "baseline"),
+        "examples": lambda: plot_examples(image[None].repeat(count, 0), np.arange(count), names),
+        "sensitivities": lambda: plot_sensitivities(found, dataset),
+        "predictions": lambda: plot_predictions(
+            image[None].repeat(16, 0), labels, probabilities, dataset.codes, "title"
+        ),
+        "explanation": lambda: plot_explanation(image, np.zeros((8, 8)), probabilities[0], dataset),
+        "differences": lambda: plot_differences(*found.values(), range(count), dataset, "what changed"),
+        "looks": lambda: plot_looks([[Look(image, None, f"is {name}") for name in names[:3]]] * 2, "looks"),
+    }[name]()
+
+
+def find_overlaps(texts: list[Text]) -> list[str]:
+    """Texts that cover each other, a pixel aside."""
+    boxes = [(text, text.get_window_extent().padded(-1)) for text in texts if text.get_text()]
+    pairs = ((one, other) for n, one in enumerate(boxes) for other in boxes[n + 1 :])
+    return [f"{one[0].get_text()} / {other[0].get_text()}" for one, other in pairs if one[1].overlaps(other[1])]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("confusion", 30), ("confusion", MOST), ("sensitivities", 7), ("sensitivities", MOST), ("differences", MOST),
+        ("examples", 7), ("predictions", 30), ("explanation", 30), ("looks", 30),
+    ],
+)  # fmt: skip
+def test_long_names_of_many_classes_can_be_read(name: str, count: int) -> None:
+    figure = draw(name, describe_long_names(count))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        for labels in (axes.get_xticklabels(), axes.get_yticklabels(), axes.texts[:60]):
+            assert not find_overlaps(list(labels))
+        assert all(text.get_fontsize() >= 7 for text in axes.findobj(Text))
+        if axes.get_label() == "<colorbar>":
+            continue
+        box = axes.get_window_extent()
+        assert min(box.width, box.height) >= 60, "the picture is larger than its names"
+    assert not find_overlaps([axes.title for axes in figure.axes])
+    assert not find_overlaps([axes.yaxis.label for axes in figure.axes])
