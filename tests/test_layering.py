@@ -30,7 +30,7 @@ ORDER = [
     "cli.printable", "cli.rich_hook", "cli.notebook_console", "cli.terminal", "cli.progress_bar", "cli.trial",
     "cli.following",
     "cli.statements", "cli.outcome", "cli.comparing", "cli.training", "cli.coming_home", "cli.remote", "cli.runs",
-    "cli.relay", "cli.predict", "cli.desk", "cli.app", "cli.__main__",
+    "cli.relay", "cli.predict", "cli.desk", "cli.status", "cli.app", "cli.__main__",
     "notebook.live_table", "notebook.progress_strip", "notebook.picture", "notebook.command_form",
     "notebook.quiz_widget", "notebook.opinion_widgets", "notebook.statement_widgets", "notebook",
 ]  # fmt: skip
@@ -120,7 +120,8 @@ def test_only_config_speaks_to_hydra() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["cli/app.py", "cli/runs.py", "cli/predict.py", "cli/desk.py", "cli/terminal.py", "errors.py"]
+    "name",
+    ["cli/app.py", "cli/status.py", "cli/runs.py", "cli/predict.py", "cli/desk.py", "cli/terminal.py", "errors.py"],
 )
 def test_the_command_line_imports_nothing_heavy_at_its_top(name: str) -> None:
     tops = {other.split(".")[0] for other in imports(PROJECT / "lab_code" / name, top_only=True)}

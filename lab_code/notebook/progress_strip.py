@@ -13,7 +13,7 @@ from contextlib import suppress
 from IPython.display import display, update_display
 
 from lab_code.analysis.compare import best_runs
-from lab_code.cli.app import next_step
+from lab_code.cli.status import next_step
 from lab_code.tracking.runs import Run, read_runs
 from lab_code.workshop.clock import begin_sitting, find_lateness, minutes_left
 from lab_code.workshop.kit import Kit, find_kit

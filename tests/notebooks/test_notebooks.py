@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_code.cli.app import next_step
+from lab_code.cli.status import next_step
 from lab_code.tracking.runs import Run, read_runs
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import read_journal

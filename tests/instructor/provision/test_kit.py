@@ -37,6 +37,7 @@ lab_code/analysis/__init__.py lab_code/analysis/compare.py lab_code/analysis/dif
 lab_code/analysis/dry_run.py lab_code/analysis/explain.py lab_code/analysis/in_words.py lab_code/analysis/used_code.py
 lab_code/cli/__init__.py lab_code/cli/__main__.py lab_code/cli/app.py lab_code/cli/desk.py lab_code/cli/predict.py
 lab_code/cli/printable.py lab_code/cli/progress_bar.py lab_code/cli/rich_hook.py lab_code/cli/runs.py
+lab_code/cli/status.py
 lab_code/cli/terminal.py lab_code/cli/trial.py lab_code/conf/data/lesions.yaml lab_code/conf/framework/pytorch.yaml
 lab_code/conf/framework/sklearn.yaml lab_code/conf/framework/tensorflow.yaml lab_code/conf/loss/cross_entropy.yaml
 lab_code/conf/model/colour_texture.yaml lab_code/conf/model/efficientnet_b0.yaml

@@ -143,7 +143,7 @@ def test_an_unexpected_fault_goes_to_a_log_without_values(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "_launcher_of_another_kit", lambda: None)
     monkeypatch.setattr(cli, "find_kit", fail)
-    assert cli.main(["status"]) == 1
+    assert cli.main(["handin"]) == 1
     assert "unexpected RuntimeError: no idea" in capsys.readouterr().err
     log = (tmp_path / "lab-error.log").read_text(encoding="utf-8")
     assert "RuntimeError" in log and secret not in log
