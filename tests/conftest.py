@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,12 @@ def wait_until(reached: Callable[[], bool], process: subprocess.Popen[Any]) -> N
             process.wait(0.005)
 
 
+_read_real = cache(read_workshop)  # for those who change nothing of it
+
+
 def make_small_workshop(**changes: object) -> Workshop:
     """The real stages with few, small photographs and locks that cost nothing."""
-    real = read_workshop()
+    real = _read_real()
     values: dict = {
         "id": "small",
         "title": "A small workshop",

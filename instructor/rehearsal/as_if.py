@@ -138,11 +138,10 @@ def _part(path: Any, args: Sequence[Any], passfds: Sequence[int]) -> int:
     if pid:
         return int(pid)
     try:
-        last = 2
-        for pipe in sorted(passfds):  # all others are the program's, and somebody waits for their end
-            os.closerange(last + 1, pipe)
-            last = pipe
-        os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
+        for pipe in map(int, os.listdir("/dev/fd")):
+            if pipe > 2 and pipe not in passfds:  # it is the program's, and somebody waits for its end
+                with suppress(OSError):
+                    os.close(pipe)
         place = args.index("-c")
         sys.argv = [args[place], *args[place + 2 :]]
         os._exit(_find_code(lambda: exec(args[place + 1], {"__name__": "__main__"})))

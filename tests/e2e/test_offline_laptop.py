@@ -41,7 +41,7 @@ def offline_laptop(home: Path) -> dict[str, str]:
 def test_a_kit_sets_itself_up_and_trains_where_no_index_answers(kit: KitOnDisk, tmp_path: Path) -> None:
     stick = tmp_path / "Stick für Übungen"
     try:
-        make_wheelhouse(stick / "wheels")
+        make_wheelhouse(stick / "wheels", compiled=True)
         root = kit.root.rename(stick / "group-1")
 
         def run(command: Sequence[str | Path], prefix: Sequence[str] = ()) -> str:

@@ -96,7 +96,8 @@ def project(tmp_path: Path) -> Path:
     (copy / ".venv/bin").mkdir(parents=True)
     for name, package in (("instructor", "instructor"), ("lab", "lab_code")):
         script = copy / ".venv/bin" / name
-        code = f"from {package} import main; raise SystemExit(main())"
+        same = "import sys, shutil; sys.executable = shutil.which('python3')"  # for what it starts itself
+        code = f"{same}; from {package} import main; raise SystemExit(main())"
         script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(copy))} exec python3 -c "{code}" "$@"\n')
         script.chmod(0o755)
     return copy

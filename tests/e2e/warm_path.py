@@ -30,6 +30,13 @@ sys.stdout.write(done["out"])
 sys.stderr.write(done["err"])
 sys.exit(done["code"])
 """
+# `python -m` looks for modules in its own folder first, as `python -c` does; what it starts begins as it has itself.
+_MODULE = """
+import runpy, shutil, sys
+sys.executable = shutil.which("python3")
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 
 
 class _Answer(socketserver.StreamRequestHandler):
@@ -37,7 +44,8 @@ class _Answer(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         asked = json.loads(self.rfile.readline())
-        done = warm_launcher().run(asked["argv"], Path(asked["cwd"]), environment=asked["environment"])
+        argv = ["-c", _MODULE, *asked["argv"][1:]] if asked["argv"][0] == "-m" else asked["argv"]
+        done = warm_launcher().run(argv, Path(asked["cwd"]), environment=asked["environment"])
         told = {"code": done.code % 256, "out": done.out, "err": done.err}
         self.wfile.write(json.dumps(told).encode() + b"\n")
 

@@ -87,10 +87,15 @@ def isolated() -> None:
 
 @pytest.fixture(autouse=True)
 def few_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elsewhere there are none; the tables of faults, which are collected once for a file, have theirs in any case."""
+    """Elsewhere there are none."""
     if "isolated" not in request.fixturenames:
-        for module in (collect, gather, reading, review):
-            monkeypatch.setattr(module, "run_isolated", run_here)
+        stay_here(monkeypatch)
+
+
+def stay_here(patch: pytest.MonkeyPatch) -> None:
+    """Read and score hand-ins in this process."""
+    for module in (collect, gather, reading, review):
+        patch.setattr(module, "run_isolated", run_here)
 
 
 @pytest.fixture(scope="session")

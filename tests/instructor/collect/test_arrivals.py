@@ -16,7 +16,7 @@ from instructor.results import show
 from instructor.vault import Vault
 from instructor.workshop import HandinLimits, Workshop
 from tests.conftest import no_progress
-from tests.instructor.collect.conftest import Desk
+from tests.instructor.collect.conftest import Desk, stay_here
 from tests.instructor.collect.faulty_class import as_group, read_class, workshop_of
 from tests.instructor.collect.hand_ins import Files, edit_manifest, put, read_zip, sign_again, write_zip, zip_bytes
 
@@ -243,6 +243,7 @@ def arrived(
     described = workshop_of(workshop, [path.stem for path in zips.values()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(show, "write_figures", lambda results, folder: [])
+        stay_here(patch)
         return Arrived(zips, collect_handins(described, [folder / "handins"], folder, no_progress))
 
 

@@ -19,6 +19,7 @@ from instructor.collect.stores import make_store
 from instructor.collect.upgrade import make_older_store
 from instructor.vault import Vault
 from lab_code.tracking.runs import read_runs
+from tests.instructor.collect.conftest import stay_here
 from tests.instructor.collect.faulty_class import as_group, read_class, workshop_of
 from tests.instructor.collect.hand_ins import (
     Files,
@@ -302,7 +303,9 @@ def faulty(handins: dict[str, Path], build: Path, workshop, tmp_path_factory: py
         make = faults[name][0] if name in faults else plain
         make(folder / "handins" / group / f"{group}.zip", mine, key)
     described = workshop_of(workshop, [*group_of.values(), "absent", *GOOD])
-    result = read_class(described, folder, folder / ".scratch", [folder / "handins"])
+    with pytest.MonkeyPatch.context() as patch:
+        stay_here(patch)
+        result = read_class(described, folder, folder / ".scratch", [folder / "handins"])
     return Faulty(folder, group_of, sent, result)
 
 

@@ -20,6 +20,7 @@ from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.review import read_review, write_answers
 from tests.conftest import no_progress
+from tests.instructor.collect.conftest import stay_here
 from tests.instructor.collect.faulty_class import as_group, workshop_of
 from tests.instructor.collect.hand_ins import edit_database, read_zip, sign_again, write_zip
 
@@ -182,10 +183,11 @@ def nonsense(handed_in: Path, workshop, tmp_path_factory: pytest.TempPathFactory
             sign_again(members, key)
         write_zip(place / f"{group}.zip", members)
     described = workshop_of(workshop, [*group_of.values(), "good-1", "good-2"])
-    read = read_all(place, described, folder / "scratch")
-    made = make_reviews(described, read, Vault(folder), folder / "reviews")
     with pytest.MonkeyPatch.context() as patch:
+        stay_here(patch)
         patch.setattr(show, "write_figures", lambda results, folder: [])
+        read = read_all(place, described, folder / "scratch")
+        made = make_reviews(described, read, Vault(folder), folder / "reviews")
         return Nonsense(folder, group_of, read, made, collect_handins(described, [place], folder, no_progress))
 
 

@@ -26,6 +26,7 @@ from lab_code.tracking.empty_store import script_name
 from lab_code.tracking.runs import read_runs
 from lab_code.workshop.kit import read_kit
 from tests.conftest import make_small_workshop, no_progress
+from tests.warm_launcher import warm_launcher
 
 # The exact content of a kit, apart from the photographs. Whoever adds a file to lab_code adds it here, on purpose.
 KIT_FILES = """
@@ -177,8 +178,9 @@ def test_the_debug_configuration_trains_one_epoch(kit) -> None:
         "_train_epoch" in configuration["name"]
         and "def _train_epoch" in (kit.root / "lab_code/training/trainer.py").read_text()
     )
-    command = [sys.executable, "-m", configuration["module"], *configuration["args"]]
-    subprocess.run(command, cwd=kit.root, check=True, capture_output=True)
+    command, here = ["-m", configuration["module"], *configuration["args"]], {"PYTHONPATH": str(kit.root)}
+    done = warm_launcher().run(command, kit.root, environment=here)
+    assert not done.code, done.err
     (run,) = read_runs(kit.root)
     assert run.status == "FINISHED" and run.params["trainer.epochs"] == "1"
 
@@ -214,8 +216,15 @@ def test_a_kit_that_was_worked_in_is_moved_away_and_never_deleted(own_build: Pat
     assert not (own_build / "replaced" / "group-2").exists()
 
 
-def test_one_kit_that_fails_leaves_the_others(tmp_path: Path, monkeypatch, workshop, store_script: Path) -> None:
-    shutil.copy(store_script, tmp_path)
+@pytest.fixture
+def without_kits(build: Path, tmp_path: Path) -> Path:
+    """A folder in which kits have yet to be built, from photographs that are there."""
+    folder = tmp_path / "build"
+    shutil.copytree(build, folder, ignore=shutil.ignore_patterns("kits", "kits.json", "key*", "catch-up*"))
+    return folder
+
+
+def test_one_kit_that_fails_leaves_the_others(without_kits: Path, monkeypatch, workshop) -> None:
     real = workshop_kits.build_kit
 
     def fail_for_two(plan, *rest):
@@ -224,17 +233,16 @@ def test_one_kit_that_fails_leaves_the_others(tmp_path: Path, monkeypatch, works
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(workshop_kits, "build_kit", fail_for_two)
-    done = provision(workshop, tmp_path, no_progress)
+    done = provision(workshop, without_kits, no_progress)
     assert done.built == ["group-1", "group-3"] and "No space" in done.failed["group-2"]
-    assert sorted(path.name for path in (tmp_path / "kits").iterdir()) == ["group-1", "group-3"]
+    assert sorted(path.name for path in (without_kits / "kits").iterdir()) == ["group-1", "group-3"]
     monkeypatch.undo()
-    assert provision(workshop, tmp_path, no_progress).built == ["group-2"]
+    assert provision(workshop, without_kits, no_progress).built == ["group-2"]
 
 
 def test_an_interrupted_run_leaves_no_half_kit_and_can_be_repeated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workshop, store_script: Path
+    without_kits: Path, monkeypatch: pytest.MonkeyPatch, workshop
 ) -> None:
-    shutil.copy(store_script, tmp_path)
     real = workshop_kits.build_kit
 
     def interrupt_at_two(plan, *rest):
@@ -244,10 +252,10 @@ def test_an_interrupted_run_leaves_no_half_kit_and_can_be_repeated(
 
     monkeypatch.setattr(workshop_kits, "build_kit", interrupt_at_two)
     with pytest.raises(KeyboardInterrupt):
-        provision(workshop, tmp_path, no_progress)
-    assert [path.name for path in (tmp_path / "kits").iterdir()] == ["group-1"]
+        provision(workshop, without_kits, no_progress)
+    assert [path.name for path in (without_kits / "kits").iterdir()] == ["group-1"]
     monkeypatch.undo()
-    assert provision(workshop, tmp_path, no_progress).built == ["group-2", "group-3"]
+    assert provision(workshop, without_kits, no_progress).built == ["group-2", "group-3"]
 
 
 def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monkeypatch, workshop) -> None:

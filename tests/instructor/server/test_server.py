@@ -47,9 +47,9 @@ def quiet(text: str) -> None:
 
 
 def test_many_clients_finish_at_once_and_nothing_is_lost(course: Course) -> None:
-    clients = asyncio.run(run_clients(course, 20, 6, "many"))
+    clients = asyncio.run(run_clients(course, 20, 3, "many"))
     assert not [client.faults for client in clients if client.faults]
-    assert sum(len(client.acknowledged) for client in clients) == 120 and not find_lost(course, clients)
+    assert sum(len(client.acknowledged) for client in clients) == 60 and not find_lost(course, clients)
 
 
 def processes_of(course: Course) -> list[psutil.Process]:
