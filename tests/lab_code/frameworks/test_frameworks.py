@@ -63,9 +63,9 @@ def test_a_run_is_rebuilt_from_its_files(store: Path, framework: str) -> None:
 
 
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
-@pytest.mark.parametrize("change", ["trainer.schedule=cosine", "trainer.schedule=one_cycle", "optimizer=sgd"])
-def test_a_learner_goes_on_where_another_stopped(shared_store: Path, framework: str, change: str) -> None:
-    config = compose_quick(f"framework={framework}", change, "data.augment=flips", without=())
+@pytest.mark.parametrize("changes", [["trainer.schedule=cosine"], ["trainer.schedule=one_cycle", "optimizer=sgd"]])
+def test_a_learner_goes_on_where_another_stopped(shared_store: Path, framework: str, changes: list[str]) -> None:
+    config = compose_quick(f"framework={framework}", *changes, "data.augment=flips", without=())
     train, validation, _ = load_split(config, shared_store)
     seed_everything(config.seed)
     whole = list(build_learner(config).learn(train, validation))
@@ -97,7 +97,8 @@ def test_a_model_of_another_framework_is_an_error(changes: list[str], message: s
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_weights_of_another_model_are_refused(shared_store: Path, framework: str) -> None:
-    learner, _, _ = learn(shared_store, f"framework={framework}")
+    config = compose_quick(f"framework={framework}")
+    learner = learn(shared_store, f"framework={framework}")[0] if framework == "sklearn" else build_learner(config)
     weights = learner.weights()
     name = next(name for name, array in weights.items() if array.ndim)
     for wrong in ({**weights, name: np.zeros((2, 2, 2))}, {k: v for k, v in weights.items() if k != name}):
