@@ -50,16 +50,23 @@ def measure_experiments(build: Path, group: str, seeds: Sequence[int], scratch: 
 
     Raises `LabError` where the kit is missing or a command fails. A copy that is there already is gone on with.
     """
-    source, kit = build / "kits" / group, scratch / group
-    if not source.is_dir():
-        raise LabError(f"there is no kit {source}", hint="make provision")
-    if not kit.exists():
-        shutil.copytree(source, kit, ignore=shutil.ignore_patterns(*_CACHES))
-        for entry in Vault(build).read_key()[group]:
-            _lab(kit, "unlock", "--stage", entry["stage"], "--answers", entry["answers"])
+    kit = _open_kit(build, group, scratch)
     _lab(kit, "sweep", f"experiment={','.join(EXPERIMENTS)}", f"seed={','.join(map(str, seeds))}")
     runs = {(run.params.get("name", "").split("-")[0], run.params.get("seed")): run for run in read_runs(kit)}
     return [Pair(seed, *(runs[name, str(seed)] for name in EXPERIMENTS)) for seed in seeds]
+
+
+def train_experiments(build: Path, group: str, names: Sequence[str], scratch: Path) -> dict[str, Run]:
+    """Train these experiments, or the default where there is none, in a copy of a group's kit under `scratch`.
+
+    Raises `LabError` as `measure_experiments`.
+    """
+    kit = _open_kit(build, group, scratch)
+    for name in names:
+        _lab(kit, "train", f"experiment={name}", f"name={name}")
+    if not names:
+        _lab(kit, "train")
+    return {run.name: run for run in read_runs(kit)}
 
 
 def score_on_real(folder: Path, seeds: Sequence[int], photographs: int = 7000) -> dict[str, float]:
@@ -136,6 +143,18 @@ def write_page(pairs: Sequence[Pair], real: dict[str, float] | None) -> str:
         seconds=statistics.median(seconds),
         real=_describe_real(real),
     )
+
+
+def _open_kit(build: Path, group: str, scratch: Path) -> Path:
+    """A copy of a group's kit in which every stage is open."""
+    source, kit = build / "kits" / group, scratch / group
+    if not source.is_dir():
+        raise LabError(f"there is no kit {source}", hint="make provision")
+    if not kit.exists():
+        shutil.copytree(source, kit, ignore=shutil.ignore_patterns(*_CACHES))
+        for entry in Vault(build).read_key()[group]:
+            _lab(kit, "unlock", "--stage", entry["stage"], "--answers", entry["answers"])
+    return kit
 
 
 def _cells(pair: Pair, metric: str) -> str:

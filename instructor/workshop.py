@@ -186,6 +186,14 @@ def list_experiments(home: Path) -> list[str]:
     return [file.stem for file in sorted([*files, *home.glob(f"locked/*/lab_code/{conf}")])]
 
 
+def find_experiments(workshop: Workshop) -> dict[str, Path]:
+    """Every experiment and its file: those that the stages open, in their order, then those that kits begin with."""
+    conf = "conf/experiment/*.yaml"
+    locked = [workshop.home / "locked" / stage.id / "lab_code" for stage in workshop.stages]
+    files = [file for tree in (*locked, *trees_of(workshop.home, "lab_code")) for file in sorted(tree.glob(conf))]
+    return {file.stem: file for file in files}
+
+
 def read_workshop(path: Path | None = None) -> Workshop:
     """Read and check a workshop; without a path that of the current folder.
 

@@ -1,4 +1,4 @@
-"""A structured training package for skin-lesion photographs: configuration, data, models, training, tracking.
+"""A structured training package for photographs: configuration, data, models, training, tracking.
 
 Start reading at `experiment.py`: five paragraphs that name every other part. `conf/` holds what can be changed
 without touching code; the command `lab` (in `cli/app.py`) is the way to run it. The models are for teaching only,

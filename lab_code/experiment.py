@@ -22,7 +22,7 @@ from lab_code.limits import is_out_of_memory
 from lab_code.tracking.interrupts import was_interrupted
 from lab_code.tracking.records import log_interrupted, log_results, log_start
 from lab_code.tracking.running import run_folder
-from lab_code.tracking.runs import EXPERIMENT
+from lab_code.tracking.runs import name_own_experiment
 from lab_code.tracking.store import explain_fault
 from lab_code.tracking.tracker import TrackedRun, track_run
 from lab_code.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -62,7 +62,8 @@ def run_experiment(
             return _follow(learner, train, validation, config, past)
 
         # 4. Training: one result an epoch, tracked as it comes; the best weights are kept.
-        with track_run(root, EXPERIMENT, config, tags or {}, resume) as run, reporter.begin_run(root, run.run_id):
+        tracked = track_run(root, name_own_experiment(root), config, tags or {}, resume)
+        with tracked as run, reporter.begin_run(root, run.run_id):
             if not resume:
                 log_start(run, config, learner, train, validation)
             on_step = reporter.start(learner.count_steps(train), past.history, config.trainer.epochs)

@@ -1,6 +1,6 @@
-"""The slides' pictures: made from both experiments, trained in a copy of a kit of this very workshop.
+"""The slides' pictures: made from two experiments, trained in a copy of a kit of this very workshop.
 
-    pictures = make_pictures(build, group="group-1", again=False)
+    pictures = make_pictures(build, group="group-1", names=["baseline", "balanced"], again=False)
 
 They are kept in `build/class/pictures/` with what they were made from; kits that were built anew, or `again`, make them
 anew. Training takes about a minute.
@@ -9,13 +9,14 @@ anew. Training takes about a minute.
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from instructor.experiments import Pair, measure_experiments
+from instructor.experiments import train_experiments
 from lab_code.analysis.compare import load_confusion
 from lab_code.data.dataset import Dataset
 from lab_code.data.ham10000 import read_dataset
@@ -49,18 +50,20 @@ class Pictures:
     figures: dict[str, str]
 
 
-def make_pictures(build: Path, group: str, *, again: bool = False) -> Pictures:
-    """The pictures of this build, made where they are missing. Raises `LabError` where there are no kits."""
+def make_pictures(build: Path, group: str, names: Sequence[str], *, again: bool = False) -> Pictures:
+    """The pictures of this build and these experiments, two at most, made where they are missing.
+
+    Raises `LabError` where there are no kits.
+    """
     kit, folder = build / "kits" / group, build / "class" / "pictures"
     if not (kit / KIT_FILE).is_file():
         raise LabError(f"there is no kit {kit}", hint="make provision")
-    made_from = hashlib.sha256((kit / KIT_FILE).read_bytes()).hexdigest()
+    made_from = hashlib.sha256((kit / KIT_FILE).read_bytes() + "\n".join(names).encode()).hexdigest()
     if not again and (kept := _read_kept(folder)) is not None and kept.made_from == made_from:
         return kept
     scratch = build / "class" / "runs"
     shutil.rmtree(scratch, ignore_errors=True)
-    (pair,) = measure_experiments(build, group, (0,), scratch)
-    made = _draw(pair, folder, made_from)
+    made = _draw(train_experiments(build, group, names, scratch), folder, made_from)
     shutil.rmtree(scratch, ignore_errors=True)
     return made
 
@@ -76,9 +79,8 @@ def _read_kept(folder: Path) -> Pictures | None:
     return Pictures(folder, document["made_from"], pictures, document["figures"])
 
 
-def _draw(pair: Pair, folder: Path, made_from: str) -> Pictures:
-    runs = {"baseline": pair.baseline, "balanced": pair.balanced}
-    dataset = read_dataset(pair.baseline.artifacts)
+def _draw(runs: dict[str, Run], folder: Path, made_from: str) -> Pictures:
+    dataset = read_dataset(next(iter(runs.values())).artifacts)
     confusions = {name: load_confusion(run) for name, run in runs.items()}
     found = {name: sensitivity(confusion) for name, confusion in confusions.items()}
     drawn = {
@@ -87,13 +89,13 @@ def _draw(pair: Pair, folder: Path, made_from: str) -> Pictures:
             plot_sensitivities({name: list(values) for name, values in found.items()}, dataset),
             _describe_found(found, dataset),
         ),
-        "confusions": (plot_confusions(confusions, dataset), "Confusion matrices of baseline and balanced."),
+        "confusions": (plot_confusions(confusions, dataset), f"Confusion matrices of {' and '.join(runs)}."),
     }
     pictures = {}
     for name, (figure, alt) in drawn.items():
         pictures[name] = Picture(f"{name}.png", alt)
         write_whole(folder / f"{name}.png", to_png(figure))
-    made = Pictures(folder, made_from, pictures, _describe_figures(pair))
+    made = Pictures(folder, made_from, pictures, _describe_figures(runs))
     document = {**asdict(made), "folder": None}
     write_whole(folder / _RECORD, to_json(document))
     return made
@@ -103,7 +105,7 @@ def _plot_curves(runs: dict[str, Run]) -> Figure:
     """Balanced accuracy on the validation photographs after every epoch."""
     figure = Figure(figsize=(10.0, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    for (name, run), style, marker in zip(runs.items(), ("-", "--"), "os", strict=True):
+    for (name, run), style, marker in zip(runs.items(), ("-", "--"), "os", strict=False):
         values = read_history(run, _SCORE)
         axes.plot(range(1, len(values) + 1), values, style, marker=marker, label=name, linewidth=2.4)
     axes.set(xlabel="epoch", ylabel="balanced accuracy (0 to 1)", ylim=(0, 1), title="validation photographs")
@@ -131,16 +133,15 @@ def _describe_curves(runs: dict[str, Run]) -> str:
 
 def _describe_found(found: dict[str, np.ndarray], dataset: Dataset) -> str:
     pairs = zip(dataset.codes, *found.values(), strict=True)
-    shares = ", ".join(f"{dx} {first:.0%} and {second:.0%}" for dx, first, second in pairs)
-    return f"The share of every {dataset.class_words[0]} that baseline and balanced recognised: {shares}."
+    said = ", ".join(f"{dx} {' and '.join(f'{share:.0%}' for share in shares)}" for dx, *shares in pairs)
+    return f"The share of every {dataset.class_words[0]} that {' and '.join(found)} recognised: {said}."
 
 
-def _describe_figures(pair: Pair) -> dict[str, str]:
-    first, second = pair.baseline, pair.balanced
+def _describe_figures(runs: dict[str, Run]) -> dict[str, str]:
     score, plain = f"best_{_SCORE}", "best_accuracy"
+    said = ", ".join(f"{name} {run.metrics[score]:.3f}" for name, run in runs.items())
+    found = {of: " → ".join(f"{run.metrics[of]:.2f}" for run in runs.values()) for of in (score, plain)}
     return {
-        "runs": f"baseline {first.metrics[score]:.3f}, balanced {second.metrics[score]:.3f}: "
-        "both in MLflow with settings, code, weights",
-        "gain": f"accuracy {first.metrics[plain]:.2f} → {second.metrics[plain]:.2f}, "
-        f"balanced accuracy {first.metrics[score]:.2f} → {second.metrics[score]:.2f}",
+        "runs": f"{said}: {'both ' if len(runs) == 2 else ''}in MLflow with settings, code, weights",
+        "gain": f"accuracy {found[plain]}, balanced accuracy {found[score]}",
     }

@@ -22,19 +22,22 @@ from pypdf import PdfReader
 from instructor.classroom.pictures import Pictures
 from instructor.classroom.schedule import GROUPS, Schedule
 from instructor.typeset import read_notes, set_each_page, set_pages
-from instructor.workshop import Workshop
+from instructor.workshop import Workshop, find_experiments
+from lab_code.data.dataset import Dataset
+from lab_code.data.ham10000 import HAM10000
 from lab_code.errors import LabError
 from lab_code.files import write_whole
 
 _FOLDER = Path(__file__).parent
 _SOURCE = _FOLDER / "slides.typ"
+_MOST_LINES, _WIDEST = 9, 40  # of an experiment's file
 # A slide says which part it belongs to by its kind, since another workshop may name its parts differently.
 _KIND_OF = {"introduction": "slides", "film": "film", "conclusion": "ceremony"}
 
 
-def write_slides(workshop: Workshop, pictures: Pictures, folder: Path) -> list[Path]:
+def write_slides(workshop: Workshop, pictures: Pictures, folder: Path, dataset: Dataset = HAM10000) -> list[Path]:
     """Write `slides.pdf` and `slides.html`. Raises `LabError` where a text does not fit its slide."""
-    data = _describe(workshop, pictures)
+    data = _describe(workshop, pictures) | {"words": _choose_words(dataset)}
     with _beside(pictures) as source:
         slides = read_notes(source, data, "slide", root=source.parent)
         pages = set_each_page(source, data, root=source.parent)
@@ -76,7 +79,27 @@ def _describe(workshop: Workshop, pictures: Pictures) -> dict[str, Any]:
         "stages": stages,
         "pictures": {name: {"path": picture.file, "alt": picture.alt} for name, picture in pictures.pictures.items()},
         "figures": pictures.figures,
+        "experiments": list(find_experiments(workshop)),
+        "file": _show_experiment(workshop),
     }
+
+
+def _choose_words(dataset: Dataset) -> dict[str, str]:
+    """What the slides call the classes: two of them to be told apart, the rare one, several of any."""
+    codes = dataset.codes
+    rare = codes.index(dataset.spotlight) if dataset.spotlight else len(codes) - 1
+    one, other = (dataset.classes[number % len(codes)] for number in (rare + 1, rare))
+    plain = [known.name if known.several.endswith(f" {known.name}") else known.several for known in (one, other)]
+    return {"one": plain[0], "other": plain[1], "rare": dataset.rare, "classes": dataset.class_words[1]}
+
+
+def _show_experiment(workshop: Workshop) -> dict[str, Any]:
+    """The file of the first experiment as a slide can hold it: without comments, and of a long one the beginning."""
+    name, file = next(iter(find_experiments(workshop).items()), ("my-idea", None))
+    text = file.read_text(encoding="utf-8") if file else "name: my-idea\noptimizer:\n  lr: 0.01\n"
+    lines = [line.partition(" #")[0].rstrip() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    shown = [f"{line[:_WIDEST]}…" if len(line) > _WIDEST else line for line in lines if line]
+    return {"name": name, "lines": shown[:_MOST_LINES] + ["…"] * (len(shown) > _MOST_LINES)}
 
 
 def _make_page(workshop: Workshop, slides: list[dict[str, Any]], pages: list[bytes], texts: list[str]) -> str:

@@ -9,7 +9,7 @@ from instructor.classroom.schedule import require_schedule
 from instructor.cli.options import BuildOption, WorkshopOption
 from instructor.cli.waiting import alone
 from instructor.vault import Vault
-from instructor.workshop import Workshop, find_workshop, read_workshop
+from instructor.workshop import Workshop, find_experiments, find_workshop, read_workshop
 from lab_code.cli.terminal import make_console
 from lab_code.errors import LabError
 
@@ -73,18 +73,20 @@ def slides(
 ) -> None:
     """Make the slides: build/class/slides.html (presents offline, with notes and clock) and slides.pdf.
 
-    Their pictures come from both experiments, trained in a copy of a kit of this workshop; the first time that takes
-    about a minute.
+    Their pictures come from the first two experiments, trained in a copy of a kit of this workshop; the first time that
+    takes about a minute.
 
     Example: instructor slides
     """
     from instructor.classroom.pictures import make_pictures
     from instructor.classroom.slides import write_slides
+    from lab_code.data.ham10000 import read_dataset
 
     described = read_workshop(workshop)
     with alone(build):
-        pictures = make_pictures(build, described.groups[0], again=again)
-    _tell(write_slides(described, pictures, build / "class"))
+        names = list(find_experiments(described))[:2]
+        pictures = make_pictures(build, described.groups[0], names, again=again)
+    _tell(write_slides(described, pictures, build / "class", read_dataset(build / "data")))
 
 
 def run(

@@ -3,6 +3,7 @@
 import json
 import webbrowser
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,6 +103,7 @@ def ui(
 
     Example: instructor ui
     """
+    from lab_code.tracking.interrupts import hear_termination
     from lab_code.tracking.runs import DATABASE
     from lab_code.workshop.desk import open_desk, write_redirect
     from lab_code.workshop.kit import Kit
@@ -109,15 +111,13 @@ def ui(
     store, notes = build / "collected", make_console(stderr=True)
     if not (store / DATABASE).is_file():
         raise LabError(f"{store} holds no runs yet", hint="make collect")
-    desk = open_desk(Kit(store.resolve(), "", "", "", (), {}), ["mlflow"], lambda root: None, notes.print)
-    make_console().print(f"MLflow      {desk.servers[0].address}\nCtrl-C stops it.", markup=False)
-    if browser:
-        webbrowser.open(write_redirect(desk.root, desk.servers[0]).resolve().as_uri())
-    try:
-        ended = desk.watch()
-    except KeyboardInterrupt:
-        ended = None
-    desk.stop()
+    kit, ended = Kit(store.resolve(), "", "", "", (), {}), None
+    with hear_termination(), open_desk(kit, ["mlflow"], lambda root: None, notes.print) as desk:
+        make_console().print(f"MLflow      {desk.servers[0].address}\nCtrl-C stops it.", markup=False)
+        if browser:
+            webbrowser.open(write_redirect(desk.root, desk.servers[0]).resolve().as_uri())
+        with suppress(KeyboardInterrupt):
+            ended = desk.watch()
     make_console().print("Stopped." if ended is None else "MLflow has ended by itself.")
 
 

@@ -25,7 +25,7 @@ from instructor.collect.foreign_store import (
 )
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, artifact_tail
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, artifact_tail, find_own_experiment
 
 _AGAIN = "let the group run lab handin again"
 _MOST_EXPERIMENTS = 200
@@ -138,14 +138,16 @@ def insert(target: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
 
 def _fill_experiments(theirs: ForeignStore, ours: sqlite3.Connection, rows: ForeignRows) -> _Experiments:
     """The experiments that have runs, by their names; those that cannot be read are counted to the lab's own."""
-    own = ours.execute("SELECT experiment_id FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()[0]
+    own = find_own_experiment(ours)
+    assert own is not None  # our own stores have it
+    names = {row[0] for row in ours.execute("SELECT name FROM experiments")} | {EXPERIMENT}
     found = _Experiments(own, folders={own: EXPERIMENT})
     used = {
         row["experiment_id"] for row in rows.runs.values() if not _is_in_place(row["artifact_uri"], row["run_uuid"])
     }
     for row, fault in theirs.rows("experiments"):
         number, name = row["experiment_id"], row["name"]
-        if fault or number not in used or name == EXPERIMENT or len(found.here) >= _MOST_EXPERIMENTS:
+        if fault or number not in used or name in names or len(found.here) >= _MOST_EXPERIMENTS:
             continue
         entry = {**row, "artifact_location": f"{ARTIFACTS}/{folder_of(name)}", "lifecycle_stage": "active"}
         del entry["experiment_id"]

@@ -19,7 +19,7 @@ from instructor.collect.counting import COUNTED, count_chosen, name_chosen
 from instructor.collect.filling import folder_of, insert, make_fast, place_of_model
 from instructor.collect.foreign_store import MODEL_TABLES, RUN_TABLES, Row
 from lab_code.errors import LabError
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, open_database
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, find_own_experiment, open_database
 
 _POINTS, _WAITING = "metrics", "points.db"  # the table, and where its rows wait beside the collected store
 
@@ -95,12 +95,16 @@ def _choose_runs(both: sqlite3.Connection, skip: set[str]) -> set[str]:
 
 
 def _copy_experiments(both: sqlite3.Connection, final: Path) -> dict[int, int]:
-    """Their experiments by our numbers: one of the same name is the same."""
+    """Their experiments by our numbers: one of the same name is the same, and so is that of the lab's own runs."""
     known = dict(both.execute("SELECT name, experiment_id FROM main.experiments").fetchall())
+    own = (find_own_experiment(both, "theirs"), find_own_experiment(both))
     used = "SELECT experiment_id FROM theirs.runs WHERE run_uuid IN temp.chosen"
     here = {}
     for row in _rows(both, f"theirs.experiments WHERE experiment_id IN ({used})"):
         number, name = row.pop("experiment_id"), row["name"]
+        if number == own[0] and own[1] is not None:  # whatever it was called where it was made
+            here[number] = own[1]
+            continue
         if name not in known:
             address = (final.resolve() / ARTIFACTS / folder_of(name)).as_uri()
             insert(both, "experiments", [row | {"artifact_location": address}])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor.collect.filling import folder_of, insert, place_of
-from lab_code.tracking.runs import ARTIFACTS, DATABASE
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, find_own_experiment
 
 _LARGEST = 1.7976931348623157e308  # MLflow writes infinity as the largest number there is
 
@@ -53,10 +53,12 @@ def _describe_point(point: Any) -> dict[str, Any]:
 def _find_experiment(store: sqlite3.Connection, name: str) -> int:
     """Its number; without the time of now and this folder, so that the same runs give the same store."""
     row = store.execute("SELECT experiment_id FROM experiments WHERE name = ?", (name,)).fetchone()
-    if row:
+    number = find_own_experiment(store) if name == EXPERIMENT else row and row[0]
+    if number is not None:
         fixed = "creation_time = 0, last_update_time = 0, artifact_location = ?"
-        store.execute(f"UPDATE experiments SET {fixed} WHERE name = ?", (f"{ARTIFACTS}/{folder_of(name)}", name))
-        return row[0]
+        values = (f"{ARTIFACTS}/{folder_of(name)}", number)
+        store.execute(f"UPDATE experiments SET {fixed} WHERE experiment_id = ?", values)
+        return int(number)
     insert(store, "experiments", [{"name": name, "artifact_location": "", "lifecycle_stage": "active"}])
     return store.execute("SELECT last_insert_rowid()").fetchone()[0]
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from lab_code.data.dataset import DESCRIPTION
 from lab_code.data.ham10000 import read_dataset
 from lab_code.tracking.empty_store import make_from_script, script_name
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, find_own_experiment, name_own_experiment
 from lab_code.tracking.views import add_view
 
 _STAGING, _OLD = ".staging-collect-", ".collected-before"
@@ -32,11 +33,14 @@ def stage(build: Path) -> Iterator[Path]:
 def make_store(store: Path, final: Path, build: Path) -> None:
     """An empty MLflow store with the one experiment, whose artifacts will lie in `final`; in milliseconds where
     `build/` keeps the script of one."""
+    if name_own_experiment(build) != EXPERIMENT:  # the store says itself what it is about
+        store.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(build / "data" / DESCRIPTION, store / DESCRIPTION)
     script = build / Path(script_name()).name
     if not script.is_file():
         from lab_code.tracking.tracker import create_store
 
-        create_store(store, EXPERIMENT, artifacts=final / ARTIFACTS / EXPERIMENT)
+        create_store(store, name_own_experiment(build), artifacts=final / ARTIFACTS / EXPERIMENT)
         return
     beside = store / script_name()
     beside.parent.mkdir(parents=True, exist_ok=True)
@@ -45,8 +49,10 @@ def make_store(store: Path, final: Path, build: Path) -> None:
     shutil.rmtree(beside.parent)
     with closing(sqlite3.connect(store / DATABASE)) as database, database:
         address = (final.resolve() / ARTIFACTS / EXPERIMENT).as_uri()
-        database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (address, EXPERIMENT))
-        (number,) = database.execute("SELECT experiment_id FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
+        number = find_own_experiment(database)
+        assert number is not None  # the script has made it
+        mine = (name_own_experiment(build), address, number)
+        database.execute("UPDATE experiments SET name = ?, artifact_location = ? WHERE experiment_id = ?", mine)
         add_view(database, number, read_dataset(build / "data").codes)
 
 

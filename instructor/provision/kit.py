@@ -16,10 +16,12 @@ from instructor.dataset.prepare import CHECKSUMS, PreparedData, shipped_files
 from instructor.provision.kit_folder import KitFolder
 from instructor.provision.kit_locks import StartedLocks
 from instructor.provision.leaks import SecretSearch, refuse_leaks
+from instructor.provision.readme import make_readme
 from instructor.provision.sheet import write_group_sheet
 from instructor.provision.stages import StagePlan, plan_stages, sheet_stage
 from instructor.quizbank.variants import GroupQuestion
 from instructor.workshop import PROJECT, Workshop, trees_of
+from lab_code.data.ham10000 import read_dataset
 from lab_code.files import canonical_json, sha256_file, to_json
 from lab_code.tracking.empty_store import script_name
 from lab_code.workshop.course_server import PASSWORD_FILE
@@ -128,10 +130,10 @@ def plan_kit(
     shared = shared or list_shared(data, project)
     number = workshop.groups.index(group) + 1
     questions = {plan.stage.id: [vars(question.shown) for question in plan.questions] for plan in stages}
-    names = {"title": workshop.title, "group": group}
+    readme = make_readme(workshop.title, group, read_dataset(data.folder), [plan.stage.experiments for plan in stages])
     written = {
         QUESTIONS_FILE: to_json(questions).encode("utf-8"),
-        "README.md": _fill("README.md", **names).encode("utf-8"),
+        "README.md": readme.encode("utf-8"),
         "pyproject.toml": student_pyproject(project).encode("utf-8"),
     }
     return KitPlan(workshop, group, number, stages, dict(shared.copied), written, data, shared)

@@ -33,6 +33,7 @@ def write_group_sheet(
     """
     data = {"title": title, "group": group, "number": number, "stages": stages, "paper": paper}
     data["classes"] = _list_classes(read_dataset(path.parent / "data"))
+    data["first"] = next((stage["experiment"] for stage in stages if stage["experiment"]), "RUN")
     write_whole(path, set_pages(_TEMPLATES / _SHEET, data))
 
 

@@ -71,7 +71,7 @@ def _locked_files(folder: Path) -> dict[str, bytes]:
 
 def sheet_stage(number: int, plan: StagePlan, by: int | None = None) -> dict[str, Any]:
     """A stage as the sheets describe it; `by` is the minute by which it should be open."""
-    experiment = next((Path(name).stem for name in plan.stage.opens if "/experiment/" in name), None)
+    experiment = next(iter(plan.stage.experiments), None)
     return {
         "number": number,
         "title": plan.stage.title,

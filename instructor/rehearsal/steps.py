@@ -22,7 +22,7 @@ def finish_training(player: Player, number: int) -> None:
     """What follows the second training: compare, and write the sentence."""
     if number == 2:
         player.must(player.lab("compare"), "comparing two runs")
-        text = f"{player.number} melanomas more than before; several settings differ, so which one did it?"
+        text = f"{player.number} more of the rare ones than before; several settings differ, so which one did it?"
         player.must(player.lab("sentence", text), "keeping the sentence")
 
 

@@ -126,7 +126,7 @@ def read_played(path: Path, duel: Duel, groups: Sequence[str]) -> Played:
     for who, said in {"the class": votes, **answers}.items():
         unknown = [one for one in said if one and one not in duel.choices]
         if len(said) != len(duel.photographs) or unknown or who not in ("the class", *groups):
-            fault = f"'{unknown[0][:40]}' is no diagnosis" if unknown else f"{len(said)} answers"
+            fault = f"'{unknown[0][:40]}' is none of the choices" if unknown else f"{len(said)} answers"
             raise LabError(f"{path}: what {who[:40]} has said cannot be ({fault})", hint=again)
     return Played(code, votes, answers)
 
@@ -143,7 +143,7 @@ def check_answers(duel: Duel, code: str, answers: Sequence[str]) -> str:
     if len(answers) != len(duel.photographs):
         return f"{len(answers)} answers to {len(duel.photographs)} photographs"
     unknown = [answer for answer in answers if answer not in duel.choices]
-    return f"'{unknown[0]}' is no diagnosis" if unknown else ""
+    return f"'{unknown[0]}' is none of the choices" if unknown else ""
 
 
 def read_answers(collected: Path) -> list[HandedIn]:

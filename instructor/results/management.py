@@ -15,6 +15,7 @@ import pandas as pd
 from instructor.results.opinions import Opinions
 from instructor.results.settings import choice_keys
 
+BASELINE = "baseline"
 _DEFAULT = "default"  # what a run is called that nobody has named (lab_code/conf/train.yaml)
 _SAME = 1e-9  # of two scores
 
@@ -28,11 +29,14 @@ class Check:
     line: str
 
 
-def check_management(runs: pd.DataFrame, opinions: Opinions, group: str) -> list[Check]:
-    """All questions that were put to this class. `runs`: the group's rows of the tidy table, oldest first."""
+def check_management(runs: pd.DataFrame, opinions: Opinions, group: str, baseline: str = BASELINE) -> list[Check]:
+    """All questions that were put to this class. `runs`: the group's rows of the tidy table, oldest first.
+
+    `baseline` is the experiment that the others are compared with.
+    """
     own = runs[runs["relay"] == ""]  # what was made from another group's card says nothing of this one
     finished = own[(own["status"] == "FINISHED") & own["validation_balanced_accuracy"].notna()]
-    asked: list[Check] = [check(finished) for check in _CHECKS]
+    asked: list[Check] = [_check_baseline(finished, baseline), *(check(finished) for check in _CHECKS)]
     asked.append(_check_repeats(finished, opinions.repeats))
     if opinions.sentences is not None:
         asked.append(_check_sentence(opinions.written_by(group)))
@@ -51,17 +55,17 @@ def fingerprints(runs: pd.DataFrame) -> pd.Series:
     return pd.Series(texts, index=runs.index, dtype=object)
 
 
-def _check_baseline(runs: pd.DataFrame) -> Check:
+def _check_baseline(runs: pd.DataFrame, baseline: str) -> Check:
     name = "a baseline first"
     if runs.empty:
         return Check(name, 0, "no run has finished")
     first = runs.iloc[0]["run"]
-    if "baseline" in first.casefold():
+    if baseline.casefold() in first.casefold():
         return Check(name, 1, f"the first run was the baseline ({_quote(first)})")
-    later = runs[runs["run"].str.casefold().str.contains("baseline", regex=False)]
+    later = runs[runs["run"].str.casefold().str.contains(baseline.casefold(), regex=False)]
     if len(later):
         return Check(name, 0.5, f"a baseline came, but only after {_quote(first)}")
-    return Check(name, 0, f"no run is called baseline; the first was {_quote(first)}")
+    return Check(name, 0, f"no run is called {baseline}; the first was {_quote(first)}")
 
 
 def _check_one_change(runs: pd.DataFrame) -> Check:
@@ -161,7 +165,6 @@ def _quote(name: str) -> str:
 
 
 _CHECKS: tuple[Callable[[pd.DataFrame], Check], ...] = (
-    _check_baseline,
     _check_one_change,
     _check_seeds,
     _check_names,

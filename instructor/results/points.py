@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 from instructor.results.evidence import Evidence, GroupEvidence
-from instructor.results.management import Check, check_management
+from instructor.results.management import BASELINE, Check, check_management
 from instructor.results.opinions import Opinions
 from instructor.results.relays import Relay
 from instructor.results.resampling import ModelRanking, rank_models
-from instructor.workshop import Scoring, Workshop
+from instructor.workshop import Scoring, Workshop, find_experiments
 from lab_code.workshop.plan import UNLOCK
 
 _TITLES = {
@@ -111,10 +111,11 @@ def make_standings(
     weights = [name for name in scoring.weights() if name not in left_out]
     predicted = evidence.predictions()
     models = rank_models(evidence.labels, evidence.lesions, predicted, scoring.certainty, scoring.resamplings)
+    baseline = _name_baseline(workshop)
     names = [*workshop.groups, *(e.group for e in evidence.groups if e.group not in workshop.groups)]
     standings = []
     for entry in evidence.groups:
-        checks = check_management(runs[runs["group"] == entry.group], opinions, entry.group)
+        checks = check_management(runs[runs["group"] == entry.group], opinions, entry.group, baseline)
         lines = {
             "model": score_model(models, entry.group, scoring.model),
             "stages": score_stages(workshop, entry, scoring.stages),
@@ -163,6 +164,12 @@ def plan_stages(workshop: Workshop) -> dict[str, float]:
             planned[section.until.partition(" ")[2]] = minutes
             minutes = 0
     return planned
+
+
+def _name_baseline(workshop: Workshop) -> str:
+    """The experiment that the others are compared with: the one of that name, or the first."""
+    names = list(find_experiments(workshop))
+    return names[0] if names and BASELINE not in names else BASELINE
 
 
 def score_management(checks: list[Check], of: float) -> list[Line]:

@@ -206,7 +206,8 @@ def _count_down(status: "Status", left: float) -> None:
 
 
 def _hand_over(command: list[str]) -> int:
-    """Run the other launcher to its end: Ctrl-C is for that one alone, which may have something to write down."""
+    """Run the other launcher to its end: Ctrl-C is for that one alone, which may have something to write down, and so
+    is whatever else asks this one to end."""
     import signal
     import subprocess
     import threading
@@ -214,11 +215,15 @@ def _hand_over(command: list[str]) -> int:
     process = subprocess.Popen(command, env={**os.environ, _HANDED_OVER: "1"})
     if threading.current_thread() is not threading.main_thread():
         return process.wait()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only now: the other one shall hear it
+    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    asked = [number for number in ends if signal.getsignal(number) is signal.SIG_DFL]
+    before = {number: signal.signal(number, lambda heard, _: process.send_signal(heard)) for number in asked}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only now: the other one shall hear it
     try:
         return process.wait()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _launcher_of_another_kit() -> Path | None:

@@ -17,6 +17,9 @@ from lab_code.workshop.kit import Kit, find_kit
 from lab_code.workshop.spelling import spell_commands
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lab_code.workshop.desk import Desk, Server
     from lab_code.workshop.doctor import Check
 
 
@@ -49,6 +52,7 @@ def ui(browser: BrowserOption = True, stop: StopOption = False) -> None:
 
 
 def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
+    from lab_code.tracking.interrupts import hear_termination
     from lab_code.workshop.desk import Desk, open_desk, read_servers, write_redirect
     from lab_code.workshop.doctor import QUICK, run_checks
     from lab_code.workshop.hub_page import hub_address
@@ -68,40 +72,43 @@ def _run_desk(kit: Kit, names: list[str], browser: bool, stop: bool) -> None:
             raise LabError(check.found, hint=check.fix)
         if not check.ok:
             notes.print(f"note: {check.name}: {check.found}; {check.fix}", markup=False)
-    desk = open_desk(kit, names, _make_store, lambda text: notes.print(text, style="dim"))
-    for server in desk.servers:
-        console.print(f"{server.title:<11} {server.address}", markup=False)
-    if browser and not _open(write_redirect(kit.root, desk.servers[0])):
-        notes.print("note: no browser could be opened; open the first address yourself", markup=False)
-    if not desk.own:
-        console.print(spell_commands("Both were running already. To stop them: lab start --stop"))
-        return
-    console.print("Ctrl-C stops them. Everything you do is kept in the kit.")
-    try:
-        ended = desk.watch()
-    except KeyboardInterrupt:
-        notes.print("\nstopping …", style="dim")
-        desk.stop()
-        console.print("Stopped.")
-        return
-    unexpected = ended in read_servers(kit.root)
-    desk.stop()
-    if not unexpected:
-        console.print("Stopped.")
-    elif ended is not None:
+    with hear_termination(), open_desk(kit, names, _make_store, lambda text: notes.print(text, style="dim")) as desk:
+        for server in desk.servers:
+            console.print(f"{server.title:<11} {server.address}", markup=False)
+        if browser and not _open(write_redirect(kit.root, desk.servers[0])):
+            notes.print("note: no browser could be opened; open the first address yourself", markup=False)
+        if not desk.own:
+            console.print(spell_commands("Both were running already. To stop them: lab start --stop"))
+            return
+        console.print("Ctrl-C stops them. Everything you do is kept in the kit.")
+        ended = _watch(desk, notes)
+    if ended is not None:
         raise LabError(
             f"{ended.title} has ended by itself", hint=f"its last words are in .lab/{ended.name}.log; lab start"
         )
+    console.print("Stopped.")
+
+
+def _watch(desk: "Desk", notes: "Console") -> "Server | None":
+    """The server that has ended by itself, in a while; None where somebody wanted them to end."""
+    from lab_code.workshop.desk import read_servers
+
+    try:
+        ended = desk.watch()
+        return ended if ended in read_servers(desk.root) else None
+    except KeyboardInterrupt:
+        notes.print("\nstopping …", style="dim")
+        return None
 
 
 def _make_store(root: Path) -> None:
     from lab_code.tracking.empty_store import make_from_script
-    from lab_code.tracking.runs import EXPERIMENT
+    from lab_code.tracking.runs import name_own_experiment
 
     if not make_from_script(root):
         from lab_code.tracking.tracker import prepare_store
 
-        prepare_store(root, EXPERIMENT)
+        prepare_store(root, name_own_experiment(root))
 
 
 def _open(page: Path) -> bool:

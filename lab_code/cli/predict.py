@@ -26,7 +26,7 @@ def predict(
 
     A picture shows what in it spoke for the answer (Grad-CAM).
 
-    Example: lab predict data/HAM10000_images_part_1/SYN_0000000.jpg --run balanced
+    Example: lab predict PHOTOGRAPH.jpg --run balanced
     """
     from lab_code.analysis.explain import explain
     from lab_code.data.photographs import decode_photograph

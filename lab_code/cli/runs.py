@@ -43,7 +43,7 @@ def data(
         Path | None, typer.Argument(help="A folder of photographs or a MedMNIST .npz file; this kit's data.")
     ] = None,
 ) -> None:
-    """Count photographs, lesions (or what else belongs together) and diagnoses (or other classes) of a data set.
+    """Count the photographs of a data set, what belongs together, and its classes.
 
     What is missing, unreadable, left out or there more than once is named.
 

@@ -29,7 +29,7 @@ def bet(
 
     A bet can be changed until its run has a score. It travels in the hand-in.
 
-    Example: lab bet baseline 0.4 --why "two of three photographs are naevi"
+    Example: lab bet baseline 0.4 --why "two of three photographs are of one class"
     """
     from lab_code.tracking.runs import read_runs
     from lab_code.workshop.statements import Bet, place_bet
@@ -45,7 +45,7 @@ def sentence(
 ) -> None:
     """Keep your honest sentence about the two experiments; a later one takes its place. It travels in the hand-in.
 
-    Example: lab sentence "balanced sees 30 of 35 melanomas, baseline 12; four settings differ, so which one did it?"
+    Example: lab sentence "balanced finds 30 of 35 rare ones, baseline 12; four settings differ, so which one did it?"
     """
     from lab_code.tracking.runs import read_runs
     from lab_code.workshop.statements import describe_runs, write_sentence

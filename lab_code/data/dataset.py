@@ -5,6 +5,7 @@
     classes:                                       # 2 to 100, in the order of the network's outputs
       - {code: "0", name: zero}                    # the code stands in the table; or shorter: [cat, dog]
       - {code: "1", name: one, one: a one, several: ones}
+    subject: handwritten digits                    # what the photographs show; may be left out: as the name says
     class_words: [digit, digits]                   # what a class is called, and several of them
     group_words: [writer, writers]                 # what several photographs may show: never on both sides of a split
     one_class_a_group: false                       # true: a group of two classes is a mistake in the table
@@ -42,6 +43,7 @@ _KEYS = (
     "name",
     "kind",
     "classes",
+    "subject",
     "class_words",
     "group_words",
     "one_class_a_group",
@@ -86,6 +88,18 @@ class Dataset:
     spotlight: str
     mean: Channels
     spread: Channels
+    subject: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What the photographs show, as a sentence says it: `skin lesions`."""
+        plain = self.name[1:].islower() or " " in self.name  # else it is an abbreviation
+        return self.subject or (self.name[0].lower() + self.name[1:] if plain else self.name)
+
+    @property
+    def rare(self) -> str:
+        """Several of the class that matters most, for examples: `melanomas`."""
+        return next((one for one in self.classes if one.code == self.spotlight), self.classes[-1]).several
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -136,6 +150,7 @@ def parse_dataset(text: str, where: Path) -> Dataset:
         spotlight=_read_spotlight(where, classes, document.get("spotlight", "")),
         mean=_read_channels(where, "mean", document["mean"], 0.0) if "mean" in document else mean,
         spread=_read_channels(where, "spread", document["spread"], 0.01) if "spread" in document else spread,
+        subject=_read_text(where, "subject", document["subject"]) if "subject" in document else "",
     )
 
 
@@ -147,6 +162,7 @@ def dataset_to_yaml(dataset: Dataset) -> str:
         "name": dataset.name,
         "kind": dataset.kind,
         "classes": [vars(one) for one in dataset.classes],
+        **({"subject": dataset.subject} if dataset.subject else {}),
         "class_words": list(dataset.class_words),
         "group_words": list(dataset.group_words),
         "one_class_a_group": dataset.one_class_a_group,

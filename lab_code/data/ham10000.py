@@ -10,6 +10,7 @@ Tschandl et al., The HAM10000 dataset, Sci. Data 5, 180161 (2018), doi:10.1038/s
 by `image_table.py`; decoding is left to `photographs.py`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from lab_code.data.csv_file import read_table
@@ -59,6 +60,7 @@ HAM10000 = Dataset(
     spotlight="mel",
     mean=(0.75, 0.55, 0.56),  # of dermatoscopic photographs, roughly
     spread=(0.15, 0.15, 0.16),
+    subject="skin lesions",
 )
 
 # Where the photographs of another subject lie in a kit.
@@ -72,11 +74,13 @@ def read_dataset(place: Path) -> Dataset:
     """
     path = place.with_suffix(".yaml") if place.suffix.lower() == ".npz" else place / DESCRIPTION
     try:
-        return parse_dataset(path.read_text(encoding="utf-8"), path)
+        found = parse_dataset(path.read_text(encoding="utf-8"), path)
     except (FileNotFoundError, NotADirectoryError):
         return HAM10000
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"{path} cannot be read: {error}", hint="save it as text, in UTF-8") from error
+    # Descriptions of HAM10000 that were written before there was a subject say none.
+    return found if found.subject or is_other(found) else replace(found, subject=HAM10000.subject)
 
 
 def is_other(dataset: Dataset) -> bool:

@@ -31,7 +31,7 @@ from lab_code.jobs.sweep import Children, choose_at_once, list_finished, note_be
 from lab_code.limits import plain_name
 from lab_code.tracking.interrupts import hear_termination
 from lab_code.tracking.running import run_folder
-from lab_code.tracking.runs import EXPERIMENT, Run, can_resume, read_runs
+from lab_code.tracking.runs import Run, can_resume, name_own_experiment, read_runs
 from lab_code.tracking.tracker import TrackedRun, track_group
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def run_search(
     how: Trials | None = None,
 ) -> SearchOutcome:  # fmt: skip
     """Try until there are so many trials in all. What stops it stops its runs, which the same command goes on with."""
-    group = track_group(store, EXPERIMENT, plan.name, {**tags, "sweep": plan.key}, plan.parent)
+    group = track_group(store, name_own_experiment(store), plan.name, {**tags, "sweep": plan.key}, plan.parent)
     with hear_termination(), group as parent:
         how = how or Trials()
         how.begin(parent.run_id)

@@ -25,7 +25,7 @@ from lab_code.config import Config, expand_sweep
 from lab_code.errors import LabError
 from lab_code.limits import plain_name
 from lab_code.tracking.interrupts import hear_termination
-from lab_code.tracking.runs import EXPERIMENT, Run, can_resume, read_runs
+from lab_code.tracking.runs import Run, can_resume, name_own_experiment, read_runs
 from lab_code.tracking.tracker import TrackedRun, track_group
 
 _AT_ONCE = 4  # at most, unless it is asked for: every run needs about a gigabyte of memory
@@ -102,7 +102,7 @@ def run_sweep(store: Path, plan: SweepPlan, tags: Mapping[str, str], at_once: in
     todo = [job for job in plan.jobs if job.run_id is None]
     at_once = choose_at_once(at_once)
     failed: list[tuple[str, str]] = []
-    group = track_group(store, EXPERIMENT, plan.name, {**tags, "sweep": plan.key}, plan.parent)
+    group = track_group(store, name_own_experiment(store), plan.name, {**tags, "sweep": plan.key}, plan.parent)
     with hear_termination(), group as parent:
         done, quiet = len(plan.jobs) - len(todo), not sys.stderr.isatty()
         bar = tqdm(total=len(plan.jobs), initial=done, unit="run", file=sys.stderr, disable=quiet)
@@ -127,7 +127,7 @@ def choose_at_once(asked: int | None) -> int:
 def hold_sweep(store: Path, name: str, key: str, tags: Mapping[str, str]) -> Iterator[str]:
     """The id of the run that holds a sweep, made where there is none; its best child is noted at the end."""
     before = next((run.run_id for run in reversed(read_runs(store)) if run.tags.get("sweep") == key), None)
-    with track_group(store, EXPERIMENT, name, {**tags, "sweep": key}, before) as parent:
+    with track_group(store, name_own_experiment(store), name, {**tags, "sweep": key}, before) as parent:
         yield parent.run_id
         note_best(store, parent)
 

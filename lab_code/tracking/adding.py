@@ -18,7 +18,15 @@ from lab_code.errors import LabError
 from lab_code.tracking.empty_store import make_from_script
 from lab_code.tracking.interrupts import hold_interrupts
 from lab_code.tracking.running import CHECKPOINTS, forget_run, is_running, run_folder
-from lab_code.tracking.runs import Run, has_store, read_content, read_experiment_id, read_runs, reroot_store
+from lab_code.tracking.runs import (
+    Run,
+    has_store,
+    name_own_experiment,
+    read_content,
+    read_experiment_id,
+    read_runs,
+    reroot_store,
+)
 from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT, open_database
 from lab_code.tracking.store_copy import Row, insert_rows, read_table
 from lab_code.tracking.tracker import prepare_store
@@ -32,13 +40,14 @@ def add_runs(staged: Path, store: Path, tags: Mapping[str, str]) -> list[str]:
 
     Raises `LabError` where the two stores are of different versions of MLflow, or this one cannot be written.
     """
+    name = name_own_experiment(store)
     if not has_store(store) and not make_from_script(store):
-        prepare_store(store, EXPERIMENT)
+        prepare_store(store, name)
     reroot_store(store)
-    experiment = read_experiment_id(store, EXPERIMENT)
+    experiment = read_experiment_id(store, name)
     if experiment is None:
-        prepare_store(store, EXPERIMENT)
-        experiment = read_experiment_id(store, EXPERIMENT)
+        prepare_store(store, name)
+        experiment = read_experiment_id(store, name)
     assert experiment is not None
     finished = {run.run_id for run in read_runs(store) if run.status == "FINISHED" and not run.is_group}
     with open_database(staged / DATABASE) as source, open_database(store / DATABASE) as target:

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from lab_code.tracking.one_at_a_time import one_at_a_time
+from lab_code.tracking.runs import name_own_experiment
 from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT
 
 _PATIENCE_S = 60
@@ -39,7 +40,7 @@ def make_from_script(store: Path) -> bool:
             database.execute(
                 "INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time)"
                 " VALUES (?, ?, 'active', ?, ?)",
-                (EXPERIMENT, place, now, now),
+                (name_own_experiment(store), place, now, now),
             )
 
     make_beside(store / DATABASE, fill)

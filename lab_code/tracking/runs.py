@@ -6,12 +6,14 @@ MLflow writes into its database when the folder has moved, and brings back an ex
 """
 
 import math
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab_code.data.dataset import Dataset
 from lab_code.data.ham10000 import read_dataset
 from lab_code.tracking.names import name_metric, separate_facts
 from lab_code.tracking.running import is_running, run_folder
@@ -99,7 +101,7 @@ def read_content(store: Path, database: sqlite3.Connection) -> StoreContent:
         elif not gone:
             foreign.append(_one_line(row.get("name")) or identity[:8])
     runs.sort(key=lambda run: (run.started_ms, run.run_id))
-    return StoreContent(runs, [*_note_deleted(restored), *_note_foreign(foreign)])
+    return StoreContent(runs, [*_note_deleted(restored, store), *_note_foreign(foreign)])
 
 
 def has_store(store: Path) -> bool:
@@ -118,6 +120,26 @@ def is_own(row: Mapping[str, Any], params: Mapping[str, str], tags: Mapping[str,
 def can_resume(store: Path, run: Run) -> bool:
     """Whether a run was stopped and what it needs to go on is still there."""
     return run.status in ("KILLED", "FAILED") and run_folder(store, run.run_id).is_dir()
+
+
+def name_own_experiment(store: Path) -> str:
+    """What MLflow calls the experiment of the lab's own runs: what the photographs of `store` show, `skin-lesions`."""
+    return re.sub(r"\W+", "-", _describe(store).shown.casefold()).strip("-") or EXPERIMENT
+
+
+def _describe(store: Path) -> Dataset:
+    """What the runs of a store are about: the photographs of the kit, or what a store without any says itself."""
+    return read_dataset(store / "data" if (store / "data").exists() else store)
+
+
+def find_own_experiment(database: sqlite3.Connection, schema: str = "main") -> int | None:
+    """The number of the experiment of the lab's own runs, known by its place; None where there is none."""
+    rows = read_rows(database, f"{schema}.experiments")
+    return next((row["experiment_id"] for row in rows if _is_own_place(row["artifact_location"])), None)
+
+
+def _is_own_place(location: object) -> bool:
+    return own_tail(location) == Path(ARTIFACTS, EXPERIMENT)
 
 
 def read_experiment_id(store: Path, name: str) -> int | None:
@@ -145,10 +167,10 @@ def reroot_store(store: Path) -> int:
     """
     changed = 0
     with open_database(store / DATABASE) as database, database:
-        _bring_back_experiment(database)
+        _bring_back_experiment(database, name_own_experiment(store))
         for row in read_rows(database, "experiments"):
-            if own_tail(row["artifact_location"]) == Path(ARTIFACTS, EXPERIMENT):
-                add_view(database, row["experiment_id"], read_dataset(store / "data").codes)
+            if _is_own_place(row["artifact_location"]):
+                add_view(database, row["experiment_id"], _describe(store).codes)
         for table, key, column in (
             ("experiments", "experiment_id", "artifact_location"),
             ("runs", "run_uuid", "artifact_uri"),
@@ -163,13 +185,10 @@ def reroot_store(store: Path) -> int:
     return changed
 
 
-def _bring_back_experiment(database: sqlite3.Connection) -> None:
-    rows = read_rows(database, "experiments")
-    own = [row for row in rows if own_tail(row["artifact_location"]) == Path(ARTIFACTS, EXPERIMENT)]
-    if own and not any(row["name"] == EXPERIMENT for row in rows):
-        database.execute(
-            "UPDATE experiments SET name = ? WHERE experiment_id = ?", (EXPERIMENT, own[0]["experiment_id"])
-        )
+def _bring_back_experiment(database: sqlite3.Connection, name: str) -> None:
+    own = find_own_experiment(database)
+    if own is not None and not any(row["name"] == name for row in read_rows(database, "experiments")):
+        database.execute("UPDATE experiments SET name = ? WHERE experiment_id = ?", (name, own))
     for experiment in _deleted_experiments(database):
         for row in read_rows(database, "runs"):
             if row["experiment_id"] == experiment and own_tail(row["artifact_uri"]):
@@ -206,11 +225,12 @@ def _make_run(
     )
 
 
-def _note_deleted(count: int) -> list[str]:
+def _note_deleted(count: int, store: Path) -> list[str]:
     if not count:
         return []
+    name = name_own_experiment(store)
     return [
-        f"the experiment '{EXPERIMENT}' was deleted in MLflow's page, its runs are still here ({count}): "
+        f"the experiment '{name}' was deleted in MLflow's page, its runs are still here ({count}): "
         "lab train and lab ui bring it back"
     ]
 

@@ -20,7 +20,7 @@ from lab_code.errors import LabError
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
-EXPERIMENT = "skin-lesions"  # where MLflow files all runs of the lab
+EXPERIMENT = "skin-lesions"  # the folder of all runs of the lab, whatever their experiment is called (`runs.py`)
 
 _SILENCE_S, _PATIENCE_S = 1, 20  # for a program that holds the database: before a word is said, and in all
 _SAFE = f"what the runs have written so far stays in {ARTIFACTS}/"

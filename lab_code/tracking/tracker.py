@@ -29,8 +29,8 @@ from lab_code.tracking.empty_store import make_beside, make_from_script
 from lab_code.tracking.interrupts import hold_interrupts, was_interrupted
 from lab_code.tracking.names import choose_curves
 from lab_code.tracking.running import forget_run, hold_run
-from lab_code.tracking.runs import has_store, read_runs, read_states, reroot_store
-from lab_code.tracking.store import ARTIFACTS, DATABASE, explain_fault, open_database
+from lab_code.tracking.runs import has_store, name_own_experiment, read_runs, read_states, reroot_store
+from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT, explain_fault, open_database
 from lab_code.tracking.views import choose_colour
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ def describe_empty_store() -> str:
 
 def create_store(store: Path, experiment: str, artifacts: Path) -> int:
     """Make an empty store with one experiment whose artifacts will lie in `artifacts`; returns the experiment's id."""
-    store.mkdir(parents=True)
+    store.mkdir(parents=True, exist_ok=True)
     return int(_create_experiment(open_store(store), experiment, artifacts))
 
 
@@ -326,7 +326,8 @@ def _find_or_create_experiment(client: Any, store: Path, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found:
         return found.experiment_id
-    return _create_experiment(client, name, store / ARTIFACTS / name)
+    folder = EXPERIMENT if name == name_own_experiment(store) else name
+    return _create_experiment(client, name, store / ARTIFACTS / folder)
 
 
 def _create_experiment(client: Any, name: str, artifacts: Path) -> str:

@@ -1,8 +1,7 @@
 """The group's desk: JupyterLab on the starter notebook and MLflow's page beside it, on this laptop only.
 
-    desk = open_desk(kit, ["jupyter", "mlflow"], …)  # starts what does not run yet, waits until both answer
-    desk.watch()                                    # until one of them ends or Ctrl-C
-    desk.stop()
+    with open_desk(kit, ["jupyter", "mlflow"], …) as desk:  # starts what does not run yet, waits until both answer
+        desk.watch()                                       # until one of them ends or Ctrl-C
 
 Nothing is fetched from the network: update checks, news and telemetry are off, and both listen on 127.0.0.1 only.
 MLflow runs as one process without its job runners, which is a fifth of the memory. What runs is noted in
@@ -33,7 +32,7 @@ import psutil
 
 from lab_code.errors import LabError
 from lab_code.files import to_json
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, read_experiment_id, reroot_store
+from lab_code.tracking.runs import ARTIFACTS, DATABASE, name_own_experiment, read_experiment_id, reroot_store
 from lab_code.tracking.views import KEY
 from lab_code.workshop.jupyter_page import write_plugin, write_settings
 from lab_code.workshop.kit import Kit
@@ -136,12 +135,18 @@ class Server:
 
 @dataclass
 class Desk:
-    """The servers of a kit; those of `own` were started by this process and end with it."""
+    """The servers of a kit; those of `own` were started by this process, and end at the end of `with`."""
 
     root: Path
     servers: list[Server] = field(default_factory=list)
     own: list[Server] = field(default_factory=list)
     handles: list[subprocess.Popen[bytes]] = field(default_factory=list)  # of those started here, to be waited for
+
+    def __enter__(self) -> "Desk":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def watch(self) -> Server | None:
         """Wait until a server ends, and return it; Ctrl-C ends the waiting."""
@@ -295,7 +300,7 @@ def page_options(root: Path) -> dict[str, object]:
 
 def mlflow_view(root: Path) -> str:
     """Where MLflow's page opens: on the kit's training runs, with our view of them."""
-    experiment = read_experiment_id(root, EXPERIMENT)
+    experiment = read_experiment_id(root, name_own_experiment(root))
     page = "experiments" if experiment is None else f"experiments/{experiment}/runs"
     return f"{page}?workflowType=machine_learning&viewStateShareKey={KEY}"
 

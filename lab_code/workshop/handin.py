@@ -49,7 +49,8 @@ def write_handin(kit: Kit) -> tuple[Path, str, int]:
     present = read_runs(kit.root)
     if not has_store(kit.root) or not _finished(present):
         gone = describe_missing(kit.root, {run.run_id for run in present})
-        hint = "; ".join(gone) or "train first: lab train experiment=baseline"
+        named = [f" experiment={name}" for stage in kit.stages for name in stage.experiments[:1]] or [""]
+        hint = "; ".join(gone) or f"train first: lab train{named[0]}"
         raise LabError("there is no finished run to hand in", hint=hint)
     folder = kit.root / HANDIN_FOLDER
     folder.mkdir(exist_ok=True)

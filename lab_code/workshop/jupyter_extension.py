@@ -21,7 +21,7 @@ from tornado import web
 from traitlets.config import Config
 
 from lab_code.errors import LabError
-from lab_code.tracking.runs import EXPERIMENT, read_experiment_id
+from lab_code.tracking.runs import name_own_experiment, read_experiment_id
 from lab_code.workshop.desk import read_servers
 from lab_code.workshop.hub_page import hub_address
 from lab_code.workshop.mlflow_gate import LINK
@@ -46,7 +46,7 @@ class OpenMlflow(JupyterHandler):
             raise web.HTTPError(404, "MLflow is not running: lab ui")
         self.set_header("Cache-Control", "no-store")
         if run_id:
-            experiment = read_experiment_id(root, EXPERIMENT)
+            experiment = read_experiment_id(root, name_own_experiment(root))
             one = f"experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
             address = f"{address.partition('#')[0]}#/{one}"
         self.redirect(address)

@@ -28,6 +28,11 @@ class Stage:
     questions: int
     room_code: bool = False  # whether the answers need the words that the instructor shows
 
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """The names of the experiments that it opens."""
+        return tuple(Path(path).stem for path in self.opens if "/experiment/" in path)
+
 
 @dataclass(frozen=True)
 class Kit:

@@ -59,12 +59,11 @@ def find_delay(plan: Sequence[Section], journal: Journal, elapsed: float, stages
         return None
     here, left = ahead[0], sum(section.minutes for section in plan) - elapsed
     late = int(elapsed - sum(section.minutes for section in plan[: here + 1]))
-    if _is_last_call(plan, journal, here, late, left):
-        advice, to = _skip(plan, len(plan) - 1), len(plan) - 1
-    elif late < 1:
+    is_last_call = _is_last_call(plan, journal, here, late, left)
+    if late < 1 and not is_last_call:
         return None
-    else:
-        advice, to = _advise(plan, here, stages)
+    last = len(plan) - 1
+    advice, to = (_skip(plan, last), last) if is_last_call else _advise(plan, here, stages)
     why = f"you are {_count(late)} late" if late >= 1 else f"{_count(math.ceil(left))} left"
     return Delay(f"{why}: {advice}", to is not None and plan[to].command == HAND_IN)
 

@@ -114,7 +114,9 @@ def place_bet(kit: Kit, bet: Bet, runs: Sequence[Run]) -> Bet | None:
 def write_sentence(root: Path, text: str) -> None:
     """Keep the honest sentence. Raises `LabError` for an empty one, or one that is too long."""
     if not text.strip():
-        raise LabError("the sentence is empty", hint='lab sentence "balanced sees 30 of 35 melanomas, baseline saw 12"')
+        raise LabError(
+            "the sentence is empty", hint='write one, in quotes: lab sentence "what was changed, and what it did"'
+        )
     _check_length(sentence=text)
     write_statements(root, replace(read_statements(root), sentence=text.strip()))
     append_event(root, "sentence")

@@ -115,7 +115,7 @@ def test_without_a_model_without_hand_ins_and_with_other_photographs_there_is_no
         ("1AJM-YTAW-J", ["nv", "nv", "nv"], "are to the duel 1AJM-YTAW-J"),
         (CODE, ["nv", "nv"], "2 answers to 3 photographs"),
         (CODE, ["nv"] * 11, "11 answers to 3"),
-        (CODE, ["nv", "wart", "nv"], "'wart' is no diagnosis"),
+        (CODE, ["nv", "wart", "nv"], "'wart' is none of the choices"),
     ],
 )
 def test_answers_that_cannot_count_are_named_with_their_group(code: str, answers: list[str], said: str) -> None:
@@ -144,7 +144,7 @@ BAD = {
     "a list": ("[]", "is nothing that a duel has saved"),
     "other duel": (saved(code="1AJM-YTAW-J"), "is of the duel 1AJM-YTAW-J"),
     "votes missing": (saved(votes=["mel"]), "the class"),
-    "an unknown diagnosis": (saved(votes=["wart", "", ""]), "'wart' is no diagnosis"),
+    "an unknown diagnosis": (saved(votes=["wart", "", ""]), "'wart' is none of the choices"),
     "an unknown group": (saved(answers={"group-9": ["", "", ""]}), "group-9"),
     "eleven answers": (saved(answers={"group-1": ["mel"] * 11}), "11 answers"),
     "no answers": (json.dumps({"code": CODE, "votes": []}), "'answers'"),

@@ -1,6 +1,7 @@
 """Hand-ins that were really made: what arrives in the collected store and on the leaderboard, and for whom."""
 
 import csv
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -318,3 +319,43 @@ def test_text_of_a_hand_in_is_no_formula_and_no_markup(tmp_path: Path) -> None:
     write_leaderboard(tmp_path, "T", [row])
     assert "'=HYPERLINK" in (tmp_path / "leaderboard.csv").read_text(encoding="utf-8")
     assert "<script>" not in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
+
+
+UNDESCRIBED = {  # what of a class is from before data sets described themselves
+    "the kit of one group": ("group-1",),
+    "the kits, the photographs and the hidden ones": (*GROUPS, "data", "vault/test"),
+}
+
+
+@pytest.mark.parametrize("of", UNDESCRIBED)
+def test_hand_ins_from_before_data_sets_described_themselves_are_collected(desk: Desk, of: str) -> None:
+    for place in UNDESCRIBED[of]:
+        if place in GROUPS:
+            members = desk.members(place)
+            files = json.loads(members["manifest.json"])["files"]
+            gone = [name for name in files if name.endswith("/dataset.yaml")]
+            assert gone
+            edit_manifest(members, files={name: known for name, known in files.items() if name not in gone})
+            desk.replace(place, {name: content for name, content in members.items() if name not in gone})
+        else:
+            (desk.build / place / "dataset.yaml").unlink()
+    collected = desk.collect()
+    assert not (collected.refused or collected.incomplete or collected.missing or collected.notes)
+    assert all(row.test_balanced_accuracy is not None for row in collected.rows) and len(collected.rows) == 3
+
+
+def test_runs_of_any_name_of_the_experiment_are_the_labs_own(desk: Desk) -> None:
+    """Kits of an older version called it skin-lesions whatever their subject, and a group may have renamed it."""
+    described = desk.build / "data" / "dataset.yaml"
+    described.write_text(described.read_text("utf-8").replace("subject: skin lesions", "subject: warts"), "utf-8")
+    for group, name in (("group-1", "warts"), ("group-2", "our runs")):
+        members = desk.members(group)
+        edit_database(members, f"UPDATE experiments SET name = '{name}'")
+        desk.replace(group, members)
+    assert not desk.collect().refused
+    with sqlite3.connect(desk.build / "collected" / "mlflow.db") as database:
+        counted = database.execute(
+            "SELECT e.name, count(*) FROM runs r JOIN experiments e USING (experiment_id) GROUP BY e.name"
+        ).fetchall()
+    database.close()
+    assert counted == [("warts", 5)]

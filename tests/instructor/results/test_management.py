@@ -28,6 +28,17 @@ def check(*runs: Spec, best: int = 1, opinions: Opinions | None = None) -> dict[
 
 
 @pytest.mark.parametrize(
+    ("first", "share", "line"),
+    [("start", 1, "the first run was the baseline ('start')"), ("baseline", 0.5, "came, but only after 'baseline'")],
+)
+def test_a_workshop_of_other_experiments_has_another_baseline(first: str, share: float, line: str) -> None:
+    made = [make_run("group-1", name, number) for number, name in enumerate((first, "start"), 1)]
+    table = make_runs_table(made, make_evidence(make_small_workshop(), {"group-1": 20}))
+    found = check_management(table, Opinions(), "group-1", "start")[0]
+    assert found.share == share and line in found.line
+
+
+@pytest.mark.parametrize(
     ("question", "runs", "best", "share", "line"),
     [
         ("a baseline first", [BASE], 1, 1, "the first run was the baseline"),
