@@ -66,11 +66,11 @@ def find_line(path: Path, key: str) -> str:
 
 def _find_name(path: Path, key: str) -> str:
     """Where a key of this name stands first, in whatever list: OmegaConf forgets which one it was."""
-    events = yaml.parse(path.read_text(encoding="utf-8"))
     name = key.rpartition(".")[2]
-    found = (event for event in events if isinstance(event, yaml.ScalarEvent) and event.value == name)
-    event = next(found, None)
-    return "" if event is None else f" line {event.start_mark.line + 1}"
+    for token in yaml.scan(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader):
+        if isinstance(token, yaml.ScalarToken) and token.value == name:
+            return f" line {token.start_mark.line + 1}"
+    return ""
 
 
 def _keys_hint(schema: type, key: str) -> str:
