@@ -31,9 +31,8 @@ def read_yaml(path: Path, schema: type[T]) -> T:
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")
         text = (getattr(error, "msg", None) or str(error)).splitlines()[0]
-        raise LabError(
-            f"{path}{find_line(path, key)}: {key}: {text}", hint=_keys_hint(_owner(error, schema), key)
-        ) from error
+        where = find_line(path, key) or _find_name(path, key)
+        raise LabError(f"{path}{where}: {key}: {text}", hint=_keys_hint(_owner(error, schema), key)) from error
 
 
 def _owner(error: OmegaConfBaseException, schema: type) -> type:
@@ -63,6 +62,15 @@ def find_line(path: Path, key: str) -> str:
             break
         line, node = pair[0].start_mark.line + 1, pair[1]
     return "" if line is None else f" line {line}"
+
+
+def _find_name(path: Path, key: str) -> str:
+    """Where a key of this name stands first, in whatever list: OmegaConf forgets which one it was."""
+    name = key.rpartition(".")[2]
+    for token in yaml.scan(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader):
+        if isinstance(token, yaml.ScalarToken) and token.value == name:
+            return f" line {token.start_mark.line + 1}"
+    return ""
 
 
 def _keys_hint(schema: type, key: str) -> str:

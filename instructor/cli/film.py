@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from instructor.cli.options import BuildOption
-from instructor.cli.waiting import alone, show_progress
+from instructor.cli.waiting import show_progress
 from instructor.workshop import PROJECT
 from lab_code.cli.terminal import escape, make_console, make_table
+from lab_code.tracking.one_at_a_time import one_at_a_time
 
 if TYPE_CHECKING:
     from instructor.film.build import Plan
 
 FOLDER = PROJECT / "docs" / "film"
+_PATIENCE_S = 900  # for another window that draws
 
 
 def film(
@@ -36,13 +38,13 @@ def film(
     from instructor.film.draw import Size
 
     say = make_console(stderr=True).print
-    with alone(build):
-        plan = plan_film(source, build / "film", Size(height - height % 2), only=scene, silent=silent)
-        if check:
-            _show_plan(plan)
-            return
-        if not plan.voice and not silent:
-            say("[yellow]note:[/] espeak-ng is not installed, so nobody speaks (apt install espeak-ng)")
+    plan = plan_film(source, build / "film", Size(height - height % 2), only=scene, silent=silent)
+    if check:
+        _show_plan(plan)
+        return
+    if not plan.voice and not silent:
+        say("[yellow]note:[/] espeak-ng is not installed, so nobody speaks (apt install espeak-ng)")
+    with one_at_a_time(plan.out / ".lock", f"drawing the film in {plan.out}", _PATIENCE_S):
         target = make_film(plan, show_progress("scenes", len(plan.missing)))
     minutes, seconds = divmod(round(sum(one.seconds for one in plan.scenes)), 60)
     size = target.stat().st_size / 1e6

@@ -149,7 +149,7 @@ def alter(number: int, **changes: Any) -> Callable[[Path], object]:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "unknown key": (alter(0, colour="red"), "colour"),
+    "unknown key": (alter(0, colour="red"), r"film.yaml line 15: colour"),
     "unknown kind": (alter(0, kind="dance"), r"film.yaml line 4.*'first': there is no kind 'dance'"),
     "key of another kind": (alter(0, looks=[{"at": 0, "picture": "list"}]), "kind card has no 'looks'"),
     "wrong type": (alter(0, seconds="long"), r"film.yaml.*seconds"),
