@@ -2,7 +2,7 @@
 
 With MLflow's settings sixty clients do not finish; they are given `_LIMIT_S` seconds, and what they have done by then
 is counted. That takes a quarter of an hour: only where `FULL=1` is in the environment. All clients are one process of
-asyncio with a connection each: it needs a tenth of the processor that the server's workers need.
+asyncio with a connection each, which needs few seconds of processor itself.
 """
 
 import asyncio
