@@ -81,15 +81,20 @@ def main() -> int:
                 except Exception:  # the others are measured all the same
                     traceback.print_exc()
                     failed.append(name)
-    if not names and not os.environ.get("FULL"):
+        _write(figures, whole=not names and not os.environ.get("FULL"))  # before the files go, which takes a while
+    if failed:
+        print(f"not measured, because of an error above: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+def _write(figures: list[Figure], *, whole: bool) -> None:
+    """As a file and as a table; where everything was measured, with what that took."""
+    if whole:
         took_s = sum(figure.value for figure in figures if figure.name.endswith(_TOOK))
         figures.append(_judge("all", 0, "all benchmarks" + _TOOK, took_s, "s", _WHOLE_S))
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n", encoding="utf-8")
     _print_table(figures)
-    if failed:
-        print(f"not measured, because of an error above: {', '.join(failed)}", file=sys.stderr)
-    return bool(failed)
 
 
 def _measure(name: str, measure: Callable[[Path], Iterator[tuple]], scratch: Path) -> list[Figure]:

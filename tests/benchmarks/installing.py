@@ -1,5 +1,6 @@
 """A kit's environment from the wheelhouse: by uv, beside pip without compiling."""
 
+import os
 import shutil
 import statistics
 import time
@@ -12,7 +13,7 @@ from lab_code.workshop.install import unpack_uv
 from lab_code.workshop.wheelhouse import find_faults, read_wheelhouse, this_platform
 from tests.wheel_files import make_wheelhouse
 
-_REPEATS = 2
+_REPEATS = 2 if os.environ.get("FULL") else 1  # pip takes a minute
 
 
 def measure(scratch: Path) -> Iterator[tuple]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from instructor.vault import Vault
 from instructor.workshop import read_workshop
 
-_REPEATS = 7
+_REPEATS = 5
 _BARE = """
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 Argon2id(salt=b"s" * 16, length=32, iterations={iterations}, lanes={lanes}, memory_cost={memory_kib}).derive(b"x")
