@@ -62,7 +62,7 @@ def test_recordings_show_what_lab_still_says(script: Script) -> None:
     gone = set(script.facts["said"]) - read_literals()
     assert not gone, f"lab says this no longer: {sorted(gone)}: {_AGAIN}"
     terminals = [scene for scene in script.scenes if scene.kind == "terminal"]
-    assert script.facts["said"] == list_said(script.recordings, terminals)
+    assert set(script.facts["said"]) <= set(list_said(script.recordings, terminals)), f"recorded otherwise: {_AGAIN}"
     assert script.facts["mlflow"] == metadata.version("mlflow"), f"the pictures are of another MLflow: {_AGAIN}"
 
 
