@@ -258,6 +258,9 @@ def _share(line: Line) -> subprocess.Popen[bytes]:
     with master.stdout, master.stderr:
         if not master.stdout.readline():
             complaint = master.stderr.read().decode("utf-8", "replace")
+            assert master.stdin
+            with suppress(OSError):
+                master.stdin.close()
             master.wait()
             raise line.explain(complaint, LOST)
     return master
