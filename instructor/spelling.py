@@ -13,9 +13,11 @@ from pathlib import Path
 from instructor.workshop import PROJECT
 
 # What the Makefile's targets run, and how it spells their options.
-_TARGETS = re.compile(r"(?<![\w/.-])make (provision|rehearse|collect)\b((?: (?:FAST|DATA|LAPTOPS|FROM)=[^\s,;)\]`]+)*)")
-_OPTIONS = {"FAST": "--fast", "DATA": "--data {}", "LAPTOPS": "--laptops {}", "FROM": "{}"}
-_CLEAN = re.compile(r"(?<![\w/.-])make clean\b")
+_TARGETS = re.compile(
+    r"(?<![\w/.-])make (provision|rehearse|collect|film)\b((?: (?:FAST|DATA|LAPTOPS|FROM|SCENE)=[^\s,;)\]`]+)*)"
+)
+_OPTIONS = {"FAST": "--fast", "DATA": "--data {}", "LAPTOPS": "--laptops {}", "FROM": "{}", "SCENE": "--scene {}"}
+_ONLY_THERE = re.compile(r"(?<![\w/.-])make (clean|film RECORD=1)(?![\w=])")  # of the project's own folder
 _VENV = re.compile(r"(?<![\w/-])\.venv/bin/instructor\b")
 
 
@@ -34,7 +36,11 @@ def spell_instructor(text: str, command: str = "instructor") -> str:
         words = [_OPTIONS[name].format(value) for name, _, value in options]
         return " ".join([command, found[1], *words])
 
-    text = _CLEAN.sub(f"make -C {shlex.quote(str(PROJECT))} clean for-instructor", text)  # the environment is there
+    def spell_there(found: re.Match[str]) -> str:
+        again = " for-instructor" if found[1] == "clean" else ""  # the environment of every command
+        return f"make -C {shlex.quote(str(PROJECT))} {found[1]}{again}"
+
+    text = _ONLY_THERE.sub(spell_there, text)
     return _VENV.sub(command, _TARGETS.sub(spell, text))
 
 

@@ -5,6 +5,7 @@
 
 from pathlib import Path
 
+from lab_code.data.ham10000 import read_dataset
 from lab_code.errors import LabError
 from lab_code.plots.live_run import EpochLine, RunView
 from lab_code.tracking.history import read_history, read_progress
@@ -31,6 +32,7 @@ def view_run(store: Path, run_id: str) -> tuple[RunView, bool]:
         lines,
         _length(run),
         *(name_ghost(store, ghost) if ghost else ("", ())),
+        classes=len(read_dataset(run.artifacts)),
     )
     return shown, running
 

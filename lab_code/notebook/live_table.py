@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_code.analysis.live import describe_end, find_ghost, name_ghost, view_run
+from lab_code.data.ham10000 import HAM10000
 from lab_code.plots.live_run import EpochLine, RunView, describe_run, draw_run
 from lab_code.tracking.history import write_progress
 from lab_code.tracking.runs import read_runs
@@ -37,6 +38,7 @@ class LiveTable(Reporter):
         self._epochs: list[EpochLine] = []
         self._ghost: tuple[str, Sequence[float]] = ("", ())
         self._store, self._run_id, self._link, self._length = Path(), "", "", 0
+        self._classes = len(HAM10000)
         self._doing, self._done, self._total, self._before = "is getting ready …", 0, 0, 0
         self._started = self._shown = 0.0
         self._show()
@@ -81,6 +83,7 @@ class LiveTable(Reporter):
 
     def show_epoch(self, result: "EpochResult") -> None:
         """One line more."""
+        self._classes = result.probabilities.shape[1]
         self._epochs.append(_line(result))
         self._show()
 
@@ -98,7 +101,7 @@ class LiveTable(Reporter):
     def _show(self) -> None:
         self._shown = time.monotonic()
         state, total = self._say(), self._total
-        shown = (self._notes, self._epochs, self._length, *self._ghost, self._link)
+        shown = (self._notes, self._epochs, self._length, *self._ghost, self._link, self._classes)
         view = RunView(self._name, state, self._done, total, *shown)
         if self._run_id:
             write_progress(self._store, self._run_id, {"state": state, "done": self._done, "total": total})

@@ -12,6 +12,7 @@ from typing import Any
 import traitlets
 
 from lab_code.cli.app import main
+from lab_code.data.ham10000 import read_dataset
 from lab_code.notebook.command_form import CommandForm, Field, Values
 from lab_code.tracking.runs import read_runs
 from lab_code.workshop.duel import DATA, MOST, USUAL, describe_answers, list_choices
@@ -26,7 +27,6 @@ from lab_code.workshop.statements import (
     runs_of,
 )
 
-_CHANCE = "0.143 is what always saying the same reaches, 1 is everything right"
 _shown: "weakref.WeakSet[BetForm]" = weakref.WeakSet()
 
 
@@ -38,7 +38,9 @@ class BetForm(CommandForm):
     def __init__(self, kit: Kit, run: str) -> None:
         self._kit, self._run = kit, run
         own = [Field("change", "line", "Which one thing do you change?")] if run == OWN else []
-        score = Field("score", "share", "Balanced accuracy will be …", note=_CHANCE)
+        chance = 1 / len(read_dataset(kit.root / "data"))
+        scale = f"{chance:.3f} is what always saying the same reaches, 1 is everything right"
+        score = Field("score", "share", "Balanced accuracy will be …", note=scale)
         why = Field("why", "line", "Why? A few words.", optional=True)
         title = "Your prediction for your own experiment" if run == OWN else f"Your bet on {run}, before it is trained"
         super().__init__(title, [*own, score, why], "Bet", self._make_bet, self.look)

@@ -14,7 +14,6 @@ _WIDTH, _HEIGHT = 430, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 30, 40  # room around the curves
 _MINE, _GHOST, _PALE = "#2b72d6", "#b5651d", "#808080"  # 3 : 1 and more on white and on JupyterLab's dark page
 _NEWEST = 30  # epochs that a table lists: a longer one is read by nobody, and costs training something
-_CHANCE = 1 / 7  # balanced accuracy of always the same answer
 
 _Place = Callable[[int, float], tuple[float, float]]  # from an epoch and its score to a point of the picture
 
@@ -43,6 +42,12 @@ class RunView:
     ghost: str = ""  # its name; empty where there is nothing to compare with
     ghost_scores: Sequence[float] = ()  # balanced accuracy, epoch by epoch
     link: str = ""  # where MLflow shows this run
+    classes: int = 7  # of which one is right
+
+    @property
+    def chance(self) -> float:
+        """The balanced accuracy of always the same answer."""
+        return 1 / self.classes
 
 
 def draw_run(view: RunView) -> str:
@@ -83,7 +88,7 @@ def describe_curve(view: RunView) -> str:
     said = list_scores(view.name, [line.balanced_accuracy for line in view.epochs])
     if view.ghost:
         said += f"; for comparison {list_scores(view.ghost, view.ghost_scores)}"
-    return f"Balanced accuracy of every epoch: {said}; guessing reaches {_CHANCE:.3f}"
+    return f"Balanced accuracy of every epoch: {said}; guessing reaches {view.chance:.3f}"
 
 
 def _draw_table(view: RunView) -> str:
@@ -127,7 +132,7 @@ def draw_curve(view: RunView) -> str:
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" style="flex:1 1 20em;max-width:{_WIDTH}px"'
     return (
         f'<svg role="img" aria-label="{said}" {size} font-size="12" fill="currentColor">'
-        f"{_draw_axes(place, last, top)}{ghost}{draw(mine, _MINE_LINE, _DOT)}{_draw_legend(view)}</svg>"
+        f"{_draw_axes(place, last, top, view.chance)}{ghost}{draw(mine, _MINE_LINE, _DOT)}{_draw_legend(view)}</svg>"
     )
 
 
@@ -140,7 +145,7 @@ _SQUARE = (
 )
 
 
-def _draw_axes(place: _Place, last: int, top: float) -> str:
+def _draw_axes(place: _Place, last: int, top: float, chance: float) -> str:
     """Lines for every quarter, numbers of the epochs, and the line of whoever guesses."""
     parts = []
     for quarter in range(5):
@@ -150,7 +155,7 @@ def _draw_axes(place: _Place, last: int, top: float) -> str:
         parts.append(f'<text x="{left - 7}" y="{height + 4:.1f}" text-anchor="end">{score:.3g}</text>')
     for number in range(1, last + 1, max(1, last // 10)):
         parts.append(f'<text x="{place(number, 0)[0]:.1f}" y="{_HEIGHT - 24}" text-anchor="middle">{number}</text>')
-    middle, height = (_LEFT + _WIDTH - _RIGHT) / 2, place(1, _CHANCE)[1]
+    middle, height = (_LEFT + _WIDTH - _RIGHT) / 2, place(1, chance)[1]
     guess = f'stroke="{_PALE}" stroke-width="1.5" stroke-dasharray="2 3"'
     parts.append(f'<path d="M{_LEFT} {height:.1f}H{_WIDTH - _RIGHT}" {guess}/>')
     parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{height + 13:.1f}" text-anchor="end">guessing</text>')

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ def test_every_hint_that_names_make_is_a_command_that_there_is(tmp_path: Path) -
         ("`make collect FROM=/media/usb`, then", "`instructor collect /media/usb`, then"),
         ("make rehearse DATA=path/to/ham10000", "instructor rehearse --data path/to/ham10000"),
         ("[make rehearse FAST=1 LAPTOPS=a.json]", "[instructor rehearse --fast --laptops a.json]"),
+        ("make film SCENE=queue", "instructor film --scene queue"),
+        ("again: make film RECORD=1", f"again: make -C {shlex.quote(str(PROJECT))} film RECORD=1"),
         (".venv/bin/instructor quiz check", "instructor quiz check"),
         ("make room; make it first; remake provision", "make room; make it first; remake provision"),
     ],

@@ -160,7 +160,7 @@ def test_pages_end_between_questions_and_commands_follow_one(tmp_path, lines):
     [
         '#panic("stop") #let x = 1',
         "$1 + 1$ and $x_1$",
-        "*bold* _flat_ `code` ```raw```",
+        "*bold* _flat_ `open",
         "C:\\new\\table \\u{41} \\",
         "\"double\" 'single' “curly”",
         "<label> @reference = heading - item + item / term: 1.",
@@ -177,6 +177,14 @@ def test_special_characters_survive(tmp_path, text):
     for before in ("", "Stage 1:", "1.", "1"):
         assert holds(page, before + text)
     assert PdfReader(path).metadata.title == f"{text}: group-1"
+
+
+def test_what_stands_between_backticks_is_code(tmp_path):
+    path = tmp_path / "sheet.pdf"
+    question = make_question("What does `lab train model.width=32 --dry-run` say?", ["plain", "`--dry-run`"], "a.py")
+    write_group_sheet(path, title="T", group="group-1", number=1, stages=[make_stage(1, [question])])
+    (page,) = page_texts(path)
+    assert holds(page, "What does lab train model.width=32 --dry-run say?") and "`" not in page
 
 
 def test_long_words_stay_on_the_paper(tmp_path):
