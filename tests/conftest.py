@@ -122,8 +122,10 @@ class KitOnDisk:
 
 
 def hear_interrupts() -> None:
-    """For `preexec_fn`: a program started in the background of a script ignores Ctrl-C, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """For `preexec_fn`: a program in the background of a script ignores Ctrl-C, under nohup the closing of a terminal,
+    and so would its children."""
+    for name in {"SIGINT", "SIGHUP"} & set(dir(signal)):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def wait_until(reached: Callable[[], bool], process: subprocess.Popen[Any]) -> None:

@@ -71,7 +71,8 @@ def test_what_is_typed_elsewhere_is_named_and_there() -> None:
 
 def test_what_lab_says_in_the_table_is_what_it_says() -> None:
     text = (PROJECT / "docs" / "gpu-server.md").read_text(encoding="utf-8")
-    code = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "lab_code" / "jobs").glob("*.py"))
+    files = [*(PROJECT / "lab_code" / "jobs").glob("*.py"), PROJECT / "lab_code" / "cli" / "remote.py"]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
     rows = [row.split("|")[1].strip() for row in text.splitlines() if row.startswith("| ")][1:]
     for row in rows:
         for part in re.split(r"…|, …|'[^']+'|, ", row):

@@ -13,6 +13,7 @@ from instructor.cli.app import main as instructor
 from lab_code.cli.app import main as lab
 from lab_code.workshop import desk as desk_module
 from lab_code.workshop.desk import Desk, Server
+from tests.conftest import hear_interrupts
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 WAITS = (  # a program that says when it waits, and which signal it has heard
@@ -66,11 +67,11 @@ def test_a_launcher_that_has_handed_over_passes_it_on(tmp_path: Path, number: in
         "import sys; from lab_code.cli.app import _hand_over\n"
         f"sys.exit(_hand_over([sys.executable, '-c', {WAITS.format(number=int(number))!r}]))"
     )
-    outer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert outer.stdout is not None and outer.stdout.readline() == "here\n"
-    outer.send_signal(number)
-    assert outer.wait(60) == 7
-    outer.communicate()
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts) as outer:
+        assert outer.stdout is not None and outer.stdout.readline() == "here\n"
+        outer.send_signal(number)
+        assert outer.wait() == 7
 
 
 @pytest.mark.parametrize("command", COMMANDS)
