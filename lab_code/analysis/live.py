@@ -23,6 +23,7 @@ def view_run(store: Path, run_id: str) -> tuple[RunView, bool]:
     lines, ghost = read_lines(store, run_id), find_ghost(runs, run)
     running = run.status == "RUNNING"
     noted = read_progress(store, run_id) if running else {}
+    name, scores = name_ghost(store, ghost) if ghost else ("", [])
     shown = RunView(
         run.name,
         str(noted.get("state", "")) if running else describe_end(run.status, len(lines)),
@@ -31,7 +32,8 @@ def view_run(store: Path, run_id: str) -> tuple[RunView, bool]:
         (),
         lines,
         _length(run),
-        *(name_ghost(store, ghost) if ghost else ("", ())),
+        ghost=name,
+        ghost_scores=scores,
         classes=len(read_dataset(run.artifacts)),
     )
     return shown, running

@@ -98,7 +98,23 @@ def look(base: str, environment: str, sizes: dict[str, int], spare: int, job: st
         "place": str(place), "host": socket.gethostname(), "slurm": bool(shutil.which("sbatch")),
         "tmux": bool(shutil.which("tmux")), "versions": _versions(environment) if environment else {},
         "submitted": bool(job) and (place / "jobs" / job / "submitted.json").is_file(), "now": time.time(),
+        "files": {name: describe_files(place / "files" / name) for name in sizes},
     }  # fmt: skip
+
+
+def describe_files(path: Path) -> str:
+    """A digest of a file, or of all in a folder: names, bytes and seconds, by which rsync tells what has changed.
+
+    Where both sides have the same there is nothing to copy, and no list of thousands of names to send.
+    """
+    files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file() and ".cache" not in file.relative_to(path).parts:
+            status = file.stat()
+            line = [file.relative_to(path).as_posix(), status.st_size, int(status.st_mtime)]
+            digest.update(json.dumps(line).encode("utf-8"))
+    return digest.hexdigest()
 
 
 def _size(path: Path) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from lab_code.config import Config, config_to_yaml
 from lab_code.errors import LabError
 from lab_code.jobs.away import send_runs
+from lab_code.jobs.far import describe_files
 from lab_code.jobs.record import REFUSED, SENT, Job, Task, change_job, write_job
 from lab_code.jobs.servers import SERVERS, Server
 from lab_code.jobs.ssh import Line, LostError
@@ -68,7 +69,8 @@ def send_job(root: Path, line: Line, job: Job, files: dict[str, int], say: Say) 
     _note_clock(server, there["now"] - time.time(), say)
     _check_versions(server, there["versions"])
     sent = copy_code(root, line, job.base)
-    sent += copy_files(root, line, job.base, files)
+    changed = [name for name in files if there["files"][name] != describe_files(root / name)]
+    sent += copy_files(root, line, job.base, changed)
     say(f"{server.name}: {_write_bytes(sent)} sent")
     if any(task.runs for task in job.tasks) and not there["submitted"]:  # else it goes on already
         say(f"{server.name}: {_write_bytes(send_runs(root, line, job))} sent of what it goes on from")
@@ -103,7 +105,7 @@ def copy_code(root: Path, line: Line, base: str) -> int:
     return line.copy(places, f"{base}/code/", ["--exclude=__pycache__", "--exclude=.venv"])
 
 
-def copy_files(root: Path, line: Line, base: str, files: dict[str, int]) -> int:
+def copy_files(root: Path, line: Line, base: str, files: Sequence[str]) -> int:
     """The same for photographs; what is decoded of them stays where it is."""
     places = [f"{root.as_posix()}/./{name}" for name in files]
     return line.copy(places, f"{base}/files/", ["--exclude=.cache"]) if files else 0

@@ -19,10 +19,11 @@ from lab_code.config import compose_config
 from lab_code.errors import LabError
 from lab_code.jobs import home
 from lab_code.jobs.far import __file__ as far_file
+from lab_code.jobs.far import describe_files
 from lab_code.jobs.follow import Show, follow_job
 from lab_code.jobs.home import bring_home
 from lab_code.jobs.record import Job, make_job, read_jobs, write_job
-from lab_code.jobs.send import copy_code, list_files, make_task, send_job
+from lab_code.jobs.send import copy_code, copy_files, list_files, make_task, send_job
 from lab_code.jobs.servers import Server, find_server
 from lab_code.jobs.ssh import Line, LostError, connect
 from lab_code.tracking.runs import can_resume, read_runs
@@ -189,6 +190,29 @@ def test_a_sweep_is_one_array_whose_runs_come_home_as_children(name_server: Name
     assert parent.tags["sweep.best"] == "trainer.device=cpu" and "trainer.device=cpu" in done.stdout
     listed = kit.lab("sweep", *changes, "--dry-run").stdout
     assert listed.count("done before") == 1 and listed.count("to train") == 1
+
+
+def test_photographs_that_are_there_are_not_even_listed_and_what_is_gone_is_sent_again(name_server: Name) -> None:
+    kit = name_server()
+    mine, server = kit.root / "data", find_server(kit.root, "box")
+    with connect(server) as line:
+
+        def look() -> dict[str, Any]:
+            return line.ask("look", base=server.folder, environment="", sizes={"data": 1}, spare=0)
+
+        assert look()["files"]["data"] != describe_files(mine)
+        copy_files(kit.root, line, look()["place"], ["data"])
+        there = Path(look()["place"]) / "files" / "data"
+        (there / ".cache").mkdir()
+        (there / ".cache" / "decoded.npy").touch()
+        assert look()["files"]["data"] == describe_files(mine)
+        for gone in (min(there.rglob("*.jpg")), min(there.glob("*.csv"))):
+            gone.unlink()
+            assert look()["files"]["data"] != describe_files(mine)
+        copy_files(kit.root, line, look()["place"], ["data"])
+        assert look()["files"]["data"] == describe_files(mine)
+        min(mine.rglob("*.jpg")).write_bytes(b"another")
+        assert look()["files"]["data"] != describe_files(mine)
 
 
 def test_a_changed_line_is_all_that_is_sent_again(name_server: Name) -> None:
