@@ -63,6 +63,11 @@ def write_lock(spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> byt
     return seal(spec, secrets, encode_files(files))
 
 
+def is_lock_of(lock: bytes, spec: LockSpec, secrets: Secrets) -> bool:
+    """Whether a lock says the same of itself as one would that is written now."""
+    return bool(json.loads(lock)["header"] == _make_header(spec, secrets))
+
+
 def encode_files(files: dict[str, bytes]) -> bytes:
     """The payload before it is encrypted."""
     return json.dumps({name: _encode(content) for name, content in files.items()}).encode("utf-8")

@@ -169,7 +169,7 @@ def build_kit(
         paper=plan.workshop.paper,
     )
     kit.add(SHEET)
-    kit.write(TEST_LOCK, locks.test.result()[0])
+    kit.write(TEST_LOCK, locks.test.result())
     for stage, lock in zip(plan.stages, locks.files, strict=True):
         kit.write(stage.stage.lock, lock.result())
         if on_lock:

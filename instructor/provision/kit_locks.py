@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from instructor.locks.audit import time_guess
-from instructor.locks.lock import LockSpec, Secrets, write_lock
+from instructor.locks.lock import LockSpec, Secrets, is_lock_of, write_lock
 from instructor.provision.leaks import SecretSearch
 from instructor.provision.stages import StagePlan
 from instructor.vault import Vault
@@ -24,6 +25,8 @@ from instructor.workshop import Workshop
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_STAGE
 from lab_code.workshop.locks import RESCUE_BYTES
 
+TEST_BROUGHT = Path(__file__).parents[1] / "kept" / "doctor.lab"
+TEST_FILES = {"locked/tried.txt": b"open\n"}
 _MOST_AT_ONCE = 6  # derivations
 
 
@@ -32,7 +35,7 @@ class StartedLocks:
     """The locks of a kit while they are made, and the chain values that were drawn for them."""
 
     files: list[Future[bytes]]
-    test: Future[tuple[bytes, float]]  # the one that all kits share, and the seconds of one core that it took
+    test: Future[bytes]  # the one that all kits share
     chains: list[bytes]
 
 
@@ -43,6 +46,7 @@ class KitLocks:
         self._workshop, self._vault = workshop, vault
         self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE))
         self._started: dict[str, StartedLocks] = {}
+        self._seconds: list[float] = []  # of one core, that locks have taken
 
     def begin(self, group: str, stages: Sequence[StagePlan]) -> StartedLocks:
         """Begin to write every lock of a kit, where that was not begun before."""
@@ -52,7 +56,10 @@ class KitLocks:
 
     def guess_s(self) -> float:
         """Seconds of one core that a guess takes, which is one key derivation: those of the first lock."""
-        return self._test.result()[1] if self._started else time_guess(self._workshop.locks, repeats=1)
+        if not self._started:
+            return time_guess(self._workshop.locks, repeats=1)
+        next(iter(self._started.values())).files[0].result()
+        return self._seconds[0]
 
     def close(self) -> None:
         """Give up what has not been begun."""
@@ -84,13 +91,14 @@ class KitLocks:
         return secrets
 
     @cached_property
-    def _test(self) -> Future[tuple[bytes, float]]:
-        """The one lock that `lab doctor` opens, with answers that everybody knows."""
-        workshop = self._workshop
-        count = len(TEST_ANSWERS)
-        spec = LockSpec(workshop.id, TEST_GROUP, TEST_STAGE, "A lock to try", count, (), None, workshop.locks)
-        secrets = Secrets(TEST_ANSWERS, os.urandom(RESCUE_BYTES))
-        return self._pool.submit(_write_timed, spec, secrets, {"locked/tried.txt": b"open\n"})
+    def _test(self) -> Future[bytes]:
+        """The one lock that `lab doctor` opens: the project brings it (`keep.py`), or it is made like the others."""
+        spec, secrets = describe_test_lock(self._workshop)
+        if TEST_BROUGHT.is_file() and is_lock_of(TEST_BROUGHT.read_bytes(), spec, secrets):
+            brought: Future[bytes] = Future()
+            brought.set_result(TEST_BROUGHT.read_bytes())
+            return brought
+        return self._pool.submit(self._write, spec, secrets, TEST_FILES)
 
     def _start(self, group: str, stages: Sequence[StagePlan]) -> StartedLocks:
         workshop, vault, test = self._workshop, self._vault, self._test
@@ -114,10 +122,18 @@ class KitLocks:
                 room_code=vault.room_code(workshop.id, stage.stage.id) if workshop.locks.room_code else None,
             )
             extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
-            futures.append(self._pool.submit(write_lock, spec, secrets, {**stage.payload, **extra}))
+            futures.append(self._pool.submit(self._write, spec, secrets, {**stage.payload, **extra}))
         return StartedLocks(futures, test, list(chains.values()))
 
+    def _write(self, spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> bytes:
+        started = time.thread_time()
+        lock = write_lock(spec, secrets, files)
+        self._seconds.append(time.thread_time() - started)
+        return lock
 
-def _write_timed(spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> tuple[bytes, float]:
-    started = time.thread_time()
-    return write_lock(spec, secrets, files), time.thread_time() - started
+
+def describe_test_lock(workshop: Workshop) -> tuple[LockSpec, Secrets]:
+    """The lock that `lab doctor` tries, with answers that everybody knows and a rescue code that nobody does."""
+    count = len(TEST_ANSWERS)
+    spec = LockSpec(workshop.id, TEST_GROUP, TEST_STAGE, "A lock to try", count, (), None, workshop.locks)
+    return spec, Secrets(TEST_ANSWERS, os.urandom(RESCUE_BYTES))
