@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from instructor.film.build import PICTURE_ENDING
-from instructor.film.draw import find_browser
+from instructor.screenshots.browser import open_browser
 from lab_code.files import write_whole
 from lab_code.workshop.desk import read_servers, write_redirect
 
@@ -39,15 +39,13 @@ def _open_mlflow(kit: Path, environment: Mapping[str, str]) -> Iterator[Page]:
             if "http://" in line:
                 break
         address = write_redirect(kit, next(server for server in read_servers(kit) if server.name == "mlflow")).as_uri()
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        with open_browser() as browser:
             page = browser.new_page(
                 viewport={"width": _WIDTH, "height": _HEIGHT}, device_scale_factor=_SCALE, reduced_motion="reduce"
             )
             page.set_default_timeout(_PATIENCE_MS)
             page.goto(address)
             yield page
-            browser.close()
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)

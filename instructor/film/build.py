@@ -16,13 +16,14 @@ from pathlib import Path
 
 from instructor.film import cast, draw, encode, frames
 from instructor.film.cast import ENDING, place_marks, play, read_cast
-from instructor.film.draw import Size, find_browser, open_stage
+from instructor.film.draw import Size, open_stage
 from instructor.film.encode import encode_clip, find_ffmpeg, join_clips
 from instructor.film.frames import State, count_frames, make_states
 from instructor.film.narration import check_lengths, find_voice, speak, write_track
 from instructor.film.script import SCRIPT, Scene, Script, find_scene, read_script
 from instructor.film.texts import write_chapters, write_pages, write_vtt
 from instructor.schema import find_line
+from instructor.screenshots.browser import need_chromium
 from lab_code.errors import LabError
 from lab_code.files import canonical_json, sha256_file, write_whole
 
@@ -63,7 +64,7 @@ def plan_film(folder: Path, out: Path, size: Size, *, only: str | None = None, s
         if scene.kind == "browser":
             _check_looks(script, scene)
     find_ffmpeg()
-    find_browser()
+    need_chromium()
     _check_room(out)
     voice = None if silent else find_voice()
     if voice:

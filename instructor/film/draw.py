@@ -7,7 +7,6 @@ The stage is 1920 by 1080 whatever is asked for; a smaller size is the same pict
 """
 
 import base64
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from playwright.sync_api import Error, sync_playwright
 
-from lab_code.errors import LabError
+from instructor.screenshots.browser import open_browser
 
 STAGE = Path(__file__).with_name("stage.html")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FONTS = {"SANS": "DejaVuSans", "BOLD": "DejaVuSans-Bold", "MONO": "DejaVuSansMono", "MONO_BOLD": "DejaVuSansMono-Bold"}
 _WIDTH, _HEIGHT = 1920, 1080
-_ALIKE = ["--no-sandbox", "--force-color-profile=srgb", "--font-render-hinting=none", "--disable-lcd-text"]
+_ALIKE = ("--force-color-profile=srgb", "--disable-lcd-text")
 
 
 @dataclass(frozen=True)
@@ -37,14 +34,6 @@ class Size:
     @property
     def width(self) -> int:
         return self.height * 16 // 9
-
-
-def find_browser() -> str:
-    """The system's Chromium or Chrome. Raises `LabError` where there is none."""
-    for name in _BROWSERS:
-        if found := shutil.which(name):
-            return found
-    raise LabError("there is no Chromium here, which draws the film", hint="apt install chromium, or Google Chrome")
 
 
 @cache
@@ -65,12 +54,7 @@ def embed(path: Path, kind: str) -> str:
 @contextmanager
 def open_stage(pictures: Mapping[str, Path], size: Size) -> Iterator[Callable[[Any], bytes]]:
     """A function that draws a state as PNG. Raises `LabError` where the browser does not start."""
-    path = find_browser()
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=path, args=_ALIKE)
-        except Error as error:
-            raise LabError(f"{path} does not start: {error.message.splitlines()[0]}", hint=f"try: {path}") from error
+    with open_browser(*_ALIKE) as browser:
         page = browser.new_page(
             viewport={"width": _WIDTH, "height": _HEIGHT}, device_scale_factor=size.height / _HEIGHT
         )
@@ -82,4 +66,3 @@ def open_stage(pictures: Mapping[str, Path], size: Size) -> Iterator[Callable[[A
             return page.screenshot(type="png")
 
         yield draw
-        browser.close()

@@ -16,7 +16,8 @@ from lab_code.errors import LabError
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ALIKE = ("--no-sandbox", "--font-render-hinting=none")
 _PATIENCE_MS = 90_000
 
 
@@ -25,23 +26,31 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
+def need_chromium() -> str:
+    """The same. Raises `LabError` where there is none."""
+    if path := find_chromium():
+        return path
+    raise LabError(
+        f"there is no Chromium on this machine: none of {', '.join(_NAMES)}",
+        hint="install it, for instance: apt install chromium",
+    )
+
+
 @contextmanager
-def open_browser() -> Iterator["Browser"]:
-    """A browser without a window. Raises `LabError` where Playwright or Chromium is missing."""
+def open_browser(*flags: str) -> Iterator["Browser"]:
+    """A browser without a window. Raises `LabError` where Playwright or Chromium is missing, or does not start."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import Error, sync_playwright
     except ModuleNotFoundError as error:
         raise LabError(
             "Playwright is not installed here", hint="make pictures installs it (the extra media)"
         ) from error
-    path = find_chromium()
-    if path is None:
-        raise LabError(
-            f"there is no Chromium on this machine: none of {', '.join(_NAMES)}",
-            hint="install it, for instance: apt install chromium",
-        )
+    path = need_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--font-render-hinting=none"])
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=[*_ALIKE, *flags])
+        except Error as error:
+            raise LabError(f"{path} does not start: {error.message.splitlines()[0]}", hint=f"try: {path}") from error
         try:
             yield browser
         finally:

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
 
 from instructor.cli.app import main
-from instructor.film import build, draw, encode
+from instructor.film import build, encode
 from instructor.film.build import Plan, make_film, plan_film
 from instructor.film.cast import play, read_cast
-from instructor.film.draw import Size, find_browser
+from instructor.film.draw import Size
 from instructor.film.frames import make_states
 from instructor.film.narration import find_voice
 from instructor.film.script import read_script
 from instructor.film.texts import list_cues
+from instructor.screenshots import browser
+from instructor.screenshots.browser import open_browser
 from lab_code.errors import LabError
 
 SIZE = Size(180, 5)
@@ -103,16 +104,14 @@ def test_the_same_script_gives_the_same_frames_and_a_changed_scene_alone_is_draw
 @needs_ffmpeg
 def test_the_page_plays_the_film_without_a_network(made: Path) -> None:
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        page = browser.new_page()
+    with open_browser() as chromium:
+        page = chromium.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.goto((made / "out" / "film.html").as_uri())
         page.wait_for_function("document.querySelector('video').readyState >= 1")
         seconds = page.evaluate("document.querySelector('video').duration")
         page.evaluate("document.querySelector('video').textTracks[0].mode = 'hidden'")
         cues = page.evaluate("[...document.querySelector('video').textTracks[0].cues].map((cue) => cue.text)")
-        browser.close()
     assert seconds == pytest.approx(3.0, abs=0.1) and cues == ["It took 7 s.", "ls lists.", "There."]
     assert all(address.startswith("file:") for address in asked)
 
@@ -195,7 +194,7 @@ def test_a_fault_is_named_before_anything_is_drawn(folder: Path, tmp_path: Path,
     ("module", "name", "value", "message"),
     [
         (encode.shutil, "which", lambda name: None, "ffmpeg is not installed"),
-        (draw, "_BROWSERS", ("no-such-browser",), "there is no Chromium"),
+        (browser, "_NAMES", ("no-such-browser",), "there is no Chromium"),
         (build.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 8, 1_000_000), "has 1 MB left"),  # type: ignore[attr-defined]
     ],
     ids=["ffmpeg", "Chromium", "disk"],
