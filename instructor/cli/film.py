@@ -1,5 +1,6 @@
 """The command of `instructor` that builds the film about the GPU server."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from instructor.cli.options import BuildOption
 from instructor.cli.waiting import show_progress
 from instructor.workshop import PROJECT
 from lab_code.cli.terminal import escape, make_console, make_table
+from lab_code.errors import LabError
 from lab_code.tracking.one_at_a_time import one_at_a_time
 
 if TYPE_CHECKING:
@@ -34,8 +36,12 @@ def film(
 
     Example: instructor film --scene login
     """
-    from instructor.film.build import make_film, plan_film
-    from instructor.film.draw import Size
+    try:
+        from instructor.film.build import make_film, plan_film
+        from instructor.film.draw import Size
+    except ModuleNotFoundError as error:
+        hint = f"make -C {shlex.quote(str(PROJECT))} for-media"
+        raise LabError(f"{error.name} is not installed here, which the film needs", hint=hint) from error
 
     say = make_console(stderr=True).print
     plan = plan_film(source, build / "film", Size(height - height % 2), only=scene, silent=silent)

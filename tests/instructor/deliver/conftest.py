@@ -1,14 +1,18 @@
 """Tiny kits: the form of real ones, a dozen files each, and a room of real laptops that all these tests share."""
 
+import asyncio
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from instructor.deliver import supervise
 from instructor.deliver.cargo import Cargo, read_kit_cargo
 from lab_code.files import to_json
 from lab_code.workshop.kit import Kit, Stage, kit_to_json
@@ -109,6 +113,24 @@ def killed_at(step: int, work: Callable[[], object], count: Callable[[Callable[[
         finally:
             os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
+
+
+def killed_at_command(step: int, work: Callable[[], object]) -> bool:
+    """The same, killed as soon as its `step`-th command over SSH has started."""
+
+    def count(tick: Callable[[], None]) -> None:
+        start = asyncio.create_subprocess_exec
+
+        async def start_and_tick(*command: str, **options: Any) -> asyncio.subprocess.Process:
+            process = await start(*command, **options)
+            tick()
+            return process
+
+        supervise.asyncio.create_subprocess_exec = start_and_tick
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it parts while threads run
+        return killed_at(step, work, count)
 
 
 def bigger(cargo: Cargo, name: str, size: int) -> Cargo:

@@ -4,7 +4,6 @@ import asyncio
 import random
 import shutil
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from instructor.deliver.laptop import Link, look, parse_look, send
 from instructor.deliver.over_ssh import Room, Row, apply_ssh, plan_ssh
 from instructor.deliver.plan import Found
 from tests.instructor.deliver import laptops as lap
-from tests.instructor.deliver.conftest import edit_kit, killed_at, tree, write_kit
+from tests.instructor.deliver.conftest import edit_kit, killed_at_command, tree, write_kit
 
 GROUPS = [f"group-{number}" for number in range(1, 7)]
 pytestmark = pytest.mark.skipif(bool(lap.why_not()), reason=lap.why_not() or "laptops can be played here")
@@ -250,20 +249,8 @@ def test_a_delivery_over_ssh_that_is_killed_at_any_command_is_completed_by_the_n
 ) -> None:
     """Connect, look, rsync, look and settle are five commands; it is killed as soon as one of them has started."""
 
-    def count(tick) -> None:
-        start = asyncio.create_subprocess_exec
-
-        async def start_and_tick(*command: str, **options):
-            process = await start(*command, **options)
-            tick()
-            return process
-
-        supervise.asyncio.create_subprocess_exec = start_and_tick
-
     step = random.Random(seed).randrange(5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        assert killed_at(step, lambda: deliver(only(room, 1)), count)
+    assert killed_at_command(step, lambda: deliver(only(room, 1)))
     (row,) = deliver(only(room, 1))
     assert not row.error and tree(kit_of(laptops, 1)) == tree(room.kits["group-1"].folder)
 

@@ -4,20 +4,18 @@ import asyncio
 import json
 import random
 import shutil
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from instructor.deliver import supervise
 from instructor.deliver.cargo import Cargo, choose_for, read_extras
 from instructor.deliver.laptop import Link, look, send
 from instructor.deliver.over_ssh import Room, Row, apply_ssh, plan_ssh
 from instructor.deliver.wheel_files import make_listing
 from tests.instructor.deliver import laptops as lap
-from tests.instructor.deliver.conftest import edit_kit, killed_at, tree
+from tests.instructor.deliver.conftest import edit_kit, killed_at_command, tree
 from tests.instructor.deliver.test_over_ssh import kit_of, make_room, only
 from tests.wheel_files import write_wheel
 
@@ -97,19 +95,7 @@ def test_wheels_whose_transfer_was_stopped_are_not_sent_twice(laptops: lap.Room,
 
 @pytest.mark.parametrize("step", [3, 7])
 def test_wheels_and_kit_are_completed_after_a_kill(laptops: lap.Room, room: Room, step: int) -> None:
-    def count(tick) -> None:
-        start = asyncio.create_subprocess_exec
-
-        async def start_and_tick(*command: str, **options):
-            process = await start(*command, **options)
-            tick()
-            return process
-
-        supervise.asyncio.create_subprocess_exec = start_and_tick
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        assert killed_at(step, lambda: deliver(only(room, 1)), count)
+    assert killed_at_command(step, lambda: deliver(only(room, 1)))
     (row,) = deliver(only(room, 1))
     assert not row.error and contents(wheels_of(laptops, 1)) == wanted(room)
     assert tree(kit_of(laptops, 1)) == tree(room.kits["group-1"].folder)

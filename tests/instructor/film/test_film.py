@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,15 @@ def test_what_is_missing_on_this_machine_is_named(
     with pytest.raises(LabError, match=message):
         plan(folder, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_whoever_has_only_provisioned_is_told_what_installs_the_rest(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    for name in [name for name in sys.modules if name.startswith("instructor.film")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyte", None)
+    assert main(["film", "--check"]) == 1
+    said = capsys.readouterr().err
+    assert "pyte is not installed here" in said and "for-media" in said
 
 
 @needs_ffmpeg
