@@ -18,7 +18,7 @@ SETUP := $(PYTHON) lab_code/workshop/environment.py $(if $(PIP),--pip) $(if $(fi
 FAST_TESTS := -m "not slow and not workshop" tests/test_layering.py tests/test_paths.py tests/test_project.py \
 	$(addprefix tests/lab_code/,data workshop test_config.py test_limits.py test_metrics.py test_models_and_losses.py)
 
-.PHONY: help provision rehearse collect film test lint bench pictures format clean python for-instructor for-media for-tests
+.PHONY: help provision rehearse collect film test lint style bench pictures format clean python for-instructor for-media for-tests
 
 help:  ## list the targets
 	@echo "Usage: make TARGET"
@@ -43,13 +43,16 @@ film: for-media $(if $(RECORD),for-tests)  ## build the film about the GPU serve
 	@$(INSTRUCTOR) film $(if $(SCENE),--scene "$(SCENE)")
 
 # Three processes for two cores: a third of the tests' time is waiting, for other programs and for disks.
-test: lint  ## lint, then every test, notebooks included (FAST=1: what answers within a minute)
+# mypy is one of the tests (tests/test_types.py): alone before them it would leave a core idle.
+test: $(if $(FAST),lint,style)  ## style, format, types and every test, notebooks included (FAST=1: what answers within a minute)
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(if $(FAST),$(FAST_TESTS))
 
-lint: for-tests  ## style, format, types
+lint: style  ## style, format, types
+	@$(BIN)/mypy
+
+style: for-tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
 
 bench: for-tests  ## measure what must be fast; writes build/bench.json (FULL=1: what takes a quarter of an hour, too)
 	@$(BIN)/python -m tests.benchmarks
