@@ -1,8 +1,8 @@
 """`python -m instructor.cli`: the command `instructor` where it is not installed."""
 
-import sys
+if __name__ == "__main__":  # the processes that draw photographs read this file, and need nothing of it
+    import sys
 
-from instructor.cli.app import main
+    from instructor.cli.app import main
 
-if __name__ == "__main__":
     sys.exit(main())

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from instructor.dataset.real_writers import write_folder, write_medmnist
 from instructor.dataset.writers import Work, write_synthetic
 from instructor.vault import Vault
+from instructor.workers import Workers, open_workers
 from instructor.workshop import SYNTHETIC, DataSource
 from lab_code.data.csv_file import TABLE_ENDINGS, read_table
 from lab_code.data.dataset import DESCRIPTION
@@ -57,11 +59,12 @@ def prepare_data(
     build: Path,
     progress: Callable[[int], Callable[[], object]] | None = None,
     meanwhile: Work = lambda: None,
+    workers: Workers | None = None,
 ) -> PreparedData:
     """Fill `build/data/` and `build/vault/test/` from the source, or leave them where they are up to date.
 
-    `progress(total)` returns a function that is called once a photograph; `meanwhile` is called where other processes
-    draw the photographs, so that this one has time. Raises `LabError` for a folder that cannot
+    `progress(total)` returns a function that is called once a photograph; `meanwhile` is called where `workers` (or
+    some of its own) draw the photographs, so that this process has time. Raises `LabError` for a folder that cannot
     be read; then nothing that was there is lost.
     """
     prepared = PreparedData(build / "data", build / "vault" / "test", changed=True)
@@ -75,7 +78,8 @@ def prepare_data(
     try:
         kit, test = staging / "data", staging / "test"
         if source.source == SYNTHETIC:
-            notes = write_synthetic(source, kit, test, hidden_seed, progress, meanwhile)
+            with nullcontext(workers) if workers else open_workers() as drawing:
+                notes = write_synthetic(source, (kit, test), hidden_seed, progress, meanwhile, drawing)
         elif is_medmnist(Path(source.source)):
             notes = write_medmnist(source, kit, test, progress)
         else:

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from instructor.dataset.writers import JPEG_QUALITY, write_metadata
+from instructor.dataset.drawing import JPEG_QUALITY
+from instructor.dataset.writers import write_metadata
 from instructor.workshop import DataSource
 from lab_code.data.dataset import GREY, Dataset, check_kind
 from lab_code.data.duplicates import find_same, join_lesions

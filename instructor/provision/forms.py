@@ -31,7 +31,7 @@ from PIL import Image, UnidentifiedImageError
 PLAIN, COMPILED = "as it is", "compiled Python"
 MOST_BYTES = 200_000_000  # of all forms of one file: a compression bomb is a reason to stop
 _DEPTH = 4  # a form within a form within …
-_PHOTOGRAPH = b"\xff\xd8"
+PHOTOGRAPH = b"\xff\xd8"  # how a JPEG file begins
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]{4,}(?:\r?\n)?)*[A-Za-z0-9+/_-]{8,}={0,2}")
 _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){8,}")
@@ -50,21 +50,23 @@ _UNPACKABLE = (
 
 @dataclass(frozen=True)
 class View:
-    """Bytes to search, and where they come from: pairs of (place in `data`, offset in the file)."""
+    """Bytes to search, and where they come from: pairs of (place in `data`, place in what they were unpacked from)."""
 
     form: str
     data: bytes
     places: tuple[tuple[int, int], ...] = ((0, 0),)
+    outer: "View | None" = None
 
     def offset(self, place: int) -> int:
         """Where in the file the thing at `place` of `data` begins (its run, where it had to be decoded)."""
         start, offset = self.places[bisect_right(self.places, place, key=lambda pair: pair[0]) - 1]
-        return offset + (place - start if self.form == PLAIN else 0)
+        offset += place - start if self.form == PLAIN else 0
+        return self.outer.offset(offset) if self.outer else offset
 
 
 def unpack(data: bytes) -> Iterator[View]:
     """`data` as it is, and in every other form. A photograph has only one: what it says beyond its pixels is plain."""
-    yield from _views(View(PLAIN, data), 0 if data.startswith(_PHOTOGRAPH) else _DEPTH)
+    yield from _views(View(PLAIN, data), 0 if data.startswith(PHOTOGRAPH) else _DEPTH)
 
 
 def constants(code: types.CodeType) -> Iterator[str]:
@@ -83,8 +85,7 @@ def _views(view: View, depth: int) -> Iterator[View]:
     """`view` itself and everything that can be unpacked from it."""
     yield view
     for form, data, places in _unpack(view.data) if depth else ():
-        outer = tuple((place, view.offset(start)) for place, start in places)
-        yield from _views(View(form if view.form == PLAIN else f"{view.form}, {form}", data, outer), depth - 1)
+        yield from _views(View(form if view.form == PLAIN else f"{view.form}, {form}", data, places, view), depth - 1)
 
 
 _Unpacked = tuple[str, bytes, tuple[tuple[int, int], ...]]

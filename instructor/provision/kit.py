@@ -8,12 +8,12 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 
 from instructor.dataset.prepare import CHECKSUMS, PreparedData, shipped_files
-from instructor.provision.kit_folder import KitFolder
+from instructor.provision.kit_folder import Contents, KitFolder
 from instructor.provision.kit_locks import StartedLocks
 from instructor.provision.leaks import SecretSearch, refuse_leaks
 from instructor.provision.readme import make_readme
@@ -51,6 +51,7 @@ class SharedFiles:
 
     copied: dict[str, Path]
     digests: dict[Path, str]
+    contents: Contents = field(default_factory=Contents)
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def build_kit(
     `locks` are those that `KitLocks` began; `on_lock` is called once a lock. Raises `LabError` where any of
     `secrets` is found in what was written.
     """
-    kit = KitFolder(folder)
+    kit = KitFolder(folder, plan.shared.contents)
     for name, source in plan.copied.items():
         kit.copy(source, name, 0o755 if name in _RUN else None)
     for name, content in plan.written.items():
@@ -169,9 +170,9 @@ def build_kit(
         paper=plan.workshop.paper,
     )
     kit.add(SHEET)
-    kit.write(TEST_LOCK, locks.test.result())
+    kit.write(TEST_LOCK, locks.test.result().content)
     for stage, lock in zip(plan.stages, locks.files, strict=True):
-        kit.write(stage.stage.lock, lock.result())
+        kit.write(stage.stage.lock, lock.result().content)
         if on_lock:
             on_lock()
     kit.write(KIT_FILE, to_json(kit_to_json(_identify(plan, kit))).encode("utf-8"))

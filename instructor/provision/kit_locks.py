@@ -1,52 +1,51 @@
-"""The locks of all kits, made by threads from the moment on that a group's questions are known.
+"""The locks of all kits, begun as soon as a group's questions are known.
 
-    with closing(KitLocks(workshop, vault)) as locks:
+    with open_workers() as workers:
+        locks = KitLocks(workshop, vault, workers)
         started = locks.begin("group-1", stages)        # returns at once
-        started.files[0].result()                       # the bytes of the first lock, once they are there
+        started.files[0].result().content               # the bytes of the first lock, once they are there
 
 One key derivation takes the better part of a second and a quarter of a gigabyte, so this is where the time of a build
 goes. `locks.gather_secrets` says what of it all must be in no kit.
 """
 
 import os
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from instructor.locks.audit import time_guess
-from instructor.locks.lock import LockSpec, Secrets, is_lock_of, write_lock
+from instructor.locks.lock import LockSpec, Secrets, TimedLock, is_lock_of, write_timed_lock
 from instructor.provision.leaks import SecretSearch
 from instructor.provision.stages import StagePlan
 from instructor.vault import Vault
+from instructor.workers import Workers
 from instructor.workshop import Workshop
 from lab_code.workshop.doctor import TEST_ANSWERS, TEST_GROUP, TEST_STAGE
 from lab_code.workshop.locks import RESCUE_BYTES
 
 TEST_BROUGHT = Path(__file__).parents[1] / "kept" / "doctor.lab"
 TEST_FILES = {"locked/tried.txt": b"open\n"}
-_MOST_AT_ONCE = 6  # derivations
+_WORTH_A_PROCESS = 64 * 1024  # KiB of a key derivation: a cheaper one takes less than to start a process
 
 
 @dataclass(frozen=True)
 class StartedLocks:
     """The locks of a kit while they are made, and the chain values that were drawn for them."""
 
-    files: list[Future[bytes]]
-    test: Future[bytes]  # the one that all kits share
+    files: list[Future[TimedLock]]
+    test: Future[TimedLock]  # the one that all kits share
     chains: list[bytes]
 
 
 class KitLocks:
-    """Makes the locks of a workshop's kits, as many at once as there are cores."""
+    """Makes the locks of a workshop's kits, as many at once as there are workers."""
 
-    def __init__(self, workshop: Workshop, vault: Vault) -> None:
-        self._workshop, self._vault = workshop, vault
-        self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE))
+    def __init__(self, workshop: Workshop, vault: Vault, workers: Workers) -> None:
+        self._workshop, self._vault, self._workers = workshop, vault, workers
         self._started: dict[str, StartedLocks] = {}
-        self._seconds: list[float] = []  # of one core, that locks have taken
 
     def begin(self, group: str, stages: Sequence[StagePlan]) -> StartedLocks:
         """Begin to write every lock of a kit, where that was not begun before."""
@@ -58,12 +57,7 @@ class KitLocks:
         """Seconds of one core that a guess takes, which is one key derivation: those of the first lock."""
         if not self._started:
             return time_guess(self._workshop.locks, repeats=1)
-        next(iter(self._started.values())).files[0].result()
-        return self._seconds[0]
-
-    def close(self) -> None:
-        """Give up what has not been begun."""
-        self._pool.shutdown(cancel_futures=True)
+        return next(iter(self._started.values())).files[0].result().seconds
 
     def gather_secrets(self, kits: Mapping[str, Sequence[StagePlan]]) -> SecretSearch:
         """What must be in none of the kits, whichever group it belongs to."""
@@ -91,14 +85,12 @@ class KitLocks:
         return secrets
 
     @cached_property
-    def _test(self) -> Future[bytes]:
+    def _test(self) -> Future[TimedLock]:
         """The one lock that `lab doctor` opens: the project brings it (`keep.py`), or it is made like the others."""
         spec, secrets = describe_test_lock(self._workshop)
         if TEST_BROUGHT.is_file() and is_lock_of(TEST_BROUGHT.read_bytes(), spec, secrets):
-            brought: Future[bytes] = Future()
-            brought.set_result(TEST_BROUGHT.read_bytes())
-            return brought
-        return self._pool.submit(self._write, spec, secrets, TEST_FILES)
+            return _done(TimedLock(TEST_BROUGHT.read_bytes(), 0.0))
+        return self._write(spec, secrets, TEST_FILES)
 
     def _start(self, group: str, stages: Sequence[StagePlan]) -> StartedLocks:
         workshop, vault, test = self._workshop, self._vault, self._test
@@ -122,14 +114,19 @@ class KitLocks:
                 room_code=vault.room_code(workshop.id, stage.stage.id) if workshop.locks.room_code else None,
             )
             extra = {stage.gives_chain: chains[stage.gives_chain]} if stage.gives_chain else {}
-            futures.append(self._pool.submit(self._write, spec, secrets, {**stage.payload, **extra}))
+            futures.append(self._write(spec, secrets, {**stage.payload, **extra}))
         return StartedLocks(futures, test, list(chains.values()))
 
-    def _write(self, spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> bytes:
-        started = time.thread_time()
-        lock = write_lock(spec, secrets, files)
-        self._seconds.append(time.thread_time() - started)
-        return lock
+    def _write(self, spec: LockSpec, secrets: Secrets, files: dict[str, bytes]) -> Future[TimedLock]:
+        if spec.cost.memory_kib < _WORTH_A_PROCESS:
+            return _done(write_timed_lock(spec, secrets, files))
+        return self._workers.submit(write_timed_lock, spec, secrets, files)
+
+
+def _done(lock: TimedLock) -> Future[TimedLock]:
+    done: Future[TimedLock] = Future()
+    done.set_result(lock)
+    return done
 
 
 def describe_test_lock(workshop: Workshop) -> tuple[LockSpec, Secrets]:

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from instructor.provision.store_script import begin_script
 from instructor.quizbank.bank import load_bank
 from instructor.quizbank.variants import GroupQuestion, make_variants
 from instructor.vault import Vault
+from instructor.workers import open_workers
 from instructor.workshop import SYNTHETIC, Workshop
 from lab_code.data.image_files import list_files
 from lab_code.errors import LabError
@@ -69,7 +69,8 @@ def provision(
     check_room(workshop, build)
     (build / "kits").mkdir(parents=True, exist_ok=True)
     vault, home = Vault(build), project or workshop.home
-    with closing(KitLocks(workshop, vault)) as locks:
+    with open_workers() as workers:
+        locks = KitLocks(workshop, vault, workers)
         variants: Variants = {}
 
         def ask(data: Path | None = None) -> None:
@@ -80,7 +81,7 @@ def provision(
 
         script = build / Path(script_name()).name
         with begin_script(script):
-            data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), ask)
+            data = prepare_data(workshop.data, build, lambda total: progress("photographs", total), ask, workers)
             ask(data.folder)
         shared = list_shared(data, home, script)
         plans = [plan_kit(workshop, group, variants[group], data, home, shared) for group in workshop.groups]

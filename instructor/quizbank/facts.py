@@ -83,8 +83,8 @@ class CodeFacts:
         name = name.rpartition("/")[2].removesuffix("()").lower()
         named = [path.rpartition("/")[2].lower() for path in self._files]
         named += [key.rpartition(".")[2].lower() for key in self._config_values()]
-        for path in self._files:
-            if path.endswith(".py"):
+        for path, text in self._texts.items():
+            if name in text.lower():  # before it is parsed, which takes much longer
                 named += [node.name.lower() for node in _definitions(self._parse(path))]
         return named.count(name) == 1
 

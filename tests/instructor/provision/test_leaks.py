@@ -221,6 +221,21 @@ def test_a_copy_from_the_vault_is_found_under_any_name(tmp_path: Path, secrets: 
     assert [leak.what for leak in find_leaks(tmp_path / "kit", secrets)] == ["a copy of vault/test.jpg"]
 
 
+@pytest.mark.parametrize("at_once", [10, 10_000_000], ids=["each", "together"])
+def test_among_many_photographs_the_one_with_a_secret_is_named(
+    tmp_path: Path, secrets: SecretSearch, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("instructor.provision.leaks._AT_ONCE", at_once)
+    (tmp_path / "kit").mkdir()
+    head, (first, second) = b"\xff\xd8\xff\xfe", (b"the code is " + RESCUE_CODE[:9].encode(), RESCUE_CODE[9:].encode())
+    told = {"1.jpg": head + b"nothing", "2.JPG": head + SECRETS["rescue"], "3.jpeg": b"-2,4,0.5"}
+    halves = {"4.jpg": head + b"\n" + first, "5.jpg": head + b"\n" + second, "6.jpg": head + b" answers:"}
+    for name, content in {**told, **halves, "7.jpg": head + b"\n2,4,0.5"}.items():
+        (tmp_path / "kit" / name).write_bytes(content)
+    found = [(leak.file, leak.what, leak.offset) for leak in find_leaks(tmp_path / "kit", secrets)]
+    assert found == [("2.JPG", "rescue", 16), ("7.jpg", "answers", 5)]
+
+
 def test_a_bomb_is_refused(tmp_path: Path, secrets: SecretSearch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("instructor.provision.leaks.MOST_BYTES", 1_000_000)
     (tmp_path / "kit").mkdir()
