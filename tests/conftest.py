@@ -40,6 +40,8 @@ IMPORT_MUCH = {
     "sweep",
     "predict",
     "doctor",
+    "jobs",
+    "follow",
 }  # commands that need PyTorch and MLflow
 
 DRAW_MASTER = vault.draw_master  # the real one

@@ -28,6 +28,7 @@ class FarServer:
     folder: Path
     box: Laptop
     cluster: Cluster | None
+    environment: Path = ENVIRONMENT
 
     @property
     def home(self) -> Path:
@@ -37,7 +38,7 @@ class FarServer:
         """Its keys in servers.yaml, with some of them changed; None leaves one out."""
         keys: dict[str, object] = {
             "host": self.box.host, "port": self.box.port, "user": "root", "key": str(self.folder / "key"),
-            "known_hosts": str(self.folder / "known_hosts"), "environment": str(ENVIRONMENT),
+            "known_hosts": str(self.folder / "known_hosts"), "environment": str(self.environment),
             "folder": str(self.home / "lab-kit"),
         }  # fmt: skip
         return {key: value for key, value in {**keys, **changes}.items() if value is not None}

@@ -109,7 +109,7 @@ def _become(asked: dict[str, Any]) -> int:
     """Do in this process what the request asks for; its exit code."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream, path in zip((1, 2), asked["said"], strict=True):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["cwd"])

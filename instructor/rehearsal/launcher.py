@@ -52,12 +52,14 @@ class Done:
 class _Command:
     """A process that somebody waits for."""
 
+    begun: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     code: int | None = None
     pid: int | None = None
 
     def end(self, code: int) -> None:
         self.code = code
+        self.begun.set()
         self.ended.set()
 
 
@@ -110,6 +112,12 @@ class Launcher:
             seconds = time.perf_counter() - began
             out, err = (Path(path).read_text(encoding="utf-8", errors="replace") for path in said)
         return Done(code, out, err, seconds)
+
+    def part(self, asked: dict[str, Any]) -> "_Parted":
+        """Let a program begin, of which somebody else takes care: argv, cwd, environment, and where it shall write."""
+        if self._warm is None:
+            raise LabError("no process can part here", hint="run it as usual")
+        return self._warm.start({"at": None, **asked})
 
     def _wait(self, process: Any, kill_when: Callable[[], bool] | None, patience_s: float) -> int:
         ends = time.monotonic() + patience_s
@@ -182,6 +190,7 @@ class _Warm:
             if "begun" in told:
                 command = self._commands[told["number"]]
                 command.pid, self._by_pid[told["begun"]] = told["begun"], command
+                command.begun.set()
             else:
                 self._by_pid.pop(told["ended"]).end(told["code"])
         for command in self._commands.values():
@@ -194,6 +203,12 @@ class _Parted:
 
     def __init__(self, command: _Command) -> None:
         self._command = command
+
+    @property
+    def pid(self) -> int:
+        """Its number, as soon as it has one; 0 where it never began."""
+        self._command.begun.wait()
+        return self._command.pid or 0
 
     def wait(self, timeout_s: float) -> int | None:
         return self._command.code if self._command.ended.wait(timeout_s) else None

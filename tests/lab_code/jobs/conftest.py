@@ -7,18 +7,22 @@ import pytest
 
 from tests.conftest import KitOnDisk
 from tests.far_server import FarServer, make_far_server, why_no_server
+from tests.warm_environment import warm_environment
 
 TINY = ("trainer.epochs=2", "model.width=2", "data.image_size=16", "trainer.threads=1", "trainer.device=cpu")
 
 
 @pytest.fixture(scope="session")
 def far() -> Iterator[FarServer]:
-    """A server that is switched on; whoever harms it puts it right."""
+    """A server that is switched on, whose programs begin warm; whoever harms it puts it right."""
     if why := why_no_server(slurm=True):
         pytest.skip(why)
     server = make_far_server(slurm=True)
-    yield server
-    server.tidy()
+    try:
+        with warm_environment() as server.environment:
+            yield server
+    finally:
+        server.tidy()
 
 
 @pytest.fixture

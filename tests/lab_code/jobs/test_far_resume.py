@@ -22,7 +22,7 @@ from lab_code.tracking.runs import Run, can_resume, read_runs
 from lab_code.training.reporter import Reporter
 from lab_code.training.trainer import EpochResult
 from tests.conftest import KitOnDisk, hear_interrupts, wait_until
-from tests.far_server import FarServer, why_no_server
+from tests.far_server import ENVIRONMENT, FarServer, why_no_server
 from tests.lab_code.jobs.conftest import TINY
 
 Name = Callable[..., KitOnDisk]
@@ -76,7 +76,8 @@ def count_rows(root: Path) -> list[int]:
 def test_a_run_that_was_stopped_here_goes_on_there_and_comes_home_as_the_same_run(
     name_server: Name, stopped: Run
 ) -> None:
-    kit = name_server(queue="process")
+    """Its Python there begins as it does for everybody: for the other tests here it is warm already."""
+    kit = name_server(queue="process", environment=str(ENVIRONMENT))
     done = kit.lab("resume", "--on", "box", "begun")
     assert "goes on after epoch 2 of 4" in done.stderr and "sent of what it goes on from" in done.stderr
     assert "epoch   3" in done.stderr and "epoch   2" not in done.stderr and "Run 'begun' is finished" in done.stdout
