@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from filelock import FileLock
@@ -44,6 +45,7 @@ IMPORT_MUCH = {
     "follow",
 }  # commands that need PyTorch and MLflow
 
+T = TypeVar("T")
 DRAW_MASTER = vault.draw_master  # the real one
 
 
@@ -189,6 +191,15 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(unfinished)
             unfinished.rename(folder)
     return folder
+
+
+def find_once(factory: pytest.TempPathFactory, name: str, find: Callable[[Path], T]) -> T:
+    """What `find(folder)` finds out in a folder that stays as it is, once for all processes of this run of pytest."""
+
+    def keep(folder: Path) -> None:
+        (folder / "found").write_bytes(pickle.dumps(find(factory.mktemp(name))))
+
+    return pickle.loads((make_once(factory, f"found-{name}", keep) / "found").read_bytes())
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from typing import Any
 import time_machine
 
 SLOW = (
-    "torch", "matplotlib.backends.backend_agg", "sklearn.metrics", "hydra", "rich.table",
+    "torch", "matplotlib.backends.backend_agg", "matplotlib.figure", "sklearn.metrics", "hydra", "rich.table",
     "mlflow.artifacts", "mlflow.genai", "mlflow.store.tracking.sqlalchemy_store",
 )  # fmt: skip
 

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from lab_code.training.trainer import EpochResult
 
 
+class _Bar(tqdm):  # type: ignore[type-arg]  # tqdm is no generic class when it runs
+    """One that looks at the clock in every step: without a thread beside it a process can part at any time."""
+
+    monitor_interval = 0
+
+
 def start_bar(title: str, total: int, unit: str = "it", done: int = 0, delay: float = 1.0) -> "tqdm[NoReturn]":
     """A bar that appears after `delay` seconds, so that short work shows none; its `update` advances it."""
-    return tqdm(
-        total=total, initial=done, desc=title, unit=unit, delay=delay, file=sys.stderr, disable=not sys.stderr.isatty()
-    )
+    return _Bar(
+        total=total, initial=done, desc=title, unit=unit, delay=delay, miniters=1, file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+    )  # fmt: skip
 
 
 class ProgressBar(Reporter):

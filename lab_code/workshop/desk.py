@@ -23,7 +23,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -52,7 +52,7 @@ _NOT_PRIVATE = (
 )
 # Half of JupyterLab's start would go into a grammar of addresses in all the world's letters, by which its own events
 # could be checked; where that library is not there, it does without.
-_JUPYTERLAB = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; sys.exit(main())"
+_JUPYTER = "import sys; sys.modules['rfc3987_syntax'] = None; from {} import main; sys.exit(main())"
 _TITLES = {"jupyter": "JupyterLab", "mlflow": "MLflow"}
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -283,7 +283,12 @@ def _jupyter_command(root: Path, port: int) -> list[str]:
     }
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container; on this laptop only, as everybody else
         options["ServerApp.allow_root"] = True
-    return [sys.executable, "-c", _JUPYTERLAB, *(f"--{key}={value}" for key, value in options.items())]
+    return jupyter_program("jupyterlab.labapp", options)
+
+
+def jupyter_program(module: str, options: Mapping[str, object]) -> list[str]:
+    """The command that runs the `main` of a module of Jupyter's."""
+    return [sys.executable, "-c", _JUPYTER.format(module), *(f"--{key}={value}" for key, value in options.items())]
 
 
 def page_options(root: Path) -> dict[str, object]:

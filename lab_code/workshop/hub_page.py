@@ -13,7 +13,7 @@ from pathlib import Path
 from lab_code.files import to_json, write_whole
 from lab_code.tracking.empty_store import make_from_script
 from lab_code.tracking.runs import DATABASE
-from lab_code.workshop.desk import FOLDER, QUIET, mlflow_command, mlflow_view, page_options
+from lab_code.workshop.desk import FOLDER, QUIET, jupyter_program, mlflow_command, mlflow_view, page_options
 from lab_code.workshop.jupyter_page import write_settings
 from lab_code.workshop.kit import find_kit
 from lab_code.workshop.mlflow_gate import ENTER
@@ -45,9 +45,8 @@ def main() -> None:
     options = {**page_options(root), "ServerApp.default_url": _NOTEBOOK}
     if os.geteuid() == 0:
         options["ServerApp.allow_root"] = True
-    command = [sys.executable, "-m", "jupyterhub.singleuser", *(f"--{key}={value}" for key, value in options.items())]
     os.chdir(root)
-    os.execve(sys.executable, command, environment)
+    os.execve(sys.executable, jupyter_program("jupyterhub.singleuser", options), environment)
 
 
 def _before(folder: Path, name: str) -> str:

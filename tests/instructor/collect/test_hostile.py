@@ -23,7 +23,7 @@ from instructor.vault import Vault
 from instructor.workshop import HandinLimits, Workshop
 from lab_code.tracking.runs import read_runs
 from lab_code.tracking.tracker import open_store
-from tests.conftest import no_progress
+from tests.conftest import find_once, no_progress
 from tests.instructor.collect.conftest import Desk
 from tests.instructor.collect.faulty_class import as_group, workshop_of
 from tests.instructor.collect.hand_ins import (
@@ -307,7 +307,12 @@ class Attacked:
 def attacked(
     handins: dict[str, Path], build: Path, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
 ) -> Attacked:
-    folder = tmp_path_factory.mktemp("attacked")
+    return find_once(
+        tmp_path_factory, "attacked", lambda folder: attack_all(folder, handins["group-2"], build, workshop)
+    )
+
+
+def attack_all(folder: Path, good: Path, build: Path, workshop: Workshop) -> Attacked:
     inbox = folder / "build" / "handins"
     inbox.mkdir(parents=True)
     for name in ("vault", "data"):
@@ -315,7 +320,7 @@ def attacked(
     for script in build.glob("mlflow-*.sql"):
         shutil.copyfile(script, folder / "build" / script.name)
     group_of = {attack: f"attack-{number}" for number, attack in enumerate(ATTACKS)}
-    members = read_zip(handins["group-2"])
+    members = read_zip(good)
     for number, (name, group) in enumerate([*group_of.items(), *((group, group) for group in GOOD)]):
         key = Vault(folder / "build").handin_key(workshop.id, group)
         mine = as_group(members, group, number, key)

@@ -17,6 +17,7 @@ from instructor.collect.scoring import find_best, score_best
 from instructor.workshop import HandinLimits
 from lab_code.data.dataset import ClassNames, dataset_to_yaml
 from lab_code.data.ham10000 import DIAGNOSES, HAM10000
+from tests.conftest import find_once
 
 
 def with_arrays(change: Callable[[dict[str, np.ndarray]], object]) -> Callable[[Path], bytes]:
@@ -131,10 +132,13 @@ MODELS |= {
 @pytest.fixture(scope="module")
 def scored(worked_in: dict[str, Path], build: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """The runs of group-1, the best of which has a model file of each kind; all scored as `collect` does it."""
-    jobs, folder = [], tmp_path_factory.mktemp("models")
-    best = find_best(worked_in["group-1"], [])[0].run_id
+    return find_once(tmp_path_factory, "models", lambda folder: score_all(folder, worked_in["group-1"], build))
+
+
+def score_all(folder: Path, kit: Path, build: Path) -> dict[str, dict]:
+    jobs, best = [], find_best(kit, [])[0].run_id
     for number, (make, _) in enumerate(MODELS.values()):
-        store = shutil.copytree(worked_in["group-1"], folder / str(number), ignore=shutil.ignore_patterns("data"))
+        store = shutil.copytree(kit, folder / str(number), ignore=shutil.ignore_patterns("data"))
         weights = store / "mlartifacts" / "skin-lesions" / best / "artifacts" / "weights.safetensors"
         weights.write_bytes(make(weights))
         jobs.append(Job(score_best, (store, [], build / "vault" / "test")))

@@ -19,7 +19,7 @@ from lab_code.experiment import run_experiment
 from lab_code.workshop.handin import write_handin
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.review import read_review, write_answers
-from tests.conftest import no_progress
+from tests.conftest import find_once, make_once, no_progress
 from tests.instructor.collect.conftest import stay_here
 from tests.instructor.collect.faulty_class import as_group, workshop_of
 from tests.instructor.collect.hand_ins import edit_database, read_zip, sign_again, write_zip
@@ -86,7 +86,10 @@ def train(root: Path, *names: str) -> None:
 @pytest.fixture(scope="module")
 def handed_in(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build folder in which group-1 has handed in two runs, group-2 one, and group-3 nothing."""
-    folder = tmp_path_factory.mktemp("class") / "build"
+    return make_once(tmp_path_factory, "reviewed", lambda folder: hand_in_all(folder, build))
+
+
+def hand_in_all(folder: Path, build: Path) -> None:
     for name in ("vault", "data", "kits"):
         shutil.copytree(build / name, folder / name)
     for script in build.glob("mlflow-*.sql"):
@@ -94,7 +97,6 @@ def handed_in(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for group, names in (("group-1", ("one", "secretive")), ("group-2", ("one",))):
         train(folder / "kits" / group, *names)
         write_handin(read_kit(folder / "kits" / group))
-    return folder
 
 
 @pytest.fixture
@@ -166,7 +168,10 @@ class Nonsense:
 
 @pytest.fixture(scope="module")
 def nonsense(handed_in: Path, workshop, tmp_path_factory: pytest.TempPathFactory) -> Nonsense:
-    folder = tmp_path_factory.mktemp("nonsense")
+    return find_once(tmp_path_factory, "nonsense", lambda folder: talk_nonsense(folder, handed_in, workshop))
+
+
+def talk_nonsense(folder: Path, handed_in: Path, workshop) -> Nonsense:
     shutil.copytree(handed_in, folder, dirs_exist_ok=True)
     kit, place = folder / "kits" / "group-1", folder / "handins"
     place.mkdir()
