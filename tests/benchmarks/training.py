@@ -17,7 +17,7 @@ from lab_code.models import build_model
 from lab_code.training.optimizers import build_optimizer
 from lab_code.training.trainer import Trainer, steps_per_epoch
 
-_IMAGES, _VALIDATION, _REPEATS = 2000, 16, 15
+_IMAGES, _VALIDATION, _REPEATS = 2000, 16, 11
 
 
 def measure(scratch: Path) -> Iterator[tuple]:
