@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, open_database
+from lab_code.tracking.store import ARTIFACTS, DATABASE, open_database
 
 COUNTED = {  # what is counted before and after, and by which column its rows belong to a run
     "runs": "run_uuid",

@@ -25,7 +25,7 @@ from instructor.collect.foreign_store import (
 )
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, artifact_tail, find_own_experiment
+from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT, artifact_tail, find_own_experiment
 
 _AGAIN = "let the group run lab handin again"
 _MOST_EXPERIMENTS = 200

@@ -15,7 +15,7 @@ from typing import Any
 
 from lab_code.cli.printable import one_line
 from lab_code.errors import LabError
-from lab_code.tracking.runs import DATABASE
+from lab_code.tracking.store import DATABASE
 
 RUN_TABLES = ("params", "metrics", "latest_metrics", "tags")
 MODEL_TABLES = ("logged_model_params", "logged_model_tags", "logged_model_metrics")

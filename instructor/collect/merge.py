@@ -19,7 +19,7 @@ from instructor.collect.counting import COUNTED, count_chosen, name_chosen
 from instructor.collect.filling import folder_of, insert, make_fast, place_of_model
 from instructor.collect.foreign_store import MODEL_TABLES, RUN_TABLES, Row
 from lab_code.errors import LabError
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, find_own_experiment, open_database
+from lab_code.tracking.store import ARTIFACTS, DATABASE, find_own_experiment, open_database
 
 _POINTS, _WAITING = "metrics", "points.db"  # the table, and where its rows wait beside the collected store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor.collect.filling import folder_of, insert, place_of
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, find_own_experiment
+from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT, find_own_experiment
 
 _LARGEST = 1.7976931348623157e308  # MLflow writes infinity as the largest number there is
 

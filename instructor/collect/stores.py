@@ -11,7 +11,8 @@ from pathlib import Path
 from lab_code.data.dataset import DESCRIPTION
 from lab_code.data.ham10000 import read_dataset
 from lab_code.tracking.empty_store import make_from_script, script_name
-from lab_code.tracking.runs import ARTIFACTS, DATABASE, EXPERIMENT, find_own_experiment, name_own_experiment
+from lab_code.tracking.runs import name_own_experiment
+from lab_code.tracking.store import ARTIFACTS, DATABASE, EXPERIMENT, find_own_experiment
 from lab_code.tracking.views import add_view
 
 _STAGING, _OLD = ".staging-collect-", ".collected-before"

@@ -20,7 +20,7 @@ from PIL import Image
 from instructor.dataset.drawing import JPEG_QUALITY
 from instructor.dataset.writers import write_metadata
 from instructor.workshop import DataSource
-from lab_code.data.dataset import GREY, Dataset, check_kind
+from lab_code.data.dataset import GREY, Dataset
 from lab_code.data.duplicates import find_same, join_lesions
 from lab_code.data.ham10000 import (
     HAM10000,
@@ -34,7 +34,7 @@ from lab_code.data.ham10000 import (
 from lab_code.data.image_files import strip_ending
 from lab_code.data.lesions import read_folder, split_by_lesion, unreadable
 from lab_code.data.medmnist import PARTS, read_part
-from lab_code.data.photographs import Progress, open_photograph
+from lab_code.data.photographs import Progress, check_kind, open_photograph
 from lab_code.data.table import Photograph, Reading
 from lab_code.errors import LabError
 from lab_code.files import sha256_file, write_whole

@@ -26,8 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lab_code.errors import LabError, suggest
 
 DESCRIPTION = "dataset.yaml"
@@ -55,7 +53,6 @@ _KEYS = (
     "spread",
 )
 _CLASS_KEYS = ("code", "name", "one", "several")
-_COLOURED = 12.0  # mean difference of a photograph's channels, of 255; what JPEG does to grey stays far below
 # Mean and spread of each channel, in 0..1, where the description does not measure its own.
 _NORMAL = {GREY: ((0.5,) * 3, (0.25,) * 3), COLOUR: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 
@@ -174,23 +171,6 @@ def dataset_to_yaml(dataset: Dataset) -> str:
         "spread": list(dataset.spread),
     }
     return yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=120, default_flow_style=None)
-
-
-def check_kind(dataset: Dataset, images: np.ndarray, names: Sequence[str], where: Path) -> None:
-    """Raise `LabError` for photographs in colour, (N, H, W, 3) uint8, in a data set that is described as grey."""
-    if dataset.kind != GREY:
-        return
-    for image, name in zip(images, names, strict=True):
-        if is_coloured(image):
-            raise LabError(
-                f"{where}: photograph {name} is in colour, but the data set '{dataset.name}' is described as grey",
-                hint=f"write kind: colour in {DESCRIPTION}, or save the photographs in grey",
-            )
-
-
-def is_coloured(image: np.ndarray) -> bool:
-    """Whether a photograph (H, W, 3) uint8 is more than shades of grey, as a camera or JPEG leaves them."""
-    return float(np.ptp(image.astype(np.int16), axis=2).mean()) > _COLOURED
 
 
 def _load(text: str, where: Path) -> Mapping[str, Any]:

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lab_code.data.dataset import Dataset, check_kind
+from lab_code.data.dataset import Dataset
 from lab_code.data.duplicates import digest_pixels, find_same
 from lab_code.data.ham10000 import HAM10000, find_images, is_other, missing_images, read_dataset
 from lab_code.data.image_table import read_image_table
 from lab_code.data.medmnist import read_part
-from lab_code.data.photographs import Progress, decode_photographs
+from lab_code.data.photographs import Progress, check_kind, decode_photographs
 from lab_code.data.table import Photograph, Reading
 from lab_code.errors import LabError
 

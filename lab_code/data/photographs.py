@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from lab_code.data.dataset import DESCRIPTION, GREY, Dataset
 from lab_code.data.table import Photograph
 from lab_code.errors import LabError
 from lab_code.files import open_whole, sha256_file
@@ -29,6 +30,7 @@ Progress = Callable[[int], Callable[[], object]]  # told a number of photographs
 _DECODER = 3  # raise this number when decoding changes: older caches are then left unused
 _CACHED = ("names", "contents", "pictures")
 _MAX_PIXELS = 50_000_000  # a photograph from a phone has 12 million; beyond this a file is damaged or a trap
+_COLOURED = 12.0  # mean difference of a photograph's channels, of 255; what JPEG does to grey stays far below
 _MAX_SIDE = 65_000  # a JPEG cannot be longer
 _TOO_LARGE = "resize it to at most 7000 x 7000 pixels"
 _TIFF_BITS, _TIFF_COLOURS, _TIFF_NUMBERS = 258, 262, 339  # TIFF 6.0: BitsPerSample, Photometric…, SampleFormat
@@ -237,3 +239,20 @@ def _write_cache(path: Path, images: np.ndarray, *columns: Sequence[str]) -> Non
     named: dict[str, Any] = {name: np.array(column, str) for name, column in zip(_CACHED, columns, strict=True)}
     with open_whole(path) as file:
         np.savez(file, images=images, **named)
+
+
+def check_kind(dataset: Dataset, images: np.ndarray, names: Sequence[str], where: Path) -> None:
+    """Raise `LabError` for photographs in colour, (N, H, W, 3) uint8, in a data set that is described as grey."""
+    if dataset.kind != GREY:
+        return
+    for image, name in zip(images, names, strict=True):
+        if _is_coloured(image):
+            raise LabError(
+                f"{where}: photograph {name} is in colour, but the data set '{dataset.name}' is described as grey",
+                hint=f"write kind: colour in {DESCRIPTION}, or save the photographs in grey",
+            )
+
+
+def _is_coloured(image: np.ndarray) -> bool:
+    """Whether a photograph (H, W, 3) uint8 is more than shades of grey, as a camera or JPEG leaves them."""
+    return float(np.ptp(image.astype(np.int16), axis=2).mean()) > _COLOURED

@@ -18,7 +18,15 @@ from lab_code.data.ham10000 import read_dataset
 from lab_code.tracking.names import name_metric, separate_facts
 from lab_code.tracking.running import is_running, run_folder
 from lab_code.tracking.store import ARTIFACTS as ARTIFACTS  # for those who need no more of it than its names
-from lab_code.tracking.store import DATABASE, EXPERIMENT, open_database, own_tail, read_rows
+from lab_code.tracking.store import (
+    DATABASE,
+    EXPERIMENT,
+    find_own_experiment,
+    is_own_place,
+    open_database,
+    own_tail,
+    read_rows,
+)
 from lab_code.tracking.store import artifact_tail as artifact_tail
 from lab_code.tracking.views import add_view
 
@@ -132,16 +140,6 @@ def _describe(store: Path) -> Dataset:
     return read_dataset(store / "data" if (store / "data").exists() else store)
 
 
-def find_own_experiment(database: sqlite3.Connection, schema: str = "main") -> int | None:
-    """The number of the experiment of the lab's own runs, known by its place; None where there is none."""
-    rows = read_rows(database, f"{schema}.experiments")
-    return next((row["experiment_id"] for row in rows if _is_own_place(row["artifact_location"])), None)
-
-
-def _is_own_place(location: object) -> bool:
-    return own_tail(location) == Path(ARTIFACTS, EXPERIMENT)
-
-
 def read_experiment_id(store: Path, name: str) -> int | None:
     """MLflow's number of an experiment; None where the store has none of that name, or does not exist yet."""
     if not has_store(store):
@@ -169,7 +167,7 @@ def reroot_store(store: Path) -> int:
     with open_database(store / DATABASE) as database, database:
         _bring_back_experiment(database, name_own_experiment(store))
         for row in read_rows(database, "experiments"):
-            if _is_own_place(row["artifact_location"]):
+            if is_own_place(row["artifact_location"]):
                 add_view(database, row["experiment_id"], _describe(store).codes)
         for table, key, column in (
             ("experiments", "experiment_id", "artifact_location"),

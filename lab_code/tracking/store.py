@@ -105,6 +105,17 @@ def own_tail(uri: object) -> Path | None:
     return None
 
 
+def find_own_experiment(database: sqlite3.Connection, schema: str = "main") -> int | None:
+    """The number of the experiment of the lab's own runs, known by its place; None where there is none."""
+    rows = read_rows(database, f"{schema}.experiments")
+    return next((row["experiment_id"] for row in rows if is_own_place(row["artifact_location"])), None)
+
+
+def is_own_place(location: object) -> bool:
+    """Whether the experiment of the lab's own runs keeps its artifacts there."""
+    return own_tail(location) == Path(ARTIFACTS, EXPERIMENT)
+
+
 def _explain_version(path: Path, reason: str) -> LabError:
     """MLflow says of any other schema that it is out of date; an older one is among the migrations that it brings."""
     found = re.search(r"found version (\w+)", reason)

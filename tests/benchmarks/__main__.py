@@ -4,16 +4,18 @@ Machines are shared and noisy, so every figure that carries a goal is a ratio or
 alternately in one run, and the median of several. `build/bench.json` is a list of {name, value, unit, goal, holds,
 benchmark, seconds}; `goal` is null where a figure is only reported, and `seconds` passed until it was there. How long
 each benchmark took, and the processor time of that, are figures as well: all of them together may take twelve minutes.
+With `FULL=1` in the environment, what takes longer is measured, too; each benchmark says what that is.
+
+No benchmark deletes many files while others are to come: for minutes after that, ext4 looks ten times as long for a
+place for each new file (it does not use again at once what was freed), and the next benchmark would pay for it.
 """
 
 import json
 import os
 import sys
 import tempfile
-import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -38,20 +40,10 @@ from tests.benchmarks import (
     training,
     unlocking,
 )
+from tests.benchmarks.measuring import TOOK, Figure, judge, take
 
 OUT = Path("build") / "bench.json"
 _WHOLE_S = 720  # without FULL=1, on two quiet cores
-
-
-@dataclass(frozen=True)
-class Figure:
-    name: str
-    value: float
-    unit: str
-    goal: float | None  # at most this
-    holds: bool | None
-    benchmark: str
-    seconds: float  # since the figure before
 
 
 # In this order: the second to the ninth use the kits that the first one builds.
@@ -60,9 +52,6 @@ _MODULES = (
     synthetic, training, networks, rehearsing, serving, remote,
     filming,
 )  # fmt: skip
-
-
-_TOOK, _WORKED = ": took", ": processor time of that"
 
 
 def main() -> int:
@@ -76,8 +65,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name in known:
             if not names or name in names:
+                print(f"measuring {name} …", file=sys.stderr)
                 try:
-                    figures += _measure(name, known[name], Path(scratch))
+                    figures += take(name, known[name], Path(scratch))
                 except Exception:  # the others are measured all the same
                     traceback.print_exc()
                     failed.append(name)
@@ -90,37 +80,11 @@ def main() -> int:
 def _write(figures: list[Figure], *, whole: bool) -> None:
     """As a file and as a table; where everything was measured, with what that took."""
     if whole:
-        took_s = sum(figure.value for figure in figures if figure.name.endswith(_TOOK))
-        figures.append(_judge("all", 0, "all benchmarks" + _TOOK, took_s, "s", _WHOLE_S))
+        took_s = sum(figure.value for figure in figures if figure.name.endswith(TOOK))
+        figures.append(judge("all", 0, "all benchmarks" + TOOK, took_s, "s", _WHOLE_S))
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n", encoding="utf-8")
     _print_table(figures)
-
-
-def _measure(name: str, measure: Callable[[Path], Iterator[tuple]], scratch: Path) -> list[Figure]:
-    """The figures of one benchmark, and what it took to measure them."""
-    print(f"measuring {name} …", file=sys.stderr)
-    began, worked = time.perf_counter(), _processor_s()
-    before, figures = began, []
-    for row in measure(scratch):
-        figures.append(_judge(name, time.perf_counter() - before, *row))
-        before = time.perf_counter()
-    took_s = time.perf_counter() - began
-    return [
-        *figures,
-        _judge(name, 0, name + _TOOK, took_s, "s"),
-        _judge(name, 0, name + _WORKED, _processor_s() - worked, "s"),
-    ]
-
-
-def _processor_s() -> float:
-    """Of this process and of those it has waited for; what runs in the background is not among them."""
-    return sum(os.times()[:4])
-
-
-def _judge(benchmark: str, seconds: float, name: str, value: float, unit: str, goal: float | None = None) -> Figure:
-    holds = None if goal is None else value <= goal
-    return Figure(name, round(value, 4), unit, goal, holds, benchmark, round(seconds, 1))
 
 
 def _print_table(figures: list[Figure]) -> None:

@@ -7,7 +7,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 
 import psutil
@@ -67,6 +69,13 @@ class _Served:
         self.server.should_exit = True
 
     def _follow(self) -> None:
+        try:
+            self._read_events()
+        except (OSError, HTTPException):  # the board has closed
+            if not self.server.should_exit:
+                raise
+
+    def _read_events(self) -> None:
         with urllib.request.urlopen(f"{self.address}/events") as stream:
             for line in stream:
                 if line.startswith(b"data:"):
@@ -78,12 +87,12 @@ class _Served:
     def report_all(self) -> list[float]:
         """How long each report took to the page; groups report whenever they like within some seconds."""
         sent: dict[tuple[str, int], float] = {}
-        threads = [threading.Thread(target=self._report, args=(n, sent)) for n in range(1, _GROUPS + 1)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(_GROUPS) as room:
+            for reported in [room.submit(self._report, number, sent) for number in range(1, _GROUPS + 1)]:
+                reported.result()
         time.sleep(2)
+        if unseen := sent.keys() - self.seen.keys():
+            raise AssertionError(f"{len(unseen)} of {len(sent)} reports are not on the page, first {min(unseen)}")
         return [self.seen[key] - began for key, began in sent.items()]
 
     def _report(self, number: int, sent: dict[tuple[str, int], float]) -> None:
@@ -112,14 +121,17 @@ class _Served:
         for _ in range(10):
             began = time.process_time()
             thread = report(kit)
-            if thread is not None:
-                thread.join()
+            assert thread is not None, "this kit has nothing to report by"
+            thread.join()
             times.append(time.process_time() - began)  # the board's own work is in it, too: this is the upper bound
         return 2 * statistics.median(times) / _RUN_S
 
 
 def _standing(group: str, runs: int) -> Standing:
-    return Standing(group, 1, 0, 3, 0, 0, 10, runs, False, 0.3, 0, runs)
+    return Standing(
+        group=group, opened=1, rescued=0, stages=3, wrong=0, hints=0, points=10, runs=runs, training=False,
+        best=0.3, surprise=None, handed_in=0, events=runs,
+    )  # fmt: skip
 
 
 def _papers(described: Workshop, scratch: Path) -> Iterator[tuple]:

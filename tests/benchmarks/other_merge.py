@@ -76,11 +76,12 @@ def compare_fidelity(stores: Path, merged: Path, other: Other | None) -> Iterato
     databases = [path / "mlflow.db" for path in sorted(stores.iterdir())]
     for name, query in _FACTS:
         sent = [_ask(path, query) for path in databases]
+        counts = [value for value in sent if isinstance(value, int | float)]
         total: object
         if name == "experiments":
             total = sent[0]  # the same two in each
-        elif all(isinstance(value, int | float) for value in sent):
-            total = sum(sent)
+        elif len(counts) == len(sent):
+            total = sum(counts)
         else:
             total = ",".join(sorted(",".join(map(str, sent)).split(",")))
         arrived = [_sorted(_ask(merged / "mlflow.db", query))]

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.far_server import make_far_server, why_no_server
 
 _REPEATS = 3 if os.environ.get("FULL") else 2
-_RUN = ("trainer.epochs=3", "trainer.threads=1")
+_RUN = ("trainer.epochs=1", "trainer.threads=1")
 
 
 def measure(scratch: Path) -> Iterator[tuple]:

@@ -1,8 +1,9 @@
-"""One server for many: 60 and 120 clients of the course's MLflow beside MLflow's own settings, twelve users of a hub.
+"""One server for many: 60 and 120 clients of the course's MLflow beside MLflow's own settings, users of a hub.
 
 With MLflow's settings sixty clients do not finish; they are given `_LIMIT_S` seconds, and what they have done by then
-is counted. That takes a quarter of an hour: only where `FULL=1` is in the environment. All clients are one process of
-asyncio with a connection each, which needs few seconds of processor itself.
+is counted. That takes a quarter of an hour: only where `FULL=1` is in the environment. There, clients make twice as
+many calls as usually, and the hub has twelve users instead of six. All clients are one process of asyncio with a
+connection each, which needs few seconds of processor itself.
 """
 
 import asyncio
@@ -25,17 +26,17 @@ from tests.instructor.deliver import hubs
 from tests.instructor.server.clients import Client, find_lost, make_experiments
 from tests.instructor.server.conftest import make_course
 
-_CALLS, _LIMIT_S = 24, 300
+_FULL = bool(os.environ.get("FULL"))
+_CALLS, _LIMIT_S = 24 if _FULL else 12, 300
 _OURS = ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW")
-_USERS = 12
+_USERS = 12 if _FULL else 6
 
 
 def measure(scratch: Path) -> Iterator[tuple]:
     """The hub uses the kits that the benchmark of provisioning has built."""
-    full = bool(os.environ.get("FULL"))
     yield from _measure_server("the course's settings", (60, 120))
     with mock.patch.object(course_module, "make_environment", _plain_environment):
-        yield from _measure_server("MLflow's own settings", (20, 60)) if full else ()
+        yield from _measure_server("MLflow's own settings", (20, 60)) if _FULL else ()
     if hubs.why_not():
         print(f"not measured: JupyterHub ({hubs.why_not()})")
         return
