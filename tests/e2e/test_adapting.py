@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from instructor.workshop import PROJECT, read_workshop
 from lab_code.data.ham10000 import read_dataset
 from lab_code.tracking.runs import read_runs, reroot_store
 from lab_code.tracking.store import open_database
-from tests.conftest import KitOnDisk
+from tests.conftest import KitOnDisk, make_once
 from tests.instructor.adapt.test_other_subjects import LEFT_OUT, find_skin
 
 PAGE = PROJECT / "docs" / "adapting.md"
@@ -35,14 +34,16 @@ def read_commands() -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, store_script: Path) -> Iterator[Path]:
-    """The folder `my-digits` after every line of the page was typed as it stands."""
-    folder = tmp_path_factory.mktemp("adapting")
-    (folder / "project").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder / "project")
-        type_page(folder / "my-digits", store_script, patch)
-        yield folder / "my-digits"
+def home(tmp_path_factory: pytest.TempPathFactory, store_script: Path) -> Path:
+    """The folder `my-digits` after every line of the page was typed as it stands; tests only read it."""
+
+    def make(folder: Path) -> None:
+        (folder / "project").mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder / "project")
+            type_page(folder / "my-digits", store_script, patch)
+
+    return make_once(tmp_path_factory, "adapting", make) / "my-digits"
 
 
 def type_page(home: Path, store_script: Path, patch: pytest.MonkeyPatch) -> None:
@@ -100,9 +101,10 @@ def test_no_file_of_the_kit_speaks_of_skin(kit: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["kits/group-1", "collected"])
-def test_mlflow_calls_the_experiment_after_the_subject(home: Path, where: str) -> None:
-    reroot_store(home / "build" / where)  # as `instructor ui` and `lab ui` do
-    with open_database(home / "build" / where / "mlflow.db") as database:
+def test_mlflow_calls_the_experiment_after_the_subject(home: Path, tmp_path: Path, where: str) -> None:
+    shutil.copytree(home / "build" / where, tmp_path / "copy")
+    reroot_store(tmp_path / "copy")  # as `instructor ui` and `lab ui` do
+    with open_database(tmp_path / "copy" / "mlflow.db") as database:
         named = database.execute(
             "SELECT DISTINCT experiments.name FROM experiments JOIN runs USING (experiment_id)"
         ).fetchall()
@@ -127,8 +129,10 @@ def test_pictures_and_slides_take_the_experiments_that_there_are(
     shown = names or ["default"]
     made = {name: runs.get(name, runs["baseline"]) for name in shown}
     monkeypatch.setattr(pictures_module, "train_experiments", lambda *_: made)
-    pictures = make_pictures(home / "build", "group-1", names, again=True)
-    assert make_pictures(home / "build", "group-1", names) == pictures  # kept
+    (tmp_path / "kits" / "group-1").mkdir(parents=True)
+    shutil.copy(kit / "kit.json", tmp_path / "kits" / "group-1")
+    pictures = make_pictures(tmp_path, "group-1", names, again=True)
+    assert make_pictures(tmp_path, "group-1", names) == pictures  # kept
     described = " ".join([*pictures.figures.values(), *(picture.alt for picture in pictures.pictures.values())])
     assert all(name in described for name in shown) and ("baseline" in described) == ("baseline" in names)
     _, html = write_slides(read_workshop(home / "workshop.yaml"), pictures, tmp_path, read_dataset(home / "data"))

@@ -117,7 +117,7 @@ def test_a_small_photograph_is_not_enlarged(tmp_path: Path) -> None:
 )
 def test_a_broken_folder_is_named_and_the_old_data_stay(tmp_path: Path, break_it, message: str) -> None:
     build = tmp_path / "build"
-    before = prepare_data(SMALL, build)
+    before = prepare_data(DataSource(source=str(make_real_folder(tmp_path / "before"))), build)
     checksums = (before.folder / CHECKSUMS).read_bytes()
     folder = make_real_folder(tmp_path / "real")
     break_it(folder)
@@ -165,7 +165,7 @@ def test_dermamnist_ships_its_training_and_validation_parts_and_hides_its_test_p
 
 
 def test_the_cache_of_decoded_photographs_is_never_shipped(tmp_path: Path) -> None:
-    prepared = prepare_data(SMALL, tmp_path)
+    prepared = prepare_data(DataSource(source=str(make_real_folder(tmp_path / "real"))), tmp_path / "build")
     before = shipped_files(prepared)
     load_lesions(prepared.folder, 16)
     assert (prepared.folder / ".cache").is_dir() and shipped_files(prepared) == before

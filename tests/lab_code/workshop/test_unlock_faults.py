@@ -41,7 +41,7 @@ def run_here(root: Path, *argv: str) -> int:
         os.chdir(before)
 
 
-WRITING = {Path(module.__file__).as_posix() for module in (attempts, files, one_at_a_time, progress, unlock)}
+WRITING = {module.__file__ for module in (attempts, files, one_at_a_time, progress, unlock)}
 
 
 def kill_at(step: int, root: Path, *argv: str) -> bool:
@@ -53,7 +53,7 @@ def kill_at(step: int, root: Path, *argv: str) -> bool:
 
         def count(frame: FrameType, event: str, _: object) -> Callable | None:
             nonlocal left
-            if Path(frame.f_code.co_filename).as_posix() not in WRITING:
+            if frame.f_code.co_filename not in WRITING:
                 return None
             left -= event == "line"
             if left < 0:
