@@ -23,7 +23,7 @@ ORDER = [
     "tracking.adding", "tracking.records",
     "experiment",
     "jobs.servers", "jobs.ssh", "jobs.far", "jobs.worker", "jobs.train_task", "jobs.record", "jobs.away", "jobs.send",
-    "jobs.follow", "jobs.home", "jobs.sweep", "jobs.search", "jobs.search_task",
+    "jobs.follow", "jobs.home", "jobs.parting", "jobs.sweep", "jobs.search", "jobs.search_task",
     "analysis.used_code", "analysis.card", "analysis.compare", "analysis.live", "analysis.table", "analysis.in_words",
     "analysis.dry_run", "analysis.explain", "analysis.differences",
     "workshop",

@@ -27,6 +27,7 @@ from tqdm import tqdm
 from lab_code.config import Config, Interval, read_space
 from lab_code.errors import LabError
 from lab_code.files import open_whole
+from lab_code.jobs.parting import Parting
 from lab_code.jobs.sweep import Children, choose_at_once, list_finished, note_best
 from lab_code.limits import plain_name
 from lab_code.tracking.interrupts import hear_termination
@@ -106,11 +107,12 @@ def run_search(
 ) -> SearchOutcome:  # fmt: skip
     """Try until there are so many trials in all. What stops it stops its runs, which the same command goes on with."""
     group = track_group(store, name_own_experiment(store), plan.name, {**tags, "sweep": plan.key}, plan.parent)
-    with hear_termination(), group as parent:
-        how = how or Trials()
+    how = how or Trials()
+    with hear_termination(), Parting(None if how.program else store) as parting, group as parent:
         how.begin(parent.run_id)
         journal = find_journal(store, parent.run_id)
-        failed = _Search(store, plan, open_study(journal), parent.run_id, how).try_all(trials, choose_at_once(at_once))
+        search = _Search(store, plan, open_study(journal), parent.run_id, how, parting)
+        failed = search.try_all(trials, choose_at_once(at_once))
         return replace(sum_up(store, parent, journal), failed=failed)
 
 
@@ -172,6 +174,7 @@ class _Search:
     study: "Study"
     parent: str
     how: Trials
+    parting: Parting
 
     def try_all(self, trials: int, at_once: int) -> list[tuple[str, str]]:
         """Until there are so many in all; returns (settings, reason) of those that failed."""
@@ -180,7 +183,7 @@ class _Search:
         failed: list[tuple[str, str]] = []
         running: dict[Future[tuple[float, str]], tuple[int, str]] = {}
         bar = tqdm(total=trials, initial=trials - left - len(waiting), unit="trial", file=sys.stderr, disable=None)
-        with bar, ThreadPoolExecutor(at_once) as pool, Children(self.store, self.how.program) as children:
+        with bar, ThreadPoolExecutor(at_once) as pool, Children(self.store, self.how.program, self.parting) as children:
             while waiting or left > 0 or running:
                 while len(running) < at_once and (waiting or left > 0):
                     if waiting:

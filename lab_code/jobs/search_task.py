@@ -37,7 +37,7 @@ def _search(root: Path, search: Mapping[str, Any], tags: Mapping[str, str]) -> N
 
     writer = EventWriter(root)
     plan = plan_search(root, search["changes"], lambda overrides: compose_config(overrides, _CONF))
-    program = [sys.executable, "-m", "lab_code.jobs.search_task", str(root), "trial"]
+    program = ["lab_code.jobs.search_task", str(root), "trial"]
     at_once = search["at_once"] or len(os.sched_getaffinity(0))
 
     def begin(run_id: str) -> None:

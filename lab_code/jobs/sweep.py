@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from lab_code.config import Config, expand_sweep
 from lab_code.errors import LabError
+from lab_code.jobs.parting import Parted, Parting
 from lab_code.limits import plain_name
 from lab_code.tracking.interrupts import hear_termination
 from lab_code.tracking.runs import Run, can_resume, name_own_experiment, read_runs
@@ -103,10 +104,10 @@ def run_sweep(store: Path, plan: SweepPlan, tags: Mapping[str, str], at_once: in
     at_once = choose_at_once(at_once)
     failed: list[tuple[str, str]] = []
     group = track_group(store, name_own_experiment(store), plan.name, {**tags, "sweep": plan.key}, plan.parent)
-    with hear_termination(), group as parent:
+    with hear_termination(), Parting(store, wanted=bool(todo)) as parting, group as parent:
         done, quiet = len(plan.jobs) - len(todo), not sys.stderr.isatty()
         bar = tqdm(total=len(plan.jobs), initial=done, unit="run", file=sys.stderr, disable=quiet)
-        with bar, ThreadPoolExecutor(at_once) as pool, Children(store) as children:
+        with bar, ThreadPoolExecutor(at_once) as pool, Children(store, parting=parting) as children:
             waiting = {pool.submit(_train, children, job, parent.run_id): job for job in todo}
             for future in as_completed(waiting):
                 job, (seconds, reason) = waiting[future], future.result()
@@ -151,11 +152,11 @@ def note_best(store: Path, parent: TrackedRun) -> list[Run]:
 class Children:
     """The processes of a sweep. Whatever ends the block early ends them too, and none is started after that."""
 
-    def __init__(self, store: Path, program: Sequence[str] = ()) -> None:
-        """`program` is what is run instead of `lab`, from where this process is."""
+    def __init__(self, store: Path, program: Sequence[str] = (), parting: Parting | None = None) -> None:
+        """`program` is a module, and its arguments, that is run instead of `lab`, from where this process is."""
         self._place = None if program else store
-        self._program = list(program) or [sys.executable, "-m", "lab_code.cli"]
-        self._running, self._stopped = set[subprocess.Popen[str]](), False
+        self._program, self._parting = list(program) or ["lab_code.cli"], parting
+        self._running, self._stopped = set[subprocess.Popen[str] | Parted](), False
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Children":
@@ -170,21 +171,26 @@ class Children:
         with self._lock:
             if self._stopped:
                 return 1, "error: stopped before it began"
-            process = subprocess.Popen(
-                [*self._program, *arguments],
-                cwd=self._place,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                process_group=None if os.name == "nt" else 0,  # Ctrl-C reaches them through `_stop` only, and once
-            )
+            process = self._start(arguments)
             self._running.add(process)
         _, errors = process.communicate()
         with self._lock:
             self._running.discard(process)
-        return process.returncode, errors
+        return process.returncode or 0, errors
+
+    def _start(self, arguments: list[str]) -> subprocess.Popen[str] | Parted:
+        module, *given = [*self._program, *arguments]
+        parted = self._parting.start(module, given) if self._parting else None
+        return parted or subprocess.Popen(
+            [sys.executable, "-m", module, *given],
+            cwd=self._place,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            process_group=None if os.name == "nt" else 0,  # Ctrl-C reaches them through `_stop` only, and once
+        )
 
     def _stop(self) -> None:
         """Ask all to end as Ctrl-C does, wait, and end those that have not; a second Ctrl-C does not wait."""
@@ -193,7 +199,7 @@ class Children:
         try:
             if running:
                 print(f"stopping what is being trained ({len(running)}) …", file=sys.stderr)
-            for ask, patience in ((_interrupt, _GRACE_S), (subprocess.Popen.terminate, _LAST_S)):
+            for ask, patience in ((_interrupt, _GRACE_S), (_terminate, _LAST_S)):
                 until = time.monotonic() + patience
                 running = [process for process in running if process.poll() is None]
                 for process in running:
@@ -206,9 +212,13 @@ class Children:
                 process.kill()  # of one that has ended nothing is killed
 
 
-def _interrupt(process: subprocess.Popen[str]) -> None:
+def _interrupt(process: subprocess.Popen[str] | Parted) -> None:
     if os.name != "nt":  # there, the console has told them all
         process.send_signal(signal.SIGINT)
+
+
+def _terminate(process: subprocess.Popen[str] | Parted) -> None:
+    process.terminate()
 
 
 def _train(children: Children, job: Job, parent: str) -> tuple[float, str]:

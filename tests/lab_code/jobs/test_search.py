@@ -22,7 +22,7 @@ from lab_code.jobs.search import (
     measure_importance,
     open_study,
     plan_search,
-    run_search,
+    read_outcome,
 )
 from lab_code.plots.search import plot_importance
 from lab_code.tracking.runs import read_runs
@@ -113,10 +113,12 @@ def test_a_stopped_search_goes_on_and_what_leads_nowhere_ends_early(kit: KitOnDi
     (stopped,) = [run for run in read_runs(kit.root) if not run.is_group]
     plan = plan_search(kit.root, changes, lambda overrides: compose_config(overrides))
     assert plan.parent == parent.run_id
-    outcome = run_search(kit.root, plan, {}, trials=7, at_once=1)
-    assert [run.run_id for run in outcome.runs] == [stopped.run_id] and outcome.pruned == 1 and not outcome.failed
-    assert int(outcome.runs[0].tags["search.pruned"]) < 300 and outcome.importance == {"optimizer.lr": 1.0}
+    done = kit.lab("sweep", "--search", "7", *changes, "--jobs", "1")
+    assert "ended early, after epoch" in done.stderr
     (parent,) = [run for run in read_runs(kit.root) if run.is_group]
+    outcome = read_outcome(kit.root, parent)
+    assert [run.run_id for run in outcome.runs] == [stopped.run_id] and outcome.pruned == 1
+    assert int(outcome.runs[0].tags["search.pruned"]) < 300 and outcome.importance == {"optimizer.lr": 1.0}
     assert all((parent.artifacts / name).is_file() for name in (JOURNAL, TABLE, FIGURE))
     assert outcome.runs[0].tags["mlflow.parentRunId"] == parent.run_id
     assert open_study(find_journal(kit.root, parent.run_id)).best_value == pytest.approx(0.95)
