@@ -32,6 +32,7 @@ from lab_code.data.ham10000 import HAM10000, read_dataset
 from lab_code.data.lesions import read_folder
 from lab_code.errors import LabError
 
+_HOLD_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 METADATA = ("data/HAM10000_metadata.csv", "data/metadata.csv")  # every kit has one: of HAM10000, or of another subject
 
 
@@ -133,8 +134,8 @@ class CodeFacts:
     def _default_value(self, reference: str) -> Any:
         module, _, qualified = reference.partition(":")
         owner, _, parameter = qualified.rpartition(".")
-        for node in ast.walk(self._tree(module)):
-            if getattr(node, "name", None) == owner and isinstance(node, ast.ClassDef | ast.FunctionDef):
+        for node in _definitions(self._tree(module)):
+            if node.name == owner:
                 for name, default in _defaults(node):
                     if name == parameter:
                         return ast.literal_eval(default)
@@ -245,8 +246,13 @@ def fill_source(source: dict[str, str], values: dict[str, str]) -> dict[str, str
     return filled
 
 
-def _definitions(tree: ast.Module) -> list[ast.ClassDef | ast.FunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+@lru_cache(maxsize=512)
+def _definitions(tree: ast.Module) -> tuple[ast.ClassDef | ast.FunctionDef, ...]:
+    """Every class and function, the outer ones first; they stand among statements, never within an expression."""
+    found: list[ast.AST] = [tree]
+    for node in found:  # it grows meanwhile
+        found += [child for child in ast.iter_child_nodes(node) if isinstance(child, _HOLD_STATEMENTS)]
+    return tuple(node for node in found if isinstance(node, ast.ClassDef | ast.FunctionDef))
 
 
 def _defaults(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
