@@ -58,15 +58,15 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         """Let a request pass, exchange the token of an address for a cookie, or refuse."""
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and self._admits(scope)):
-            await self.app(scope, receive, send)
-        elif scope["type"] == "websocket":
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif self._enters(scope):
+        elif scope["type"] == "http" and self._enters(scope):  # also who has been here: no token stays in an address
             cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
             await _answer(
                 send, 200, _ENTER.format(remember=remember_view(self.codes)), [(b"set-cookie", cookie.encode("ascii"))]
             )
+        elif scope["type"] == "lifespan" or self._admits(scope):
+            await self.app(scope, receive, send)
         else:
             await _answer(send, 403, self.refusal())
 

@@ -3,6 +3,7 @@
 import asyncio
 import html
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,6 +83,8 @@ SECRET = {"Authorization": f"token {_TOKEN}"}
         ("/health", {"Authorization": f"Bearer {_TOKEN}"}, 299),
         ("/", COOKIE, 299),
         ("/", {"Host": f"localhost:{_PORT}", **COOKIE}, 299),
+        # in an address the token does not stay, also where the browser has the cookie already
+        *((f"/?token={_TOKEN}", headers, 200) for headers in ({}, COOKIE, SECRET)),
         # names that were made to point here
         ("/", {"Host": f"attacker.example:{_PORT}", **COOKIE}, 403),
         ("/", {"Host": f"127.0.0.1.attacker.example:{_PORT}", **SECRET}, 403),
@@ -260,13 +264,24 @@ def test_the_browser_is_sent_to_a_private_file(kit, cheap_mlflow, monkeypatch, c
     assert not Path(address.removeprefix("file://")).exists()  # it ends with the server
 
 
-@pytest.fixture
-def desk_for_everybody(kit, tmp_path: Path) -> Iterator[dict[str, Server]]:
-    """A real desk of an account that lets everybody read and write what it makes (umask 000), in an open folder."""
+@dataclass(frozen=True)
+class OpenDesk:
+    """A folder that is open to everybody, with a kit whose servers run."""
+
+    folder: Path
+    root: Path
+    servers: dict[str, Server]
+
+
+@pytest.fixture(scope="module")
+def desk_for_everybody(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenDesk]:
+    """A real desk of an account that lets everybody read and write what it makes (umask 000), which tests only ask."""
+    folder = tmp_path_factory.mktemp("everybody")
+    root = Path(shutil.copytree(build / "kits" / "group-1", folder / "kit"))
     process = subprocess.Popen(
-        [sys.executable, str(kit.root / "lab"), "start", "--no-browser"], cwd=kit.root, text=True, encoding="utf-8",
+        [sys.executable, str(root / "lab"), "start", "--no-browser"], cwd=root, text=True, encoding="utf-8",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=hear_interrupts, umask=0,
-        env=os.environ | {"JUPYTER_TOKEN": "known-to-all", "JUPYTER_RUNTIME_DIR": str(tmp_path / "run")},
+        env=os.environ | {"JUPYTER_TOKEN": "known-to-all", "JUPYTER_RUNTIME_DIR": str(folder / "run")},
     )  # fmt: skip
     try:
         said = ""
@@ -274,15 +289,15 @@ def desk_for_everybody(kit, tmp_path: Path) -> Iterator[dict[str, Server]]:
             said += line
             if "Ctrl-C stops them" in line:
                 break
-        servers = {server.name: server for server in read_servers(kit.root)}
+        servers = {server.name: server for server in read_servers(root)}
         assert set(servers) == {"jupyter", "mlflow"}, said
-        yield servers
+        yield OpenDesk(folder, root, servers)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     finally:
         process.kill()
         process.communicate()
-        Desk(kit.root).stop(read_servers(kit.root))
+        Desk(root).stop(read_servers(root))
 
 
 def status_of(address: str, **headers: str) -> tuple[int, str]:
@@ -299,8 +314,8 @@ def status_of(address: str, **headers: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-def test_another_account_gets_neither_a_token_nor_a_page(kit, tmp_path: Path, desk_for_everybody, monkeypatch) -> None:
-    servers = desk_for_everybody
+def test_another_account_gets_neither_a_token_nor_a_page(desk_for_everybody: OpenDesk, monkeypatch) -> None:
+    servers, root = desk_for_everybody.servers, desk_for_everybody.root
     tokens = [server.token for server in servers.values()]
     pages = {name: f"http://127.0.0.1:{server.port}" for name, server in servers.items()}
 
@@ -314,7 +329,7 @@ def test_another_account_gets_neither_a_token_nor_a_page(kit, tmp_path: Path, de
     assert status_of(pages["mlflow"] + search, **mine)[1].count("skin-lesions") >= 1
 
     # the link in a notebook holds no token and finds the page
-    monkeypatch.chdir(kit.root)
+    monkeypatch.chdir(root)
     link = mlflow_page().data
     assert f'href="{pages["jupyter"]}/lab-mlflow"' in link and not any(token in link for token in tokens)
     status, location = status_of(pages["jupyter"] + "/lab-mlflow", Authorization=f"token {servers['jupyter'].token}")
@@ -327,23 +342,25 @@ def test_another_account_gets_neither_a_token_nor_a_page(kit, tmp_path: Path, de
             assert not any(token in said for token in tokens)
 
     # in files: only in those that are private, in a private folder
-    places = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_socket()]
+    places = [path for path in desk_for_everybody.folder.rglob("*") if path.is_file() and not path.is_socket()]
     holders = [path for path in places if any(token.encode() in path.read_bytes() for token in tokens)]
     assert holders and all(is_private(path) and is_private(path.parent) for path in holders)
-    assert all(mode in (0o600, 0o700) for mode in modes_in(kit.root / ".lab").values())
+    assert all(mode in (0o600, 0o700) for mode in modes_in(root / ".lab").values())
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become another account")
-def test_the_account_nobody_cannot_read_what_the_desk_keeps(kit, tmp_path: Path, desk_for_everybody) -> None:
+def test_the_account_nobody_cannot_read_what_the_desk_keeps(desk_for_everybody: OpenDesk) -> None:
+    root = desk_for_everybody.root
+
     def read(name: str) -> tuple[int, str]:
         """From inside the kit's folder, which is open to everybody, as another account."""
         done = subprocess.run(
-            ["cat", name], cwd=kit.root, user=_NOBODY, group=_NOBODY, extra_groups=[], capture_output=True, text=True
+            ["cat", name], cwd=root, user=_NOBODY, group=_NOBODY, extra_groups=[], capture_output=True, text=True
         )
         return done.returncode, done.stdout
 
     assert '"group-1"' in read("kit.json")[1]  # it does read what it may
-    for name in sorted(path.name for path in (kit.root / ".lab").iterdir()):
+    for name in sorted(path.name for path in (root / ".lab").iterdir()):
         assert read(f".lab/{name}") == (1, "")
-    assert read(str(next((tmp_path / "run").glob("jpserver-*.json")))) == (1, "")
+    assert read(str(next((desk_for_everybody.folder / "run").glob("jpserver-*.json")))) == (1, "")
