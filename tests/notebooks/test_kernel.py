@@ -12,6 +12,7 @@ from jupyter_client.manager import start_new_kernel
 
 from lab_code.tracking.runs import read_runs
 from lab_code.workshop.progress import read_journal
+from tests.warm_kernel import use_warm_kernels
 
 pytestmark = pytest.mark.slow
 _PATIENCE_S = 180
@@ -23,6 +24,7 @@ class Kernel:
     """A kernel as the notebook gets one, in the kit's folder of notebooks."""
 
     def __init__(self, root: Path) -> None:
+        use_warm_kernels()
         self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(root / "notebooks"))
 
     def run(self, code: str, interrupt_when: Callable[[str], bool] | None = None) -> tuple[str, str]:

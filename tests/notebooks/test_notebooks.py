@@ -15,10 +15,9 @@ from lab_code.cli.status import next_step
 from lab_code.tracking.runs import Run, read_runs
 from lab_code.workshop.kit import read_kit
 from lab_code.workshop.progress import read_journal
+from tests.warm_kernel import run_warm
 
 PROJECT = Path(__file__).parent.parent.parent
-# Without the grammar of addresses that takes longer to build than notebooks to read: as in lab_code/workshop/desk.py.
-_PYTEST = "import sys; sys.modules['rfc3987_syntax'] = None; import pytest; sys.exit(pytest.main())"
 NOTEBOOKS = sorted([*PROJECT.glob("notebooks/*.ipynb"), *PROJECT.glob("locked/*/notebooks/*.ipynb")])
 
 
@@ -36,14 +35,11 @@ def fill_in(notebook: Path, answers: list[str]) -> None:
 
 
 def run_notebook(root: Path, name: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _PYTEST, "--nbval-lax", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", name],
-        cwd=root / "notebooks",
-        capture_output=True,
-        text=True,
-        timeout=500,
-        env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"},
-    )  # fmt: skip
+    return run_warm(
+        ["pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-p", "nbval.plugin", "-p", "no:cacheprovider", name],
+        root / "notebooks",
+        os.environ | {"JUPYTER_PLATFORM_DIRS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )
 
 
 @pytest.mark.slow
