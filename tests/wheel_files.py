@@ -117,10 +117,13 @@ def _compiled(files: Mapping[str, bytes | Path]) -> Iterator[tuple[str, bytes]]:
 def _files_of(found: Distribution, stem: str) -> Iterator[tuple[str, Path]]:
     made = {entry.name for entry in found.entry_points if entry.group in ("console_scripts", "gui_scripts")}
     for path in found.files or ():
-        parts, lies = path.parts, Path(str(found.locate_file(path)))
-        if "__pycache__" in parts or _NOT_RUN & set(parts[:-1]) or path.suffix == ".pyi" or not lies.is_file():
+        parts = path.parts
+        if "__pycache__" in parts or _NOT_RUN & set(parts[:-1]) or path.suffix == ".pyi":
             continue
         if path.name in _LEFT_OUT and ".dist-info" in str(path):
+            continue
+        lies = Path(str(found.locate_file(path)))
+        if not lies.is_file():
             continue
         if parts[0] != "..":
             yield str(path), lies

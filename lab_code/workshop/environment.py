@@ -101,9 +101,17 @@ class Source:
 
     @property
     def pip(self) -> list[str]:
-        """pip as Python's arguments: the wheel itself runs, in an environment of uv's that has none yet."""
-        wheel = next((self.wheels or Path()).glob("pip-*.whl"), None)
+        """pip as Python's arguments: the wheel itself runs, in an environment that has none yet."""
+        wheel = self._find_pip()
         return [str(wheel / "pip")] if wheel else ["-m", "pip"]
+
+    @property
+    def brings_pip(self) -> bool:
+        """Whether pip is among the wheels, so that nobody need unpack the one that Python has."""
+        return self._find_pip() is not None
+
+    def _find_pip(self) -> Path | None:
+        return next(self.wheels.glob("pip-*.whl"), None) if self.wheels else None
 
 
 ANYWHERE = Source()
@@ -172,7 +180,8 @@ def _make_venv(root: Path, fault: str, run: Run, source: Source) -> None:
     by_uv = [str(source.uv), "venv", "--no-config", "--offline", "--allow-existing", "--python", python, VENV]
     if source.uv and run(f"making {VENV}", by_uv, {}):  # also where Python came without `venv`
         return
-    if not run(f"making {VENV}", [python, "-m", "venv", VENV], {}):
+    bare = ["--without-pip"] if source.brings_pip else []  # which then installs itself
+    if not run(f"making {VENV}", [python, "-m", "venv", *bare, VENV], {}):
         hint = "install what is missing (on Debian and Ubuntu: apt install python3-venv), or free disk space"
         raise SetupError(f"{python} -m venv {VENV} failed", hint)
 

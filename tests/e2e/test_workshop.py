@@ -26,7 +26,7 @@ stages:
   - {id: 2-imbalance, title: Two, questions: 3}
   - {id: 3-your-own, title: Three, questions: 3}
 data: {images: 280, image_size: 32, test_images: 70}
-locks: {memory_kib: 64, iterations: 1}
+locks: {memory_kib: 65536, iterations: 1}
 """
 
 
@@ -39,8 +39,24 @@ def run(*command: str, cwd: Path, code: int = 0) -> Done:
     return done
 
 
+def interrupt_provision(build: Path, options: list[str]) -> None:
+    """Ctrl-C, first while photographs are drawn, and when it is begun again, while kits are built."""
+    for moment in (".staging-data/data/HAM10000_images_part_1", "kits/.staging-group-1"):
+        command = [sys.executable, "-m", "instructor.cli", "provision", *options]
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_interrupts
+        )
+        wait_until((build / moment).exists, process)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+        assert not [path for path in build.rglob(".staging*")]
+        for kit in (build / "kits").iterdir():
+            assert (kit / "kit.json").is_file()
+
+
 @pytest.mark.slow
-def test_provision_unlock_train_hand_in_collect(begun_build: Path, tmp_path: Path) -> None:
+def test_provision_interrupted_and_begun_again_unlock_train_hand_in_collect(begun_build: Path, tmp_path: Path) -> None:
     (tmp_path / "workshop.yaml").write_text(SMALL, encoding="utf-8")
     shutil.copytree(begun_build, tmp_path / "build")
     build, options = (
@@ -51,6 +67,8 @@ def test_provision_unlock_train_hand_in_collect(begun_build: Path, tmp_path: Pat
     def instructor(*argv: str, code: int = 0) -> Done:
         return run("-m", "instructor.cli", *argv, cwd=PROJECT, code=code)
 
+    if os.name != "nt":  # Windows has no process groups that take Ctrl-C alike
+        interrupt_provision(build, options)
     assert "2 kits are ready" in instructor("provision", *options).out
     assert "up to date" in instructor("provision", *options).out
     key = json.loads(instructor("key", "--json", *options).out)
@@ -94,28 +112,6 @@ def test_provision_unlock_train_hand_in_collect(begun_build: Path, tmp_path: Pat
     assert "optimizer.name" in run(str(reader / "lab"), "review", cwd=reader).out
     assert "group-1" not in (reader / "review.json").read_text(encoding="utf-8")
     instructor("collect", *options)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that take Ctrl-C alike")
-def test_ctrl_c_during_provision_leaves_nothing_half_made(begun_build: Path, tmp_path: Path) -> None:
-    """First while photographs are drawn, and when it is begun again, while kits are built."""
-    shutil.copytree(begun_build, tmp_path / "build")
-    (tmp_path / "workshop.yaml").write_text(SMALL.replace("memory_kib: 64", "memory_kib: 65536"), encoding="utf-8")
-    options = ["--workshop", str(tmp_path / "workshop.yaml"), "--build", str(tmp_path / "build")]
-    for moment in (".staging-data/data/HAM10000_images_part_1", "kits/.staging-group-1"):
-        command = [sys.executable, "-m", "instructor.cli", "provision", *options]
-        process = subprocess.Popen(
-            command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_interrupts
-        )
-        wait_until((tmp_path / "build" / moment).exists, process)
-        os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
-        assert not [path for path in (tmp_path / "build").rglob(".staging*")]
-        for kit in (tmp_path / "build" / "kits").iterdir():
-            assert (kit / "kit.json").is_file()
-    assert "2 kits are ready" in run("-m", "instructor.cli", "provision", *options, cwd=PROJECT).out
 
 
 @pytest.mark.parametrize(

@@ -56,11 +56,11 @@ def test_the_same_seed_gives_the_same_files(synthetic, tmp_path: Path) -> None:
     assert (again.folder / CHECKSUMS).read_bytes() == (synthetic.folder / CHECKSUMS).read_bytes()
 
 
-def test_a_second_run_does_nothing_and_another_seed_does(tmp_path: Path) -> None:
-    assert prepare_data(SMALL, tmp_path).changed
-    assert not prepare_data(SMALL, tmp_path).changed
+def test_a_second_run_does_nothing_and_another_seed_does(synthetic, tmp_path: Path) -> None:
+    shutil.copytree(synthetic.folder.parent, tmp_path / "build")
+    assert synthetic.changed and not prepare_data(SMALL, tmp_path / "build").changed
     harder = DataSource(images=140, image_size=16, test_images=21, seed=5, difficulty=0.9)
-    assert prepare_data(harder, tmp_path).changed
+    assert prepare_data(harder, tmp_path / "build").changed
 
 
 def test_too_few_lesions_to_validate_are_noticed_before_class(tmp_path: Path) -> None:
