@@ -265,7 +265,7 @@ def _stop(kit: Kit, name: str) -> None:
     server = find_server(kit.root, job.server)
     with connect(server) as line:
         line.ask("stop", base=job.base, job=job.job)
-    follow_home(kit, server, job, asked=True)
+        follow_home(kit, server, job, asked=True)  # by the same connection
 
 
 def _forget(kit: Kit, name: str) -> None:
