@@ -26,6 +26,7 @@ def run(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 
 def test_who_has_won_is_not_said_before_the_ceremony_but_in_json_and_where_it_is_asked_for(desk: Desk, run) -> None:
+    desk.zips.pop("group-3").unlink()  # each that is repeated takes seconds
     code, out, err = run()
     assert code == 0 and all(f"{group}" in out for group in desk.zips) and " new " in out
     assert "rank" not in out + err and "hidden test" not in out and "instructor ceremony" in out
@@ -35,12 +36,12 @@ def test_who_has_won_is_not_said_before_the_ceremony_but_in_json_and_where_it_is
     course.close()
     code, out, err = run("--show", "--repeat", "--into", f"sqlite:///{desk.build / 'course.db'}")
     assert code == 1 and "hidden test" in out and " known " in out and "not a zip" in err
-    assert out.count("is the same to the last digit") == 3 and "5 runs added" in out
+    assert out.count("is the same to the last digit") == 2 and "4 runs added" in out
     with sqlite3.connect(desk.build / "course.db") as course:
-        assert course.execute("SELECT count(*) FROM runs").fetchone() == (5,)
+        assert course.execute("SELECT count(*) FROM runs").fetchone() == (4,)
     course.close()
     repeats = json.loads((desk.build / "collected" / "repeats.json").read_text(encoding="utf-8"))
-    assert [entry["same"] for entry in repeats.values()] == [True] * 3
+    assert [entry["same"] for entry in repeats.values()] == [True] * 2
 
 
 def test_a_program_reads_everything_as_json(desk: Desk, run) -> None:

@@ -125,9 +125,11 @@ def test_no_jobs_are_no_work() -> None:
 
 INTERRUPTED = """
 import sys, time
+from instructor.collect import isolation
 from instructor.collect.isolation import Job, run_isolated
 from instructor.workshop import HandinLimits
 from tests.instructor.collect.test_isolation import double, sleep_deaf
+isolation._WARM.clear()  # PyTorch is nobody's business here
 run_isolated([Job(double, (1,))], HandinLimits())
 print("begun", flush=True)
 run_isolated([Job(sleep_deaf, ()), Job(sleep_deaf, ())], HandinLimits(seconds=600))

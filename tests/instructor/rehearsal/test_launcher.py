@@ -8,6 +8,7 @@ import pytest
 
 from instructor.rehearsal.launcher import STOPPED, Launcher
 from lab_code.errors import LabError
+from tests.conftest import PROJECT
 from tests.warm_launcher import warm_launcher
 
 NOON = datetime(2030, 5, 1, 12).timestamp()
@@ -16,6 +17,8 @@ _WAIT = "import time; from pathlib import Path; Path('begun').touch(); time.slee
 
 _PARTED = """
 import multiprocessing
+from lab_code.cli.progress_bar import start_bar
+bar = start_bar("hand-ins", 3)  # with a thread of its own nothing could part any more
 with multiprocessing.get_context("forkserver").Pool(1) as pool:
     print(pool.apply(eval, ("__import__('sys').modules.get('torch') is not None, 6 * 7",)))
 """
@@ -56,7 +59,7 @@ def test_a_program_is_killed_as_soon_as_it_should_be(tmp_path: Path, launcher: L
 
 
 def test_what_a_program_starts_parts_from_it_where_it_is_warm(tmp_path: Path, launcher: Launcher) -> None:
-    done = launcher.run(["-c", _PARTED], tmp_path)
+    done = launcher.run(["-c", _PARTED], tmp_path, environment={"PYTHONPATH": str(PROJECT)})
     assert (done.out.strip(), done.err) == (f"({launcher is warm_launcher()}, 42)", "")
 
 
