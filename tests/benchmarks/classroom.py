@@ -29,7 +29,7 @@ from lab_code.workshop.kit import read_kit
 from lab_code.workshop.reports import report, report_to_json
 from lab_code.workshop.standing import Standing, standing_to_json
 
-_GROUPS, _EACH, _SECONDS = 60, 6, 12.0
+_GROUPS, _EACH, _SECONDS = 60, 4, 8.0
 _HOUR = 60  # events of a group
 _RUN_S = 25  # a run of the default workshop on two cores: docs/experiments.md
 _KEY = b"every kit's key"

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def measure(scratch: Path) -> Iterator[tuple]:
         inventory = read_inventory(played.write(dict(enumerate(groups, 1))), groups)
         yield from _over_ssh(Room(inventory, inventory.laptops, cargos), played, scratch)
     finally:
+        for laptop in played.laptops:
+            with suppress(FileNotFoundError):
+                laptop.kit().rename(scratch / f"of-{laptop.user}")  # `tidy` would delete thousands of files
         played.tidy()
 
 

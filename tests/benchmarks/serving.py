@@ -2,7 +2,7 @@
 
 With MLflow's settings sixty clients do not finish; they are given `_LIMIT_S` seconds, and what they have done by then
 is counted. That takes a quarter of an hour: only where `FULL=1` is in the environment. There, clients make twice as
-many calls as usually, and the hub has twelve users instead of six. All clients are one process of asyncio with a
+many calls as usually, and the hub has twelve users instead of four. All clients are one process of asyncio with a
 connection each, which needs few seconds of processor itself.
 """
 
@@ -29,7 +29,7 @@ from tests.instructor.server.conftest import make_course
 _FULL = bool(os.environ.get("FULL"))
 _CALLS, _LIMIT_S = 24 if _FULL else 12, 300
 _OURS = ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW")
-_USERS = 12 if _FULL else 6
+_USERS = 12 if _FULL else 4
 
 
 def measure(scratch: Path) -> Iterator[tuple]:
