@@ -10,7 +10,7 @@ from instructor.screenshots.jupyter import LONG_MS, cell_of
 
 LAPTOP: ViewportSize = {"width": 1366, "height": 768}
 PROJECTOR: ViewportSize = {"width": 1920, "height": 1080}
-_PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+OPEN_NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 _SERIOUS = ("serious", "critical")
 expect.set_options(timeout=60_000)
 
@@ -31,7 +31,7 @@ def run_all(page: Page) -> None:
 
 def begin_all(page: Page) -> None:
     """Run every cell; a page that has just been opened forgets what is run before its kernel is connected."""
-    prompt = page.locator(f"{_PANEL} .jp-CodeCell .jp-InputPrompt").first
+    prompt = page.locator(f"{OPEN_NOTEBOOK} .jp-CodeCell .jp-InputPrompt").first
     expect(prompt).to_have_text(re.compile(r"\["))
     before = prompt.inner_text()
     for _ in range(5):
@@ -52,7 +52,7 @@ def run_from(page: Page, code: str) -> None:
 
 
 def wait_until_idle(page: Page) -> None:
-    panel = page.locator(_PANEL)
+    panel = page.locator(OPEN_NOTEBOOK)
     expect(panel.locator(".jp-InputPrompt", has_text="*")).to_have_count(0, timeout=LONG_MS)
     expect(panel.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
 

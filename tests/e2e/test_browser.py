@@ -17,6 +17,7 @@ from lab_code.workshop.desk import read_servers, write_redirect
 from lab_code.workshop.progress import read_journal
 from tests.conftest import KitOnDisk
 from tests.e2e.desk_pages import (
+    OPEN_NOTEBOOK,
     PROJECTOR,
     answer_by_keyboard,
     bet_by_keyboard,
@@ -73,7 +74,7 @@ def test_the_half_hour_in_a_browser_by_keyboard_and_the_runs_while_and_after_the
     run_everything_again(page, kit)
     linked = follow_mlflow_link(page)
     say_what_you_think(page, kit, tmp_path)
-    compare(page, desk["JupyterLab"], tmp_path)
+    compare(page, tmp_path)
 
     baseline, _, watched = read_runs(kit.root)
     expect(of_the_run.get_by_role("heading", name="watched")).to_be_visible()
@@ -154,16 +155,16 @@ def say_what_you_think(page: Page, kit: KitOnDisk, folder: Path) -> None:
     assert find_violations(page, ".jp-Notebook .jp-OutputArea-output") == []
 
 
-def compare(page: Page, address: str, folder: Path) -> None:
-    """The second notebook: six pictures, and a text for each."""
-    page.goto(address.replace("/tree/notebooks/starter", "/workspaces/another/tree/notebooks/compare"))
+def compare(page: Page, folder: Path) -> None:
+    """The second notebook, behind its link in the first: six pictures, and a text for each."""
+    press_by_keyboard(page, page.get_by_role("link", name="compare.ipynb").first)
     page.get_by_role("heading", name="All of your runs").wait_for()
-    wait_for_kernel(page, "compare.ipynb")
     run_all(page)
     page.screenshot(path=folder / "compare.png")
-    expect(page.get_by_alt_text("Photographs on which the two runs disagree")).to_be_attached()
-    pictures = page.locator(".jp-OutputArea-output img")
-    assert pictures.count() == 6 == page.locator(".jp-OutputArea-output img[alt]").count()
+    notebook = page.locator(OPEN_NOTEBOOK)
+    expect(notebook.get_by_alt_text("Photographs on which the two runs disagree")).to_be_attached()
+    pictures = notebook.locator(".jp-OutputArea-output img")
+    assert pictures.count() == 6 == notebook.locator(".jp-OutputArea-output img[alt]").count()
 
 
 def test_pages_for_the_projector_are_fit_for_everybody(workshop, build: Path, browser: Browser, tmp_path: Path) -> None:
