@@ -12,13 +12,16 @@ from instructor.screenshots.browser import find_chromium, open_browser
 from lab_code.workshop.desk import Desk, read_servers
 from tests.conftest import KitOnDisk, hear_interrupts
 
+# A tenth less work: nothing is handed to other processes and threads, which would wait for the same two cores.
+_THRIFTY = ("--disable-gpu", "--in-process-gpu", "--js-flags=--single-threaded")
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Chromium as the system has it, for the tests of one file: Playwright brings none, and lets no other loop run."""
     if find_chromium() is None:
         pytest.skip("no Chromium on this machine; .ci/run shows how Debian installs one")
-    with open_browser() as browser:
+    with open_browser(*_THRIFTY) as browser:
         yield browser
 
 

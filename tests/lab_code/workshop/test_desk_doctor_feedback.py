@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -54,8 +55,30 @@ def fetch(address: str) -> str:
         return page.read().decode("utf-8", "replace")
 
 
+@pytest.fixture
+def other_mlflow(kit) -> Iterator[Server]:
+    """MLflow on the kit's own store and port, which the group has started itself: what `mlflow server` then runs."""
+    open_store(kit.root)  # from the kit's script, at once
+    port = desk_module._choose_port(kit.root, "mlflow")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--port", str(port)],
+        cwd=kit.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | desk_module.QUIET | {"_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{kit.root / 'mlflow.db'}"},
+    )  # fmt: skip
+    server = Server("mlflow", process.pid, psutil.Process(process.pid).create_time(), port, "")
+    try:
+        wait_until(server.answers, process)
+        assert process.poll() is None
+        yield server
+    finally:
+        server.stop()
+        process.wait()
+
+
 @pytest.mark.slow
-def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> None:
+def test_start_opens_both_beside_another_mlflow_a_second_start_attaches_and_ctrl_c_stops_them(
+    kit, other_mlflow: Server
+) -> None:
     first = lab(kit, "start", "--no-browser")
     try:
         said = read_until(first, "Ctrl-C stops them")
@@ -63,6 +86,7 @@ def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> 
         assert set(addresses) == {"JupyterLab", "MLflow"}
         assert all(address.startswith("http://127.0.0.1:") for address in addresses.values())
         assert "JupyterLab" in fetch(addresses["JupyterLab"]) and "MLflow" in fetch(addresses["MLflow"].split("#")[0])
+        assert f":{other_mlflow.port}/" not in addresses["MLflow"]
         number = read_experiment_id(kit.root, EXPERIMENT)
         assert addresses["MLflow"].endswith(
             f"#/experiments/{number}/runs?workflowType=machine_learning&viewStateShareKey=lab-1"
@@ -79,6 +103,7 @@ def test_start_opens_both_a_second_start_attaches_and_ctrl_c_stops_them(kit) -> 
         rest = first.communicate(timeout=120)[0]
         assert first.returncode == 0 and "Stopped." in rest and "Traceback" not in rest
         assert psutil.wait_procs(family, timeout=60)[1] == [] and read_servers(kit.root) == []
+        assert other_mlflow.answers()  # ours is stopped, and no other
     finally:
         first.kill()
         first.communicate()
@@ -129,60 +154,56 @@ def test_a_port_that_is_taken_is_left_to_its_owner(tmp_path: Path) -> None:
         assert desk_module._choose_port(tmp_path, "mlflow") not in (own, 0)
 
 
-@pytest.mark.slow
-def test_a_second_mlflow_is_no_trouble_and_servers_that_outlive_their_command_are_found_and_stopped(kit) -> None:
-    open_store(kit.root)  # from the kit's script, at once
-    port = desk_module._choose_port(kit.root, "mlflow")
-    other = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{kit.root / 'mlflow.db'}",
-         "--port", str(port), "--workers", "1"],
-        cwd=kit.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+# A real server that answers everything, for tests that are not about MLflow.
+_YES = """
+import sys
+from http.server import *
+class Yes(BaseHTTPRequestHandler):
+    def do_GET(self): self.send_response(200); self.end_headers()
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Yes).serve_forever()
+"""
+
+
+# `lab ui`, for tests that are not about MLflow: a server that answers everything in its place.
+_CHEAP_UI = """
+import sys
+from lab_code.cli.app import main
+from lab_code.workshop import desk
+desk._mlflow_command = lambda root, port: [sys.executable, "-c", sys.argv[1], str(port)]
+main(["ui", "--no-browser"])
+"""
+
+
+def test_servers_that_outlive_their_command_are_found_and_stopped(kit) -> None:
+    open_store(kit.root)
+    command = subprocess.Popen(
+        [sys.executable, "-c", _CHEAP_UI, _YES], cwd=kit.root, text=True, encoding="utf-8",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    theirs = Server("mlflow", other.pid, psutil.Process(other.pid).create_time(), port, "")
-    first = None
     try:
-        wait_until(theirs.answers, other)
-        assert other.poll() is None
-        first = lab(kit, "ui", "--no-browser")
-        assert f":{port}/" not in read_until(first, "Ctrl-C stops them")
+        read_until(command, "Ctrl-C stops them")
         (server,) = read_servers(kit.root)
-        assert server.answers() and theirs.answers()
-        first.kill()
-        first.wait()
+        command.kill()
+        command.wait()
         assert server.process() is not None and server.answers()
         assert "Stopped: MLflow" in kit.lab("ui", "--stop").stdout
-        assert server.process() is None and theirs.answers()
+        assert server.process() is None
         assert "Nothing was running." in kit.lab("ui", "--stop").stdout
     finally:
-        theirs.stop()
-        other.wait()
-        if first is not None:
-            first.kill()
-            first.communicate()
+        command.kill()
+        command.communicate()
         Desk(kit.root).stop(read_servers(kit.root))
 
 
 def test_no_browser_is_said_and_the_addresses_stand_there(kit, monkeypatch, capsys) -> None:
     monkeypatch.chdir(kit.root)
     monkeypatch.setenv(cli._HANDED_OVER, "1")
-    monkeypatch.setattr(desk_module, "_mlflow_command", lambda root, port: serve_nothing(port))
+    monkeypatch.setattr(desk_module, "_mlflow_command", lambda root, port: [sys.executable, "-c", _YES, str(port)])
     monkeypatch.setattr(webbrowser, "open", lambda address: False)
     monkeypatch.setattr(Desk, "watch", lambda desk: None)
     assert cli.main(["ui"]) == 0
     shown = capsys.readouterr()
     assert "http://127.0.0.1:" in shown.out and "note: no browser could be opened" in shown.err
-
-
-def serve_nothing(port: int) -> list[str]:
-    """A real server that answers everything, for tests that are not about MLflow."""
-    code = (
-        "import sys; from http.server import *\n"
-        "class Yes(BaseHTTPRequestHandler):\n"
-        "    def do_GET(self): self.send_response(200); self.end_headers()\n"
-        "HTTPServer(('127.0.0.1', int(sys.argv[1])), Yes).serve_forever()"
-    )
-    return [sys.executable, "-c", code, str(port)]
 
 
 # Root may write everywhere; without these capabilities it may not, as anybody else.
