@@ -86,6 +86,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = slow[: len(slow) // 2] + quick[:cut] + slow[len(slow) // 2 :] + quick[cut:]
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported and collected stays to the end: it is not looked through again and again
+
+
 @dataclass(frozen=True)
 class KitOnDisk:
     """A fresh copy of a kit, with what its instructor knows."""

@@ -116,10 +116,12 @@ class TensorFlowLearner:
     def _make_step(self, class_weights: np.ndarray) -> _Step:
         """One step of training as a compiled graph: photographs and labels in, the loss out."""
         tf, clip = self._tf, self._config.trainer.clip_norm
-        weights = tf.constant(class_weights, tf.float32)
+        weights, size = tf.constant(class_weights, tf.float32), self._config.data.image_size
+        # One graph for batches of every size: the last one of an epoch is smaller.
+        batch = [tf.TensorSpec((None, size, size, 3), tf.uint8), tf.TensorSpec((None,), tf.int64)]
 
         # tensorflow has no types, so mypy cannot see what its decorator makes of a function.
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=batch, autograph=False)  # type: ignore[untyped-decorator]
         def step(images: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self._model(images, training=True))

@@ -16,6 +16,7 @@ from lab_code.tracking.runs import read_runs
 from lab_code.training.devices import seed_everything
 from lab_code.training.trainer import EpochResult
 from tests.lab_code.conftest import compose_quick
+from tests.lab_code.test_experiment import check_goes_on
 
 FRAMEWORKS = ("pytorch", "sklearn", "tensorflow")
 
@@ -68,17 +69,23 @@ def test_a_learner_goes_on_where_another_stopped(shared_store: Path, framework: 
     config = compose_quick(f"framework={framework}", *changes, "data.augment=flips", without=())
     train, validation, _ = load_split(config, shared_store)
     seed_everything(config.seed)
-    whole = list(build_learner(config).learn(train, validation))
-
-    seed_everything(config.seed)
     first = build_learner(config)
-    next(first.learn(train, validation))
+    epochs = first.learn(train, validation)
+    next(epochs)
     arrays, values = first.state()
+    (whole,) = epochs  # as if it had not stopped
+
     seed_everything(99)
     rest = list(build_learner(config).learn(train, validation, state=(arrays, json.loads(json.dumps(values)))))
     assert [result.epoch for result in rest] == [2]
-    assert rest[0].train_loss == whole[1].train_loss
-    assert np.array_equal(rest[0].probabilities, whole[1].probabilities)
+    assert rest[0].train_loss == whole.train_loss
+    assert np.array_equal(rest[0].probabilities, whole.probabilities)
+
+
+def test_a_stopped_run_of_tensorflow_says_so_and_goes_on_as_if_nothing_had_been(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_goes_on(store, monkeypatch, KeyboardInterrupt(), "KILLED", "tensorflow")
 
 
 @pytest.mark.parametrize(
