@@ -80,7 +80,7 @@ lab_code/analysis/card.py lab_code/cli/relay.py lab_code/workshop/duel.py
 lab_code/cli/coming_home.py lab_code/cli/comparing.py lab_code/cli/following.py lab_code/cli/outcome.py
 lab_code/cli/remote.py lab_code/cli/training.py lab_code/jobs/__init__.py lab_code/jobs/away.py
 lab_code/jobs/far.py lab_code/jobs/follow.py
-lab_code/jobs/home.py lab_code/jobs/record.py lab_code/jobs/search.py
+lab_code/jobs/home.py lab_code/jobs/parting.py lab_code/jobs/record.py lab_code/jobs/search.py
 lab_code/jobs/search_task.py lab_code/jobs/send.py
 lab_code/jobs/servers.example.yaml lab_code/jobs/servers.py lab_code/jobs/ssh.py lab_code/jobs/sweep.py
 lab_code/jobs/train_task.py lab_code/jobs/worker.py lab_code/plots/search.py lab_code/tracking/adding.py
