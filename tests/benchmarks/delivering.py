@@ -72,11 +72,12 @@ def _over_ssh(room: Room, played: laptops.Room, scratch: Path) -> Iterator[tuple
     _, sent = _deliver(first, cargo)
     yield "deliver: bytes sent over SSH, over those of a new kit", sent / cargo.size, "ratio", 1.1
     _deliver(room, cargo)
+    beside = (scratch / "build").resolve().parent  # where hard links to the kits can be
     shares, times, over = [], [], []
     for number in range(_REPEATS):
-        changed, size = _change(cargo, scratch / f"one-{number}", number)
+        changed, size = _change(cargo, beside / f"one-{number}", number)
         one, sent = _deliver(first, changed)
-        changed, _ = _change(cargo, scratch / f"six-{number}", 100 + number)
+        changed, _ = _change(cargo, beside / f"six-{number}", 100 + number)
         before = _processor_s(played)
         six, _ = _deliver(room, changed)
         shares.append(sent / size)

@@ -1,10 +1,11 @@
 """From `make provision` to the kits, beside what no program can avoid: the key derivations, and writing the files.
 
-The kits of many groups are 120,000 files. They are built in memory where there is room for them: a disk on which others
-have deleted a moment ago makes files ten times as slowly, and that is no part of what grows with the groups. With
-`FULL=1` in the environment they are 60 groups, and everything else is measured three times instead of twice.
+Kits are built in memory where the system has a folder there with room for them (Linux): 200,000 files are made, and a
+disk may be ten times as slow as usual at that for minutes after others have deleted many (ext4 without a journal is).
+With `FULL=1` in the environment the many groups are 60, and everything else is measured three times instead of twice.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -15,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from instructor.dataset.prepare import PreparedData
@@ -31,7 +31,7 @@ from lab_code.workshop.locks import derive_answer_key
 
 _REPEATS = 3 if os.environ.get("FULL") else 2
 _MANY = 60 if os.environ.get("FULL") else 24
-_MEMORY, _KIT_BYTES = Path("/dev/shm"), 100_000_000  # four times what a kit takes
+_MEMORY, _KIT_BYTES = Path("/dev/shm"), 40_000_000  # a kit takes 23 million
 # A process of its own: the system (Linux) says what it has held at most, it says when each lock was written.
 _MANY_KITS = """
 import json, sys, time
@@ -52,12 +52,13 @@ print(json.dumps({"kits_s": [after - before for before, after in zip(locks, lock
 
 
 def measure(scratch: Path) -> Iterator[tuple]:
-    """Nothing is deleted in between: on some disks, files are made slowly where others were deleted a moment ago."""
-    workshop, build = read_workshop(), scratch / "build"
+    """The build stays for other benchmarks, as `scratch / "build"`."""
+    place = _choose_place(scratch)
+    workshop, build = read_workshop(), place / "build"
     plans = _plan_all(workshop, scratch)
     taken: dict[str, list[float]] = {way: [] for way in ("new", "kits", "copy", "locks", "derive")}
     for number in range(_REPEATS):
-        folder = scratch / f"build-{number}" if number else build
+        folder = place / f"build-{number}" if number else build
         taken["new"].append(_time(_provision_as_typed, folder))
         taken["derive"].append(_time(_derive_all, workshop))
         taken["locks"].append(_time(_make_locks, workshop, plans, scratch / f"vault-{number}"))
@@ -67,8 +68,7 @@ def measure(scratch: Path) -> Iterator[tuple]:
         taken["copy"].append(_time(_run, "cp", "-r", folder / "kits", folder / "kits-copied"))
     again_s = _time(_provision_as_typed, build)
     yield from _compare({way: statistics.median(seconds) for way, seconds in taken.items()}, len(plans), again_s)
-    with _choose_place(scratch) as place:
-        yield from _measure_many(place / "many")
+    yield from _measure_many(place / "many")
 
 
 def _compare(taken: dict[str, float], count: int, again_s: float) -> Iterator[tuple]:
@@ -88,14 +88,15 @@ def _time(do: Callable[..., object], *arguments: object) -> float:
     return time.perf_counter() - started
 
 
-@contextmanager
-def _choose_place(scratch: Path) -> Iterator[Path]:
-    """A folder in memory where the system has one (Linux) with room for the kits of many groups; else `scratch`."""
-    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _MANY * _KIT_BYTES:
-        yield scratch
-        return
-    with tempfile.TemporaryDirectory(dir=_MEMORY) as folder:
-        yield Path(folder)
+def _choose_place(scratch: Path) -> Path:
+    """A folder in memory where there is room, which goes when this program ends; else `scratch`."""
+    kits = _MANY + 3 * _REPEATS * len(read_workshop().groups)
+    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < kits * _KIT_BYTES:
+        return scratch
+    place = Path(tempfile.mkdtemp(dir=_MEMORY))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    (scratch / "build").symlink_to(place / "build")
+    return place
 
 
 def _measure_many(build: Path) -> Iterator[tuple]:
