@@ -76,12 +76,11 @@ async def call(
 def explain(laptop: Laptop, complaint: str) -> LabError:
     """What ssh, or what runs through it, has complained about."""
     names = {"name": laptop.name, "user": laptop.user, "host": laptop.host, "port": laptop.port}
+    complaint = complaint.strip() or "connection lost"  # what is cut from outside says nothing
     if found := find_reason(complaint, _REASONS, names):
         return found
-    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    return LabError(
-        f"it said: {lines[-1] if lines else 'nothing'}", hint=f"ssh -p {laptop.port} {laptop.user}@{laptop.host}"
-    )
+    said = complaint.splitlines()[-1].strip()
+    return LabError(f"it said: {said}", hint=f"ssh -p {laptop.port} {laptop.user}@{laptop.host}")
 
 
 def check_programs() -> None:

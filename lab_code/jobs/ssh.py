@@ -40,11 +40,13 @@ REASONS: Reasons = (
     ("Could not resolve|Name or service not known|nodename nor servname", "nobody knows the name {host}", "check host"),
     ("Connection refused", "nobody listens at {host}, port {port}", "is it on, and sshd running?"),
     ("No space left|Disk quota", "its disk is full", "free some room there, then again"),
-    ("timed out|Timeout|not responding", "it does not answer", "is it on, awake, and in this network?"),
+    ("timed out|[Tt]imeout|not responding", "it does not answer", "is it on, awake, and in this network?"),
     ("No route|unreachable|Host is down", "no way leads to {host}", "is it on, and in this network?"),
     ("Connection (reset|closed)|Broken pipe|closed by|unexpectedly closed|connection lost",
      "the connection was cut", "again: what has arrived is not sent twice"),
     ("Read-only file system", "its disk cannot be written to", "check that disk"),
+    (r"rsync error: .*\(code (10|12|20|255)\)",  # its ssh was lost, or ended, and has said nothing of that
+     "the connection was cut", "again: what has arrived is not sent twice"),
 )  # fmt: skip
 
 _OF_SERVERS: Reasons = (
