@@ -185,14 +185,15 @@ class _Warm:
 
     def _hear(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            told = json.loads(line)
-            if "begun" in told:
-                command = self._commands[told["number"]]
-                command.pid, self._by_pid[told["begun"]] = told["begun"], command
-                command.begun.set()
-            else:
-                self._by_pid.pop(told["ended"]).end(told["code"])
+        with self._process.stdout as lines:
+            for line in lines:
+                told = json.loads(line)
+                if "begun" in told:
+                    command = self._commands[told["number"]]
+                    command.pid, self._by_pid[told["begun"]] = told["begun"], command
+                    command.begun.set()
+                else:
+                    self._by_pid.pop(told["ended"]).end(told["code"])
         for command in self._commands.values():
             if not command.ended.is_set():
                 command.end(STOPPED)
