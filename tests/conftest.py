@@ -55,8 +55,9 @@ def _write_without_waiting(connection: Any, _: object) -> None:
 
 
 def pytest_configure() -> None:
-    # Two tests run at once on two cores: spinning threads would fight.
+    # More tests run at once than there are cores: a second thread would only wait for the first.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     gc.set_threshold(100_000, 20, 50)  # as the programs themselves: imports take a third less
     # Nobody pulls the plug here: what is written need not have reached the disk, on which everybody would wait.
     os.fsync = lambda handle: None
