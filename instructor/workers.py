@@ -32,8 +32,8 @@ class Workers:
     """As many processes as there are cores, at most six."""
 
     def __init__(self) -> None:
-        self.count = min(os.cpu_count() or 1, _MOST)
-        self._pool = ProcessPoolExecutor(self.count, get_context("spawn"), initializer=_ignore_interrupts)
+        count = min(os.cpu_count() or 1, _MOST)
+        self._pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_ignore_interrupts)
 
     def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
         """Have it done after all that was submitted before; a process is started for it where none is idle."""
